@@ -1,0 +1,85 @@
+// The jobs that Python hands to native code, and the one table of entry points that each instruction set exports.
+//
+// Plain C data: nothing here depends on an instruction set. Pointers may be null where a job does not use them. The
+// caller has checked shapes and sizes; values (labels, NaN, targets) are checked by the kernels in their own pass.
+#pragma once
+
+#include <cstdint>
+
+// What is wrong with a row; the lowest bad row wins, whatever the threads. Stored as row * 8 + code.
+enum RowError : int64_t { kNonFinite = 1, kLabel = 2, kTarget = 3, kTargetSum = 4 };
+
+enum LabelType : int32_t { kInt8, kInt16, kInt32, kInt64, kUint8, kUint16, kUint32, kUint64 };
+
+// What `grad` receives.
+enum Output : int32_t { kGradient, kProbs, kLogProbs };
+
+// Work is cut into fixed blocks of rows; threads draw them from a shared counter and leave one sum for each, so the
+// merged sum has the same bits for any number of threads.
+struct Blocks {
+    int64_t rows;        // in the whole job
+    int64_t block_rows;  // in a block
+    int64_t last;        // draw blocks below this number, then return (so that Python can look at signals)
+    int64_t* next;       // the shared counter
+    int64_t* bad;        // lowest bad row * 8 + RowError, or INT64_MAX
+    double* sums;        // [blocks, 3]: weighted loss, weighted target mass, rows kept
+};
+
+// Rows of K logits: data [outer, K, inner], row number = outer index * inner + inner index.
+struct SoftmaxJob {
+    Blocks blocks;
+    int64_t classes, inner;
+    const void* logits;
+    const void* labels;        // [rows] of label_type, or
+    const void* soft;          // [outer, K, inner] of T, or neither: then the row's value is log(sum(exp(z)))
+    const double* soft_factor;   // [rows]: multiplies the row's soft targets (normalisation)
+    const double* class_weight;  // [K]
+    const void* class_weight_lanes;  // the same, of T
+    const double* row_weight;    // [rows]; 0 leaves the row out
+    double smoothing, value_factor, grad_factor, sum_tolerance;  // sum_tolerance < 0: sums are not looked at
+    int64_t ignore_index;
+    int32_t has_ignore, label_type, output;
+    void* values;  // [rows] of T
+    void* grad;    // [outer, K, inner] of T; may be the logits themselves
+    void* hess;    // as grad, never the logits
+};
+
+// Independent labels: elements [rows, columns], target y in [0, 1]. With one column, rows are packed into lanes.
+struct SigmoidJob {
+    Blocks blocks;
+    int64_t columns;
+    const void* logits;        // [rows, columns] of T
+    const void* targets;       // element (i, j) at i * target_row + j * target_column
+    const double* pos_weight;  // element j at j * pos_weight_column
+    const double* weight;      // element (i, j) at i * weight_row + j * weight_column; 0 leaves the element out
+    int64_t target_row, target_column, weight_row, weight_column, pos_weight_column;
+    double smoothing, negative_weight, positive_weight, value_factor, grad_factor;
+    void* values;  // [rows, columns] of T
+    void* grad;    // as values; may be the logits themselves
+    void* hess;    // as values, never the logits
+};
+
+// The mass of the targets before any logit is read: checks them, sums weight * mass over the rows kept.
+struct MassJob {
+    Blocks blocks;
+    int64_t classes, inner;
+    const void* labels;
+    const void* soft;
+    const double* soft_factor;
+    const double* class_weight;
+    const double* row_weight;
+    double sum_tolerance;
+    int64_t ignore_index;
+    int32_t has_ignore, label_type;
+    double* row_sums;  // [rows]: sum of the row's soft targets, unweighted
+};
+
+struct KernelTable {
+    const char* name;
+    void (*softmax_f32)(const SoftmaxJob*);
+    void (*softmax_f64)(const SoftmaxJob*);
+    void (*sigmoid_f32)(const SigmoidJob*);
+    void (*sigmoid_f64)(const SigmoidJob*);
+    void (*mass_f32)(const MassJob*);
+    void (*mass_f64)(const MassJob*);
+};

@@ -1,0 +1,203 @@
+// The Python module crossent._native: annotations and size checks; every value is checked by the kernels themselves.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <stdexcept>
+
+#include "dispatch.hpp"
+
+namespace nb = nanobind;
+
+namespace {
+
+using Any = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
+template <class T> using In = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
+template <class T> using Out = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
+template <class A> using Maybe = std::optional<A>;
+
+void need(bool fits, const char* what) {
+    if (!fits) throw std::invalid_argument(std::string("crossent._native: size of ") + what + " does not fit");
+}
+
+template <class A> auto data(const Maybe<A>& array, int64_t size, const char* what) -> decltype(array->data()) {
+    if (!array) return nullptr;
+    need(int64_t(array->size()) == size, what);
+    return array->data();
+}
+
+int32_t label_type(const Any& labels) {
+    const nb::dlpack::dtype t = labels.dtype();
+    const bool integer = t.code == uint8_t(nb::dlpack::dtype_code::Int);
+    need(integer || t.code == uint8_t(nb::dlpack::dtype_code::UInt), "labels (dtype)");
+    need(t.lanes == 1 && (t.bits == 8 || t.bits == 16 || t.bits == 32 || t.bits == 64), "labels (dtype)");
+    const int32_t log2_bytes = t.bits == 8 ? 0 : t.bits == 16 ? 1 : t.bits == 32 ? 2 : 3;
+    return (integer ? kInt8 : kUint8) + log2_bytes;
+}
+
+// state: int64 [2] = next block, lowest bad row * 8 + code; sums: float64 [blocks, 3].
+Blocks make_blocks(int64_t rows, int64_t block_rows, int64_t last, Out<int64_t>& state, Out<double>& sums) {
+    need(rows >= 0 && block_rows > 0, "block_rows");
+    need(state.size() == 2, "state");
+    need(state.data()[0] >= 0, "state");
+    need(int64_t(sums.size()) == 3 * ((rows + block_rows - 1) / block_rows), "sums");
+    return {rows, block_rows, last, state.data(), state.data() + 1, sums.data()};
+}
+
+template <class T> struct Softmax {
+    static void run(In<T> logits, int64_t classes, int64_t inner, Maybe<Any> labels, Maybe<In<T>> soft,
+                    Maybe<In<double>> soft_factor, Maybe<In<double>> class_weight, Maybe<In<T>> class_weight_lanes,
+                    Maybe<In<double>> row_weight, Maybe<int64_t> ignore_index, double smoothing, double value_factor,
+                    double grad_factor, double sum_tolerance, int output, Maybe<Out<T>> values, Maybe<Out<T>> grad,
+                    Maybe<Out<T>> hess, int64_t block_rows, int64_t last, Out<int64_t> state, Out<double> sums) {
+        const int64_t size = int64_t(logits.size());
+        need(classes > 0 && inner > 0 && size % classes == 0 && (size / classes) % inner == 0, "logits");
+        const int64_t rows = size / classes;
+        need(class_weight.has_value() == class_weight_lanes.has_value(), "class_weight");
+        need(grad.has_value() || !hess.has_value(), "hess without grad");
+        SoftmaxJob job{};
+        job.blocks = make_blocks(rows, block_rows, last, state, sums);
+        job.classes = classes;
+        job.inner = inner;
+        job.logits = logits.data();
+        job.labels = data(labels, rows, "labels");
+        job.label_type = labels ? label_type(*labels) : 0;
+        job.soft = data(soft, size, "soft targets");
+        need(!(labels && soft), "labels and soft targets");
+        job.soft_factor = data(soft_factor, rows, "soft_factor");
+        job.class_weight = data(class_weight, classes, "class_weight");
+        job.class_weight_lanes = data(class_weight_lanes, classes, "class_weight");
+        job.row_weight = data(row_weight, rows, "row_weight");
+        job.has_ignore = ignore_index.has_value();
+        job.ignore_index = ignore_index.value_or(0);
+        job.smoothing = smoothing;
+        job.value_factor = value_factor;
+        job.grad_factor = grad_factor;
+        job.sum_tolerance = sum_tolerance;
+        job.output = output;
+        job.values = data(values, rows, "values");
+        job.grad = data(grad, size, "grad");
+        job.hess = data(hess, size, "hess");
+        nb::gil_scoped_release released;
+        if constexpr (sizeof(T) == 4) crossent::table().softmax_f32(&job);
+        else crossent::table().softmax_f64(&job);
+    }
+};
+
+template <class T> struct Sigmoid {
+    static void run(In<T> logits, int64_t columns, In<T> targets, Maybe<In<double>> pos_weight,
+                    Maybe<In<double>> weight, double smoothing, double negative_weight, double positive_weight,
+                    double value_factor, double grad_factor, Maybe<Out<T>> values, Maybe<Out<T>> grad,
+                    Maybe<Out<T>> hess, int64_t block_rows, int64_t last, Out<int64_t> state, Out<double> sums) {
+        const int64_t size = int64_t(logits.size());
+        need(columns > 0 && size % columns == 0, "logits");
+        const int64_t rows = size / columns;
+        SigmoidJob job{};
+        job.blocks = make_blocks(rows, block_rows, last, state, sums);
+        job.columns = columns;
+        job.logits = logits.data();
+        job.targets = targets.data();
+        if (targets.size() != 1 || size == 1) {
+            need(int64_t(targets.size()) == size, "targets");
+            job.target_row = columns;
+            job.target_column = 1;
+        }
+        if (pos_weight && pos_weight->size() == 1) {
+            job.pos_weight = pos_weight->data();
+        } else {
+            job.pos_weight = data(pos_weight, columns, "pos_weight");
+            job.pos_weight_column = 1;
+        }
+        if (weight) {
+            const bool by_row = int64_t(weight->size()) == rows;
+            need(by_row || int64_t(weight->size()) == size, "weight");
+            job.weight = weight->data();
+            job.weight_row = by_row ? 1 : columns;
+            job.weight_column = by_row ? 0 : 1;
+        }
+        job.smoothing = smoothing;
+        job.negative_weight = negative_weight;
+        job.positive_weight = positive_weight;
+        job.value_factor = value_factor;
+        job.grad_factor = grad_factor;
+        job.values = data(values, size, "values");
+        job.grad = data(grad, size, "grad");
+        job.hess = data(hess, size, "hess");
+        nb::gil_scoped_release released;
+        if constexpr (sizeof(T) == 4) crossent::table().sigmoid_f32(&job);
+        else crossent::table().sigmoid_f64(&job);
+    }
+};
+
+template <class T> struct Mass {
+    static void run(int64_t rows, int64_t classes, int64_t inner, Maybe<Any> labels, Maybe<In<T>> soft,
+                    Maybe<In<double>> soft_factor, Maybe<In<double>> class_weight, Maybe<In<double>> row_weight,
+                    Maybe<int64_t> ignore_index, double sum_tolerance, Maybe<Out<double>> row_sums, int64_t block_rows,
+                    int64_t last, Out<int64_t> state, Out<double> sums) {
+        need(rows >= 0 && classes > 0 && inner > 0 && rows % inner == 0, "targets");
+        need(labels.has_value() != soft.has_value(), "labels and soft targets");
+        MassJob job{};
+        job.blocks = make_blocks(rows, block_rows, last, state, sums);
+        job.classes = classes;
+        job.inner = inner;
+        job.labels = data(labels, rows, "labels");
+        job.label_type = labels ? label_type(*labels) : 0;
+        if (soft) need(int64_t(soft->size()) % classes == 0 && int64_t(soft->size()) / classes == rows, "soft targets");
+        job.soft = soft ? soft->data() : nullptr;
+        job.soft_factor = data(soft_factor, rows, "soft_factor");
+        job.class_weight = data(class_weight, classes, "class_weight");
+        job.row_weight = data(row_weight, rows, "row_weight");
+        job.has_ignore = ignore_index.has_value();
+        job.ignore_index = ignore_index.value_or(0);
+        job.sum_tolerance = sum_tolerance;
+        job.row_sums = data(row_sums, rows, "row_sums");
+        nb::gil_scoped_release released;
+        if constexpr (sizeof(T) == 4) crossent::table().mass_f32(&job);
+        else crossent::table().mass_f64(&job);
+    }
+};
+
+std::vector<std::string> available_isas() {
+    const char* names[crossent::kMaxTables];
+    const int n = crossent::available_tables(names);
+    return {names, names + n};
+}
+
+#define CROSSENT_ARG(name) nb::arg(name).noconvert()
+#define CROSSENT_MAYBE(name) nb::arg(name).noconvert().none()
+
+template <class T> void bind(nb::module_& m, const char* softmax, const char* sigmoid, const char* mass) {
+    m.def(softmax, &Softmax<T>::run, CROSSENT_ARG("logits"), nb::arg("classes"), nb::arg("inner"),
+          CROSSENT_MAYBE("labels"), CROSSENT_MAYBE("soft"), CROSSENT_MAYBE("soft_factor"), CROSSENT_MAYBE("class_weight"),
+          CROSSENT_MAYBE("class_weight_lanes"), CROSSENT_MAYBE("row_weight"), nb::arg("ignore_index").none(),
+          nb::arg("smoothing"), nb::arg("value_factor"), nb::arg("grad_factor"), nb::arg("sum_tolerance"),
+          nb::arg("output"), CROSSENT_MAYBE("values"), CROSSENT_MAYBE("grad"), CROSSENT_MAYBE("hess"),
+          nb::arg("block_rows"), nb::arg("last"), CROSSENT_ARG("state"), CROSSENT_ARG("sums"),
+          "Softmax cross-entropy of a block range: see SoftmaxJob in native/kernels.hpp.");
+    m.def(sigmoid, &Sigmoid<T>::run, CROSSENT_ARG("logits"), nb::arg("columns"), CROSSENT_ARG("targets"),
+          CROSSENT_MAYBE("pos_weight"), CROSSENT_MAYBE("weight"), nb::arg("smoothing"), nb::arg("negative_weight"),
+          nb::arg("positive_weight"), nb::arg("value_factor"), nb::arg("grad_factor"), CROSSENT_MAYBE("values"),
+          CROSSENT_MAYBE("grad"), CROSSENT_MAYBE("hess"), nb::arg("block_rows"), nb::arg("last"), CROSSENT_ARG("state"),
+          CROSSENT_ARG("sums"), "Binary cross-entropy of a block range: see SigmoidJob in native/kernels.hpp.");
+    m.def(mass, &Mass<T>::run, nb::arg("rows"), nb::arg("classes"), nb::arg("inner"), CROSSENT_MAYBE("labels"),
+          CROSSENT_MAYBE("soft"), CROSSENT_MAYBE("soft_factor"), CROSSENT_MAYBE("class_weight"),
+          CROSSENT_MAYBE("row_weight"), nb::arg("ignore_index").none(), nb::arg("sum_tolerance"),
+          CROSSENT_MAYBE("row_sums"), nb::arg("block_rows"), nb::arg("last"), CROSSENT_ARG("state"), CROSSENT_ARG("sums"),
+          "Mass of the targets of a block range: see MassJob in native/kernels.hpp.");
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+    m.doc() = "Native kernels of crossent. Private: crossent.core.engine is their one caller.";
+    crossent::select_table(available_isas().back().c_str());
+    bind<float>(m, "softmax_f32", "sigmoid_f32", "mass_f32");
+    bind<double>(m, "softmax_f64", "sigmoid_f64", "mass_f64");
+    m.def("available_isas", &available_isas, "Instruction sets that this build has and this machine runs, slowest first.");
+    m.def("select_isa", [](const std::string& name) { return crossent::select_table(name.c_str()); }, nb::arg("name"),
+          "Uses the named instruction set from now on; False if it is not available.");
+    m.def("compiler", [] { return std::string(__VERSION__); }, "The compiler that built this module.");
+    m.def("current_isa", [] { return std::string(crossent::table().name); }, "The instruction set in use.");
+}

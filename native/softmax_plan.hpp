@@ -1,0 +1,140 @@
+// What a job says about one row (label, weights, whether it takes part), and what a finished row adds to its block.
+#pragma once
+
+#include "kernels.hpp"
+#include "softmax_row.hpp"
+
+namespace {
+
+// Draws the next block of rows; false when none is left or a bad row was found. Blocks are drawn in order, so every
+// block before the one with a bad row is finished by whoever drew it, and the lowest bad row wins.
+CROSSENT_INLINE bool draw_block(const Blocks& b, int64_t& first, int64_t& end, int64_t& block) {
+    const int64_t count = (b.rows + b.block_rows - 1) / b.block_rows;
+    const int64_t last = b.last < count ? b.last : count;
+    block = __atomic_load_n(b.next, __ATOMIC_RELAXED);
+    do {
+        if (block >= last || __atomic_load_n(b.bad, __ATOMIC_RELAXED) != INT64_MAX) return false;
+    } while (!__atomic_compare_exchange_n(b.next, &block, block + 1, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    first = block * b.block_rows;
+    end = first + b.block_rows < b.rows ? first + b.block_rows : b.rows;
+    return true;
+}
+
+CROSSENT_INLINE void report_bad(const Blocks& b, int64_t row, RowError code) {
+    const int64_t mine = row * 8 + code;
+    int64_t seen = __atomic_load_n(b.bad, __ATOMIC_RELAXED);
+    while (mine < seen && !__atomic_compare_exchange_n(b.bad, &seen, mine, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
+}
+
+struct BlockSums {
+    Pair value, mass;
+    double rows = 0;
+    CROSSENT_INLINE void store(const Blocks& b, int64_t block) const {
+        b.sums[3 * block] = value.value();
+        b.sums[3 * block + 1] = mass.value();
+        b.sums[3 * block + 2] = rows;
+    }
+};
+
+CROSSENT_INLINE int64_t load_label(const void* labels, int32_t type, int64_t i) {
+    switch (type) {
+        case kInt8: return static_cast<const int8_t*>(labels)[i];
+        case kInt16: return static_cast<const int16_t*>(labels)[i];
+        case kInt32: return static_cast<const int32_t*>(labels)[i];
+        case kUint8: return static_cast<const uint8_t*>(labels)[i];
+        case kUint16: return static_cast<const uint16_t*>(labels)[i];
+        case kUint32: return static_cast<const uint32_t*>(labels)[i];
+        default: return static_cast<const int64_t*>(labels)[i];  // above 2^63 a uint64 is negative: out of range
+    }
+}
+
+// One row's part in a job. active = false: the row leaves entirely (weight 0, mass 0, ignored) or is bad.
+struct Plan {
+    int64_t label = -1;      // -1: dense targets, or none
+    double weight = 1;       // of the row
+    double label_weight = 1; // class weight of the label
+    double factor = 1;       // of the row's soft targets
+    bool active = true;
+};
+
+// J is a SoftmaxJob or a MassJob: they name these fields alike.
+template <class J> CROSSENT_INLINE Plan plan_row(const J& job, int64_t row) {
+    Plan plan;
+    if (job.row_weight) plan.weight = job.row_weight[row];
+    plan.active = plan.weight != 0;
+    if (job.soft_factor) plan.factor = job.soft_factor[row];
+    if (!job.labels || !plan.active) return plan;
+    plan.label = load_label(job.labels, job.label_type, row);
+    if (job.has_ignore && plan.label == job.ignore_index) {
+        plan.active = false;
+    } else if (plan.label < 0 || plan.label >= job.classes) {
+        report_bad(job.blocks, row, kLabel);
+        plan.active = false;
+    } else if (job.class_weight) {
+        plan.label_weight = job.class_weight[plan.label];
+        plan.active = plan.label_weight != 0;
+    }
+    return plan;
+}
+
+// Looks at a row's soft targets as given; false (and reported) if they are not a distribution.
+template <class J> CROSSENT_INLINE bool targets_fit(const J& job, int64_t row, const RawSums& raw, double factor) {
+    if (!raw.valid) {
+        report_bad(job.blocks, row, kTarget);
+        return false;
+    }
+    const double off = raw.sum * factor - 1;
+    if (job.sum_tolerance >= 0 && factor != 0 && !(off <= job.sum_tolerance && -off <= job.sum_tolerance)) {
+        report_bad(job.blocks, row, kTargetSum);
+        return false;
+    }
+    return true;
+}
+
+CROSSENT_INLINE bool has_dense(const SoftmaxJob& job) { return job.soft || (job.labels && job.smoothing != 0); }
+
+// Adds the index target to a smoothed row, whose dense part holds smoothing / K for every class.
+CROSSENT_INLINE void add_label(const SoftmaxJob& job, const Plan& plan, double z_t, Row& row) {
+    const double q = (1 - job.smoothing) * plan.label_weight;
+    const bool top = plan.label == row.a;
+    (top ? row.q_max : row.q_others) += q;
+    row.q_sum += q;
+    if (!top) row.linear += q * (row.m - z_t);
+    row.mass = plan.label_weight;
+}
+
+// Value of a finished row into the sums and the output; returns the factor of its gradient (0: left out).
+template <class T>
+CROSSENT_INLINE double finish_row(const SoftmaxJob& job, int64_t index, Plan& plan, const Row& row, BlockSums& sums) {
+    T value = 0;
+    if (plan.active && row.mass == 0 && (job.labels || job.soft)) plan.active = false;
+    if (plan.active && !row.finite) {
+        report_bad(job.blocks, index, kNonFinite);
+        plan.active = false;
+    }
+    if (plan.active) {
+        const bool targeted = job.labels || job.soft;
+        value = T(targeted ? row.value(plan.weight * job.value_factor)
+                           : (row.m + row.log1p_r) * (plan.weight * job.value_factor));
+        sums.value.add(double(value));
+        sums.mass.add(plan.weight * row.mass);
+        sums.rows += 1;
+    }
+    if (job.values) static_cast<T*>(job.values)[index] = value;
+    return plan.active ? plan.weight * job.grad_factor : 0;
+}
+
+// The gradient's element at the maximum; at an index target elsewhere see gradient_at_label.
+CROSSENT_INLINE double max_gradient(const SoftmaxJob& job, const Row& row, double factor) {
+    return job.labels || job.soft ? row.gradient_at_max(factor) : factor / row.s();
+}
+
+// Q p_t - q_t at an index target t != a, given exp(z_t - m); without smoothing in the form that stays exact near 1.
+CROSSENT_INLINE double label_gradient(const SoftmaxJob& job, const Plan& plan, const Row& row, double factor, double e_t,
+                                      double uniform_t) {
+    if (job.smoothing == 0) return row.gradient_at_target(factor, e_t);
+    return factor * (row.q_sum * (e_t / row.s()) - ((1 - job.smoothing) * plan.label_weight + uniform_t));
+}
+
+}  // namespace

@@ -1,0 +1,81 @@
+"""crossent: the cross-entropy of Python. Compute it, differentiate it, minimise it, score with it, explain it.
+
+Customary alias: `import crossent as ce`.
+"""
+
+from crossent.activations import log_sigmoid, log_softmax, logsumexp, sigmoid, softmax
+from crossent.core.types import GradHess, LossGrad
+from crossent.errors import (
+    ClippedWarning,
+    ConvergenceWarning,
+    CrossentError,
+    DataError,
+    DtypeError,
+    EmptyBatchError,
+    LabelError,
+    MissingExtraError,
+    ModelFileError,
+    NonFiniteError,
+    NotFittedError,
+    OptionError,
+    ProbabilityError,
+    RowSumWarning,
+    ShapeError,
+    UnsupportedError,
+    WeightError,
+)
+from crossent.losses import BinaryCrossEntropy, CrossEntropy, binary_cross_entropy, cross_entropy
+from crossent.measures import (
+    cross_entropy_of,
+    effective_classes,
+    entropy,
+    js_divergence,
+    kl_divergence,
+    mutual_information,
+    perplexity,
+)
+from crossent.settings import get_num_threads, set_num_threads, show_config
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BinaryCrossEntropy",
+    "ClippedWarning",
+    "ConvergenceWarning",
+    "CrossEntropy",
+    "CrossentError",
+    "DataError",
+    "DtypeError",
+    "EmptyBatchError",
+    "GradHess",
+    "LabelError",
+    "LossGrad",
+    "MissingExtraError",
+    "ModelFileError",
+    "NonFiniteError",
+    "NotFittedError",
+    "OptionError",
+    "ProbabilityError",
+    "RowSumWarning",
+    "ShapeError",
+    "UnsupportedError",
+    "WeightError",
+    "__version__",
+    "binary_cross_entropy",
+    "cross_entropy",
+    "cross_entropy_of",
+    "effective_classes",
+    "entropy",
+    "get_num_threads",
+    "js_divergence",
+    "kl_divergence",
+    "log_sigmoid",
+    "log_softmax",
+    "logsumexp",
+    "mutual_information",
+    "perplexity",
+    "set_num_threads",
+    "show_config",
+    "sigmoid",
+    "softmax",
+]

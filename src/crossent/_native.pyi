@@ -1,0 +1,55 @@
+"""
+Native kernels of crossent. Private: crossent.core.engine is their one caller.
+"""
+
+from typing import Annotated
+
+import numpy
+from numpy.typing import NDArray
+
+
+def softmax_f32(logits: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], classes: int, inner: int, labels: Annotated[NDArray, dict(order='C', device='cpu', writable=False)] | None, soft: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)] | None, soft_factor: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, class_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, class_weight_lanes: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)] | None, row_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, ignore_index: int | None, smoothing: float, value_factor: float, grad_factor: float, sum_tolerance: float, output: int, values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None, grad: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None, hess: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None, block_rows: int, last: int, state: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
+    """
+    Softmax cross-entropy of a block range: see SoftmaxJob in native/kernels.hpp.
+    """
+
+def sigmoid_f32(logits: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], columns: int, targets: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], pos_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, smoothing: float, negative_weight: float, positive_weight: float, value_factor: float, grad_factor: float, values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None, grad: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None, hess: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None, block_rows: int, last: int, state: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
+    """
+    Binary cross-entropy of a block range: see SigmoidJob in native/kernels.hpp.
+    """
+
+def mass_f32(rows: int, classes: int, inner: int, labels: Annotated[NDArray, dict(order='C', device='cpu', writable=False)] | None, soft: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)] | None, soft_factor: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, class_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, row_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, ignore_index: int | None, sum_tolerance: float, row_sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, block_rows: int, last: int, state: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
+    """
+    Mass of the targets of a block range: see MassJob in native/kernels.hpp.
+    """
+
+def softmax_f64(logits: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], classes: int, inner: int, labels: Annotated[NDArray, dict(order='C', device='cpu', writable=False)] | None, soft: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, soft_factor: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, class_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, class_weight_lanes: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, row_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, ignore_index: int | None, smoothing: float, value_factor: float, grad_factor: float, sum_tolerance: float, output: int, values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, grad: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, hess: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, block_rows: int, last: int, state: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
+    """
+    Softmax cross-entropy of a block range: see SoftmaxJob in native/kernels.hpp.
+    """
+
+def sigmoid_f64(logits: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], columns: int, targets: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], pos_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, smoothing: float, negative_weight: float, positive_weight: float, value_factor: float, grad_factor: float, values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, grad: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, hess: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, block_rows: int, last: int, state: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
+    """
+    Binary cross-entropy of a block range: see SigmoidJob in native/kernels.hpp.
+    """
+
+def mass_f64(rows: int, classes: int, inner: int, labels: Annotated[NDArray, dict(order='C', device='cpu', writable=False)] | None, soft: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, soft_factor: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, class_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, row_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, ignore_index: int | None, sum_tolerance: float, row_sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, block_rows: int, last: int, state: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
+    """
+    Mass of the targets of a block range: see MassJob in native/kernels.hpp.
+    """
+
+def available_isas() -> list[str]:
+    """
+    Instruction sets that this build has and this machine runs, slowest first.
+    """
+
+def select_isa(name: str) -> bool:
+    """
+    Uses the named instruction set from now on; False if it is not available.
+    """
+
+def compiler() -> str:
+    """The compiler that built this module."""
+
+def current_isa() -> str:
+    """The instruction set in use."""

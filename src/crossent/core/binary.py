@@ -1,0 +1,253 @@
+"""Jobs of losses over independent labels: from logits (native) and from probabilities (formula)."""
+
+from typing import Any
+
+import numpy as np
+
+from crossent.core import engine, formula
+from crossent.core.blocks import BadRow, Rows, Sums, run_blocks
+from crossent.core.check import Prediction, compute_dtype
+from crossent.core.faults import Fault, binary_fault
+from crossent.core.labels import binary_targets
+from crossent.core.options import BinaryOptions
+from crossent.core.probability import ProbabilityNotes, clipped, logarithm_clip
+from crossent.core.types import NDArray
+from crossent.core.weights import class_weights, row_weights
+from crossent.errors import CrossentError, DtypeError, ShapeError, UnsupportedError, WeightError
+
+__all__ = ["BinaryLogits", "BinaryProbs", "binary_job"]
+
+
+def _positive_weights(value: Any, shape: tuple[int, ...]) -> NDArray | None:
+    """One weight for all, or one for each label of the last axis."""
+    if value is None:
+        return None
+    w = np.atleast_1d(np.ascontiguousarray(value, dtype=np.float64))
+    labels = shape[-1] if shape else 1
+    if w.shape not in ((1,), (labels,)):
+        raise ShapeError(
+            f"pos_weight has shape {w.shape}; one number, or shape ({labels},) for the last axis, is allowed."
+        )
+    if not ((w >= 0) & (w < np.inf)).all():
+        k = int(np.argmin((w >= 0) & (w < np.inf)))
+        raise WeightError(f"pos_weight[{k}] is {float(w[k])}; finite weights >= 0 are allowed.")
+    return w
+
+
+def _element_weights(sample_weight: Any, shape: tuple[int, ...]) -> NDArray | None:
+    """One weight for each element, or one for each row of the last axis."""
+    if sample_weight is None:
+        return None
+    by_row = len(shape) > 1 and np.shape(sample_weight) == shape[:-1]
+    return row_weights(sample_weight, shape[:-1] if by_row else shape)
+
+
+class _BinaryBase:
+    """What both predictions share: targets, weights, the mass of the targets."""
+
+    def __init__(
+        self, options: BinaryOptions, targets: Any, prediction: Prediction, sample_weight: Any
+    ) -> None:
+        self.options = options
+        self.name, self.array = prediction.kind, prediction.array
+        self.shape = self.array.shape
+        self.targets = binary_targets(targets, self.shape, classes=options.classes)
+        if self.targets.dtype.kind not in "buif" and self.targets.dtype.name != "bfloat16":
+            raise DtypeError(
+                f"targets have dtype {self.targets.dtype}; bool, integers or floats in [0, 1] are allowed."
+            )
+        self.weight = _element_weights(sample_weight, self.shape)
+        self.pos_weight = _positive_weights(options.pos_weight, self.shape)
+        self.negative, self.positive = self._class_weights()
+
+    def _class_weights(self) -> tuple[float, float]:
+        given = self.options.class_weight
+        if isinstance(given, str):
+            y = self.targets.astype(np.float64)
+            w = (
+                np.ones(self.shape)
+                if self.weight is None
+                else np.broadcast_to(self._per_element(), self.shape)
+            )
+            count = np.array([((1 - y) * (w > 0)).sum(), (y * (w > 0)).sum()])
+            with np.errstate(divide="ignore"):
+                pair = np.where(count > 0, count.sum() / (2 * count), 0.0)
+        else:
+            found = class_weights(given, 2, self.options.classes)
+            pair = np.ones(2) if found is None else found
+        return float(pair[0]), float(pair[1])
+
+    def _per_element(self) -> NDArray:
+        assert self.weight is not None
+        return self.weight if self.weight.shape == self.shape else self.weight[..., None]
+
+    @property
+    def known_mass(self) -> float | None:
+        plain = self.weight is None and self.negative == self.positive == 1
+        return float(self.array.size) if plain else None
+
+    @property
+    def inputs(self) -> list[NDArray | None]:
+        return [self.array, self.targets, self.weight]
+
+    @property
+    def _axis(self) -> int | None:
+        """Rows of the last axis where weights are shared along it, else one element a row."""
+        by_row = self.weight is not None and self.weight.shape != self.shape
+        by_column = self.pos_weight is not None and self.pos_weight.size > 1
+        return self.array.ndim - 1 if by_row or by_column else None
+
+    @property
+    def _cut(self) -> tuple[int, int]:
+        """(rows, elements in a row) for blocks."""
+        width = self.shape[-1] if self._axis is not None else 1
+        return (self.array.size // width if width else 0), width
+
+    def _weights(self, first: int, end: int) -> NDArray:
+        """Weights of the block [n, 1] or [n, K]."""
+        if self.weight is None:
+            return np.ones((end - first, 1))
+        rows, width = self._cut
+        per_row = self.weight.size // rows
+        return self.weight.reshape(-1)[first * per_row : end * per_row].reshape(end - first, per_row)
+
+    def _labels(self, first: int, end: int, w: NDArray) -> NDArray:
+        """Targets of the block as float64, 0 where the weight is 0; checked."""
+        y = np.where(w > 0, Rows(self.targets, self._axis).read(first, end, np.dtype(np.float64)), 0)
+        bad = ~((y >= 0) & (y <= 1))
+        if bad.any():
+            raise BadRow(first * y.shape[1] + int(np.argmax(bad)), Fault.LABEL)
+        return y
+
+    def mass(self) -> Sums:
+        def block(first: int, end: int, sums: NDArray) -> None:
+            w = self._weights(first, end)
+            y = self._labels(first, end, w)
+            mass = w * (self.positive * y + self.negative * (1 - y))
+            sums[0] = 0, mass.sum(), np.count_nonzero(mass)
+
+        rows, width = self._cut
+        return run_blocks(block, rows, width)
+
+    def error(self, bad: BadRow) -> CrossentError:
+        return binary_fault(self.name, self.array, self.targets, bad.row, Fault(bad.code))
+
+    def notes(self) -> list[Warning]:
+        return []
+
+
+class BinaryLogits(_BinaryBase):
+    """From raw scores, on native code."""
+
+    def __init__(
+        self, options: BinaryOptions, targets: Any, prediction: Prediction, sample_weight: Any
+    ) -> None:
+        super().__init__(options, targets, prediction, sample_weight)
+        for name in ("clip", "eps"):
+            if getattr(options, name) is not None:
+                raise UnsupportedError(
+                    f"{name} is for probabilities; the loss of logits is exact without it. Leave it out."
+                )
+
+    def run(
+        self,
+        *,
+        values: NDArray | None,
+        grad: NDArray | None,
+        hess: NDArray | None,
+        value_factor: float,
+        grad_factor: float,
+    ) -> Sums:
+        job = engine.SigmoidJob(
+            self.array, self.targets, self.pos_weight, self.weight, float(self.options.label_smoothing),
+            self.negative, self.positive, value_factor, grad_factor,
+        )  # fmt: skip
+        return engine.run_sigmoid(job, values=values, grad=grad, hess=hess)
+
+
+class BinaryProbs(_BinaryBase):
+    """From probabilities of the positive or their logarithms, by formula in float64, block by block."""
+
+    def __init__(
+        self, options: BinaryOptions, targets: Any, prediction: Prediction, sample_weight: Any
+    ) -> None:
+        super().__init__(options, targets, prediction, sample_weight)
+        self.logarithms = self.name == "log_probs"
+        if self.logarithms and options.eps is not None:
+            raise UnsupportedError("eps is added to probabilities; pass probs= with it, or leave it out.")
+        self.seen = ProbabilityNotes(self.name, options.clip, np.inf)
+
+    def notes(self) -> list[Warning]:
+        return self.seen.warnings()
+
+    def run(
+        self,
+        *,
+        values: NDArray | None,
+        grad: NDArray | None,
+        hess: NDArray | None,
+        value_factor: float,
+        grad_factor: float,
+    ) -> Sums:
+        if hess is not None:
+            raise UnsupportedError("grad_and_hess is for logits=: boosting works on raw scores.")
+        self.seen.reset()
+        dtype = compute_dtype(self.array.dtype)
+        p_rows, g_rows = Rows(self.array, self._axis), None if grad is None else Rows(grad, self._axis)
+        flat_values = None if values is None else values.reshape(-1)
+        rows, width = self._cut
+
+        def block(first: int, end: int, sums: NDArray) -> None:
+            w = self._weights(first, end)
+            y = self._labels(first, end, w)
+            given = p_rows.read(first, end, np.dtype(np.float64))
+            losses, slope = self._terms(given, y, w, first, grad is not None)
+            mass = self.positive * y + self.negative * (1 - y)
+            kept = np.broadcast_to((w > 0) & (mass > 0), y.shape)
+            losses = np.where(kept, losses * w * value_factor, 0).astype(dtype)
+            if flat_values is not None:
+                flat_values[first * width : end * width] = losses.reshape(-1)
+            if g_rows is not None and slope is not None:
+                with np.errstate(invalid="ignore"):
+                    g_rows.write(first, end, np.where(kept, slope * (w * grad_factor), 0))
+            sums[0] = losses.sum(dtype=np.float64), (w * mass * kept).sum(), np.count_nonzero(kept)
+
+        return run_blocks(block, rows, width)
+
+    def _terms(
+        self, given: NDArray, y: NDArray, w: NDArray, first: int, want_grad: bool
+    ) -> tuple[NDArray, NDArray | None]:
+        """Losses and slopes of a block, before weights."""
+        options = self.options
+        good = given <= 0 if self.logarithms else (given >= 0) & (given <= 1)
+        bad = ~good & (w > 0)
+        if bad.any():
+            raise BadRow(first * y.shape[1] + int(np.argmax(bad)), Fault.ENTRY)
+        p = np.where(good, given, -1.0 if self.logarithms else 0.5)
+        free = np.ones(p.shape, bool)
+        if options.clip is not None:
+            p = logarithm_clip(p, options.clip) if self.logarithms else clipped(p, options.clip)
+            free = p == given
+            self.seen.count_clipped(~free & (w > 0))
+        A, B = formula.binary_weights(
+            y, smoothing=float(options.label_smoothing), pos_weight=1.0 if self.pos_weight is None else self.pos_weight,
+            negative=self.negative, positive=self.positive,
+        )  # fmt: skip
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if self.logarithms:
+                losses = formula.binary_log_prob_loss(np, p, A, B)
+                slope = formula.binary_log_prob_gradient(np, p, A, B) if want_grad else None
+            else:
+                losses = formula.binary_prob_loss(np, p, A, B, eps=options.eps or 0.0)
+                slope = (
+                    formula.binary_prob_gradient(np, p, A, B, eps=options.eps or 0.0) if want_grad else None
+                )
+        return losses, None if slope is None else np.where(free, slope, 0)
+
+
+def binary_job(
+    options: BinaryOptions, targets: Any, prediction: Prediction, sample_weight: Any
+) -> BinaryLogits | BinaryProbs:
+    """The job for the prediction that was named."""
+    kind = BinaryLogits if prediction.kind == "logits" else BinaryProbs
+    return kind(options, targets, prediction, sample_weight)

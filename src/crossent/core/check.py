@@ -1,0 +1,118 @@
+"""Metadata checks, once, at the public edge: which prediction was named, dtypes, shapes, weights, buffers.
+
+Values are checked by the kernels in their own pass; weights, one number a row or class, in core/weights.py.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from crossent.core.types import NDArray
+from crossent.errors import DtypeError, OptionError, ShapeError, UnsupportedError
+
+__all__ = [
+    "Prediction",
+    "axis_number",
+    "compute_dtype",
+    "float_array",
+    "output_buffer",
+    "prediction",
+    "unit_factor",
+]
+
+_LN2_INVERSE = 1.4426950408889634
+_HALVES = ("float16", "bfloat16")
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The one prediction that was named."""
+
+    kind: str
+    array: NDArray
+
+
+def float_array(value: Any, name: str) -> NDArray:
+    """A floating array as it is, integers as float64; any other dtype is refused."""
+    array = np.asarray(value)
+    kind = array.dtype.kind
+    if kind == "f" and array.dtype.itemsize <= 8:
+        return array
+    if array.dtype.name == "bfloat16":
+        return array
+    if kind in "iu":
+        return array.astype(np.float64)
+    raise DtypeError(
+        f"{name} has dtype {array.dtype}; float16, bfloat16, float32, float64 or integers are allowed."
+    )
+
+
+def prediction(logits: Any, probs: Any, log_probs: Any) -> Prediction:
+    """The named prediction: exactly one of the three."""
+    named = {"logits": logits, "probs": probs, "log_probs": log_probs}
+    given = [(name, value) for name, value in named.items() if value is not None]
+    if len(given) != 1:
+        found = "none was" if not given else " and ".join(f"{name}=" for name, _ in given) + " were"
+        raise UnsupportedError(
+            f"{found} given; name exactly one: logits= for raw scores, probs= for probabilities, log_probs= for logarithms."
+        )
+    name, value = given[0]
+    array = float_array(value, name)
+    return Prediction(name, array)
+
+
+def axis_number(axis: Any, array: NDArray, name: str) -> int:
+    """The class axis as a number >= 0; there must be one, with at least one class."""
+    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
+        raise OptionError(f"axis is {axis!r}; a whole number is allowed.")
+    if array.ndim == 0:
+        raise ShapeError(f"{name} is a single number; it needs an axis of classes.")
+    if not -array.ndim <= axis < array.ndim:
+        raise ShapeError(f"axis={axis} is outside {name} of shape {array.shape}.")
+    number = int(axis) % array.ndim
+    if array.shape[number] == 0:
+        raise ShapeError(f"{name} has shape {array.shape}: no classes on axis {number}.")
+    return number
+
+
+def compute_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """float64 for float64, else float32: the dtype of losses and of the arithmetic."""
+    return np.dtype(np.float64 if dtype.itemsize == 8 else np.float32)
+
+
+def unit_factor(unit: str) -> float:
+    """Nats to the unit."""
+    return _LN2_INVERSE if unit == "bit" else 1.0
+
+
+def _overlaps_itself(array: NDArray) -> bool:
+    return any(stride == 0 and size > 1 for stride, size in zip(array.strides, array.shape, strict=True))
+
+
+def output_buffer(out: Any, array: NDArray, inputs: Sequence[NDArray | None]) -> NDArray:
+    """The gradient's buffer: `out` after its checks, or a new array like the prediction.
+
+    Memory identical to the prediction's is in-place work; any other overlap is refused.
+    """
+    if out is None:
+        return np.empty(array.shape, array.dtype.newbyteorder("="))
+    if not isinstance(out, np.ndarray):
+        raise ShapeError(f"out is {type(out).__name__}; a writable NumPy array is needed.")
+    halves = array.dtype.name in _HALVES
+    if out.dtype != array.dtype and not (halves and out.dtype == np.float32):
+        raise DtypeError(f"out has dtype {out.dtype}, the gradient {array.dtype}: they must agree.")
+    if out.shape != array.shape:
+        raise ShapeError(f"out has shape {out.shape}, the gradient {array.shape}: they must agree.")
+    if not out.flags.writeable:
+        raise ShapeError("out is read-only; a writable array is needed.")
+    if _overlaps_itself(out):
+        raise ShapeError("out overlaps itself (a broadcast array); an array of its own memory is needed.")
+    same = out.ctypes.data == array.ctypes.data and out.strides == array.strides and out.dtype == array.dtype
+    for other in inputs:
+        if other is not None and not (same and other is array) and np.shares_memory(out, other):
+            raise ShapeError(
+                "out overlaps an input; pass the prediction itself to work in place, or memory of its own."
+            )
+    return out

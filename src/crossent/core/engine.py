@@ -1,0 +1,246 @@
+"""Runs losses of logits on native code: layouts, blocks, buffers. One job description, one place that calls _native."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from crossent import _native
+from crossent.core.blocks import NO_BAD_ROW, BadRow, Rows, Sums, run_blocks, run_direct
+from crossent.core.check import compute_dtype
+from crossent.core.types import NDArray
+
+__all__ = [
+    "GRADIENT",
+    "LOG_PROBS",
+    "PROBS",
+    "SigmoidJob",
+    "SoftmaxJob",
+    "run_mass",
+    "run_sigmoid",
+    "run_softmax",
+]
+
+GRADIENT, PROBS, LOG_PROBS = 0, 1, 2
+_SOFTMAX = {4: _native.softmax_f32, 8: _native.softmax_f64}
+_SIGMOID = {4: _native.sigmoid_f32, 8: _native.sigmoid_f64}
+_MASS = {4: _native.mass_f32, 8: _native.mass_f64}
+
+
+@dataclass(slots=True)
+class SoftmaxJob:
+    """What one softmax pass reads. Arrays keep the caller's layout; weights and labels are contiguous."""
+
+    logits: NDArray
+    axis: int
+    labels: NDArray | None = None
+    soft: NDArray | None = None
+    soft_factor: NDArray | None = None
+    class_weight: NDArray | None = None
+    row_weight: NDArray | None = None
+    ignore_index: int | None = None
+    smoothing: float = 0.0
+    value_factor: float = 1.0
+    grad_factor: float = 1.0
+    sum_tolerance: float = -1.0
+    output: int = GRADIENT
+
+    @property
+    def classes(self) -> int:
+        return int(self.logits.shape[self.axis])
+
+    @property
+    def inner(self) -> int:
+        return int(np.prod(self.logits.shape[self.axis + 1 :], dtype=np.int64))
+
+    @property
+    def rows(self) -> int:
+        return int(np.prod(self.logits.shape[: self.axis], dtype=np.int64)) * self.inner
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return compute_dtype(self.logits.dtype)
+
+
+@dataclass(slots=True)
+class SigmoidJob:
+    """What one pass over independent labels reads; targets may be a single number for all."""
+
+    logits: NDArray
+    targets: NDArray
+    pos_weight: NDArray | None = None
+    weight: NDArray | None = None
+    smoothing: float = 0.0
+    negative_weight: float = 1.0
+    positive_weight: float = 1.0
+    value_factor: float = 1.0
+    grad_factor: float = 1.0
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return compute_dtype(self.logits.dtype)
+
+
+def _plain(array: NDArray | None, dtype: np.dtype[Any]) -> bool:
+    """Whether native code can read (or write) the array where it lies."""
+    return array is None or (array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned)
+
+
+def _part(array: NDArray | None, first: int, end: int) -> NDArray | None:
+    return None if array is None else array[first:end]
+
+
+def _flat(array: NDArray | None) -> NDArray | None:
+    return None if array is None else array.reshape(-1)
+
+
+def _check(state: NDArray, first: int) -> None:
+    if state[1] != NO_BAD_ROW:
+        row, code = divmod(int(state[1]), 8)
+        raise BadRow(first + row, code)
+
+
+def run_softmax(
+    job: SoftmaxJob,
+    *,
+    values: NDArray | None = None,
+    grad: NDArray | None = None,
+    hess: NDArray | None = None,
+) -> Sums:
+    """One pass: fills values [rows] of the compute dtype, grad and hess shaped like the logits; raises BadRow."""
+    if job.rows == 0:
+        return Sums(0.0, 0.0, 0)
+    dtype = job.dtype
+    function = _SOFTMAX[dtype.itemsize]
+    lanes = None if job.class_weight is None else job.class_weight.astype(dtype)
+    if all(_plain(array, dtype) for array in (job.logits, job.soft, grad, hess)):
+
+        def direct(block_rows: int, last: int, state: NDArray, sums: NDArray) -> None:
+            function(
+                job.logits, job.classes, job.inner, job.labels, job.soft, job.soft_factor, job.class_weight, lanes,
+                job.row_weight, job.ignore_index, job.smoothing, job.value_factor, job.grad_factor, job.sum_tolerance,
+                job.output, values, grad, hess, block_rows, last, state, sums,
+            )  # fmt: skip
+
+        return run_direct(direct, job.rows, job.classes)
+    return run_blocks(_staged_softmax(job, function, lanes, values, grad, hess), job.rows, job.classes)
+
+
+def _staged_softmax(
+    job: SoftmaxJob,
+    function: Any,
+    lanes: NDArray | None,
+    values: NDArray | None,
+    grad: NDArray | None,
+    hess: NDArray | None,
+) -> Callable[[int, int, NDArray], None]:
+    dtype, inner = job.dtype, job.inner > 1
+    logits, soft = Rows(job.logits, job.axis), None if job.soft is None else Rows(job.soft, job.axis)
+    outputs = [None if array is None else Rows(array, job.axis) for array in (grad, hess)]
+    labels, flat_values = _flat(job.labels), _flat(values)
+    factor, weight = _flat(job.soft_factor), _flat(job.row_weight)
+
+    def staged(first: int, end: int, sums: NDArray) -> None:
+        z = logits.read(first, end, dtype, classes_first=inner)
+        q = None if soft is None else soft.read(first, end, dtype, classes_first=inner)
+        g, h = (None if rows is None else np.empty_like(z) for rows in outputs)
+        scratch = np.empty_like(z) if h is not None and g is None else g
+        state = np.array([0, NO_BAD_ROW])
+        function(
+            z, job.classes, end - first if inner else 1, _part(labels, first, end), q, _part(factor, first, end),
+            job.class_weight, lanes, _part(weight, first, end), job.ignore_index, job.smoothing, job.value_factor,
+            job.grad_factor, job.sum_tolerance, job.output, _part(flat_values, first, end), scratch, h, end - first, 1,
+            state, sums,
+        )  # fmt: skip
+        _check(state, first)
+        for rows, block in zip(outputs, (g, h), strict=True):
+            if rows is not None and block is not None:
+                rows.write(first, end, block, classes_first=inner)
+
+    return staged
+
+
+def run_mass(job: SoftmaxJob, *, row_sums: NDArray | None = None) -> Sums:
+    """The targets' mass before any logit is read; raises BadRow. row_sums gets each row's sum of soft targets."""
+    if job.rows == 0:
+        return Sums(0.0, 0.0, 0)
+    dtype = job.dtype
+    function = _MASS[dtype.itemsize]
+    if _plain(job.soft, dtype):
+
+        def direct(block_rows: int, last: int, state: NDArray, sums: NDArray) -> None:
+            function(
+                job.rows, job.classes, job.inner, job.labels, job.soft, job.soft_factor, job.class_weight,
+                job.row_weight, job.ignore_index, job.sum_tolerance, row_sums, block_rows, last, state, sums,
+            )  # fmt: skip
+
+        return run_direct(direct, job.rows, 1 if job.soft is None else job.classes)
+    assert job.soft is not None
+    soft = Rows(job.soft, job.axis)
+    factor, weight = _flat(job.soft_factor), _flat(job.row_weight)
+
+    def staged(first: int, end: int, sums: NDArray) -> None:
+        state = np.array([0, NO_BAD_ROW])
+        function(
+            end - first, job.classes, 1, None, soft.read(first, end, dtype), _part(factor, first, end),
+            job.class_weight, _part(weight, first, end), None, job.sum_tolerance, _part(row_sums, first, end),
+            end - first, 1, state, sums,
+        )  # fmt: skip
+        _check(state, first)
+
+    return run_blocks(staged, job.rows, job.classes)
+
+
+def _columns(job: SigmoidJob) -> int:
+    """Elements that share a weight or a positive weight lie in rows; without either, elements are rows of their own."""
+    by_row = job.weight is not None and job.weight.size != job.logits.size
+    by_column = job.pos_weight is not None and job.pos_weight.size > 1
+    return int(job.logits.shape[-1]) if by_row or by_column else 1
+
+
+def run_sigmoid(
+    job: SigmoidJob,
+    *,
+    values: NDArray | None = None,
+    grad: NDArray | None = None,
+    hess: NDArray | None = None,
+) -> Sums:
+    """One pass over independent labels: values of the compute dtype, grad and hess like the logits; raises BadRow."""
+    size = job.logits.size
+    if size == 0:
+        return Sums(0.0, 0.0, 0)
+    dtype, columns = job.dtype, _columns(job)
+    function = _SIGMOID[dtype.itemsize]
+    scalar = job.targets.size == 1 and size > 1
+    if all(_plain(array, dtype) for array in (job.logits, job.targets, grad, hess)):
+
+        def direct(block_rows: int, last: int, state: NDArray, sums: NDArray) -> None:
+            function(
+                job.logits, columns, job.targets, job.pos_weight, job.weight, job.smoothing, job.negative_weight,
+                job.positive_weight, job.value_factor, job.grad_factor, values, grad, hess, block_rows, last, state, sums,
+            )  # fmt: skip
+
+        return run_direct(direct, size // columns, columns)
+    axis = job.logits.ndim - 1 if columns > 1 else None
+    logits, targets = Rows(job.logits, axis), Rows(job.targets, axis)
+    outputs = [None if array is None else Rows(array, axis) for array in (grad, hess)]
+    flat_values, weight = _flat(values), _flat(job.weight)
+    per_row = 1 if weight is None or weight.size == size // columns else columns
+
+    def staged(first: int, end: int, sums: NDArray) -> None:
+        z = logits.read(first, end, dtype)
+        y = np.ascontiguousarray(job.targets, dtype) if scalar else targets.read(first, end, dtype)
+        g, h = (None if rows is None else np.empty_like(z) for rows in outputs)
+        state = np.array([0, NO_BAD_ROW])
+        function(
+            z, columns, y, job.pos_weight, _part(weight, first * per_row, end * per_row), job.smoothing,
+            job.negative_weight, job.positive_weight, job.value_factor, job.grad_factor,
+            _part(flat_values, first * columns, end * columns), g, h, end - first, 1, state, sums,
+        )  # fmt: skip
+        _check(state, first * columns)
+        for rows, block in zip(outputs, (g, h), strict=True):
+            if rows is not None and block is not None:
+                rows.write(first, end, block)
+
+    return run_blocks(staged, size // columns, columns)

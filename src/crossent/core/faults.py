@@ -1,0 +1,133 @@
+"""From a bad row's number to its message: where, what was found, what is allowed, what to do."""
+
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+
+from crossent.core.types import NDArray
+from crossent.errors import CrossentError, LabelError, NonFiniteError, ProbabilityError
+
+__all__ = ["Fault", "binary_fault", "place", "softmax_fault"]
+
+
+class Fault(IntEnum):
+    """What is wrong with a row; the first four are RowError of native/kernels.hpp."""
+
+    NON_FINITE = 1
+    LABEL = 2
+    TARGET = 3
+    TARGET_SUM = 4
+    ENTRY = 5
+    ROW_SUM = 6
+    EMPTY_TARGET = 7
+
+
+def place(name: str, index: tuple[Any, ...]) -> str:
+    """name[i, j] as a reader would write it."""
+    return f"{name}[{', '.join(str(int(i)) if i is not None else ':' for i in index)}]" if index else name
+
+
+def _row_index(row: int, lead: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.unravel_index(row, lead)) if lead else ()
+
+
+def _with_class(index: tuple[int, ...], axis: int, k: int | None) -> tuple[Any, ...]:
+    return (*index[:axis], k, *index[axis:])
+
+
+def _distribution(name: str, values: NDArray, index: tuple[int, ...], axis: int) -> str:
+    """The first entry that is no probability, as text; empty if all are."""
+    bad = np.flatnonzero(~((values >= 0) & (values <= 1)))
+    return f"{place(name, _with_class(index, axis, int(bad[0])))} is {values[bad[0]]:g}" if bad.size else ""
+
+
+def _logit_fault(z: NDArray, index: tuple[int, ...], axis: int) -> CrossentError:
+    advice = "Mend the scores, or give the row sample_weight 0 to leave it out."
+    nan = np.flatnonzero(np.isnan(z))
+    if nan.size:
+        return NonFiniteError(
+            f"{place('logits', _with_class(index, axis, int(nan[0])))} is nan; numbers, -inf and one +inf a row are "
+            f"allowed. {advice}"
+        )
+    top = np.flatnonzero(z == np.inf)
+    if top.size > 1:
+        first, second = (place("logits", _with_class(index, axis, int(k))) for k in top[:2])
+        return NonFiniteError(
+            f"{first} and {second} are both +inf; at most one class of a row may be certain. {advice}"
+        )
+    return NonFiniteError(
+        f"{place('logits', _with_class(index, axis, None))} are all -inf: no class is left. {advice}"
+    )
+
+
+def softmax_fault(
+    name: str, array: NDArray, axis: int, soft: NDArray | None, row: int, fault: Fault
+) -> CrossentError:
+    """The error for flat row number `row` of a prediction with classes on `axis`."""
+    view = np.moveaxis(array, axis, -1)
+    index = _row_index(row, view.shape[:-1])
+    values = view[index].astype(np.float64)
+    if fault is Fault.NON_FINITE:
+        return _logit_fault(values, index, axis)
+    if fault in (Fault.ENTRY, Fault.ROW_SUM):
+        return _probability_fault(name, values, index, axis)
+    assert soft is not None
+    q = np.moveaxis(soft, axis, -1)[index].astype(np.float64)
+    where = place("targets", _with_class(index, axis, None))
+    if fault is Fault.TARGET:
+        bad = int(np.flatnonzero(~((q >= 0) & (q < np.inf)))[0])
+        return LabelError(
+            f"{place('targets', _with_class(index, axis, bad))} is {q[bad]:g}; soft targets are finite and >= 0."
+        )
+    if fault is Fault.EMPTY_TARGET:
+        return LabelError(f"{where} have no positive; pass empty_rows='ignore' to leave such rows out.")
+    return LabelError(
+        f"{where} sum to {q.sum():.6g}, but a distribution sums to 1. Pass normalize_targets=True if each positive shall "
+        "count 1 / number of positives, or use binary_cross_entropy for independent labels."
+    )
+
+
+def _probability_fault(name: str, values: NDArray, index: tuple[int, ...], axis: int) -> CrossentError:
+    hint = f"These look like logits: pass logits= instead of {name}=."
+    if name == "log_probs":
+        bad = np.flatnonzero(~(values <= 0))
+        if bad.size:
+            where = place(name, _with_class(index, axis, int(bad[0])))
+            return ProbabilityError(
+                f"{where} is {values[bad[0]]:g}; logarithms of probabilities are <= 0. {hint}"
+            )
+        values = np.exp(values)
+    else:
+        found = _distribution(name, values, index, axis)
+        if found:
+            return ProbabilityError(f"{found}; probabilities lie in [0, 1]. {hint}")
+    where = place(name, _with_class(index, axis, None))
+    total = f"{values.sum():.6g}"
+    return ProbabilityError(
+        f"{where} sum to {total}, but a row of probabilities sums to 1 (within 0.01). {hint}"
+    )
+
+
+def binary_fault(name: str, array: NDArray, targets: NDArray, element: int, fault: Fault) -> CrossentError:
+    """The error for flat element number `element` of independent labels."""
+    index = _row_index(element, array.shape)
+    if fault is Fault.LABEL:
+        y = float(targets[index])
+        kept = targets[np.isfinite(targets.astype(np.float64))]
+        one_based = kept.size and set(np.unique(kept).tolist()) <= {1, 2}
+        hint = "The labels look like 1 and 2: pass targets - 1, or classes=[1, 2]." if one_based else (
+            "Use cross_entropy for more than two classes."
+        )  # fmt: skip
+        return LabelError(
+            f"{place('targets', index)} is {y:g}; labels 0 and 1, or probabilities, are allowed. {hint}"
+        )
+    value = float(array[index])
+    if fault is Fault.NON_FINITE:
+        return NonFiniteError(
+            f"{place(name, index)} is nan; numbers and infinities are allowed. Mend it, or give it sample_weight 0."
+        )
+    allowed = "logarithms of probabilities are <= 0" if name == "log_probs" else "probabilities lie in [0, 1]"
+    return ProbabilityError(
+        f"{place(name, index)} is {value:g}; {allowed}. If these are raw scores, pass logits= instead of {name}=."
+    )

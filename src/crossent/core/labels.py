@@ -1,0 +1,184 @@
+"""What targets mean: class indices, names, or distributions; and the messages for those that mean nothing.
+
+Index or soft is decided by the number of dimensions alone, never by looking at values: targets with one dimension
+fewer than the prediction are indices (or names), with as many they are distributions over its class axis. Integer
+[N, 1] against [N, K] is squeezed. Whether an index is in range is found by the kernel in its own pass.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from crossent.core.types import NDArray
+from crossent.errors import DtypeError, LabelError, OptionError, ShapeError, UnsupportedError
+
+__all__ = ["Targets", "binary_targets", "class_position", "class_targets", "label_error", "value_text"]
+
+_TEXT_KINDS = "USTO"
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Either integer `labels` shaped like the rows, or `soft` distributions shaped like the prediction."""
+
+    labels: NDArray | None
+    soft: NDArray | None
+    ignore_index: int | None = None
+    axis: int = -1
+
+
+def value_text(value: Any) -> str:
+    """A target as a message shows it: no NumPy wrapping."""
+    return repr(value.item() if isinstance(value, np.generic) else value)
+
+
+def class_position(classes: Sequence[Hashable]) -> dict[Hashable, int]:
+    """Column number of each class; classes must be distinct."""
+    names = list(classes.tolist() if isinstance(classes, np.ndarray) else classes)
+    position = {name: k for k, name in enumerate(names)}
+    if len(position) != len(names):
+        twice = next(name for k, name in enumerate(names) if position[name] != k)
+        raise OptionError(f"classes names {value_text(twice)} twice; each column needs a class of its own.")
+    return position
+
+
+def _from_names(targets: NDArray, position: Mapping[Hashable, int], ignore_index: int | None) -> NDArray:
+    """Column number of each target; -1 where it equals ignore_index."""
+    found, inverse = np.unique(
+        targets.astype(object) if targets.dtype.kind == "T" else targets, return_inverse=True
+    )
+    columns = np.empty(found.size, np.int64)
+    for i, value in enumerate(found.tolist()):
+        if ignore_index is not None and value == ignore_index:
+            columns[i] = -1
+        elif value in position:
+            columns[i] = position[value]
+        else:
+            row = tuple(int(x) for x in np.argwhere(targets == found[i])[0])
+            where = ", ".join(map(str, row))
+            known = ", ".join(map(value_text, list(position)[:8])) + (", ..." if len(position) > 8 else "")
+            raise LabelError(
+                f"targets[{where}] is {value_text(value)}, which is not among classes ({known}). "
+                "Correct the label, or give classes= in the order of the prediction's columns."
+            )
+    return columns[inverse].reshape(targets.shape)
+
+
+def _whole(targets: NDArray) -> NDArray:
+    """Floating labels as int64; fractional or non-finite ones are refused with their row."""
+    with np.errstate(invalid="ignore"):
+        fractional = ~(np.floor(targets) == targets) | (np.abs(targets) >= 2.0**53)
+    if fractional.any():
+        row = np.argwhere(fractional)[0]
+        where = ", ".join(str(int(i)) for i in row)
+        value = float(targets[tuple(row)])
+        raise LabelError(
+            f"targets[{where}] is {value}, but class indices are whole numbers. Targets with as many dimensions as "
+            "the prediction are taken as distributions; for a single probability use binary_cross_entropy."
+        )
+    return targets.astype(np.int64)
+
+
+def _indices(
+    targets: NDArray, classes: Sequence[Hashable] | None, K: int, ignore_index: int | None
+) -> Targets:
+    if targets.dtype.kind == "b":
+        raise DtypeError(
+            "targets are bool with one dimension fewer than the prediction. Pass them as integers (targets.astype(int)) "
+            "if True means class 1, or use binary_cross_entropy."
+        )
+    if classes is not None:
+        position = class_position(classes)
+        if len(position) != K:
+            raise ShapeError(
+                f"classes has {len(position)} names, but the prediction has {K} classes: they must agree."
+            )
+        if targets.dtype.kind == "f":
+            targets = _whole(targets)
+        return Targets(
+            _from_names(targets, position, ignore_index), None, None if ignore_index is None else -1
+        )
+    if targets.dtype.kind in _TEXT_KINDS:
+        example = value_text(targets.flat[0]) if targets.size else "none"
+        raise LabelError(
+            f"targets are names (targets.flat[0] is {example}), and their columns are not known. Pass classes=, the {K} "
+            "class names in the order of the prediction's columns; it is never inferred by sorting."
+        )
+    if targets.dtype.kind == "f":
+        targets = _whole(targets)
+    elif targets.dtype.kind not in "iu":
+        raise DtypeError(
+            f"targets have dtype {targets.dtype}; integers, names, or distributions are allowed."
+        )
+    return Targets(np.ascontiguousarray(targets, targets.dtype.newbyteorder("=")), None, ignore_index)
+
+
+def class_targets(
+    targets: Any,
+    shape: tuple[int, ...],
+    axis: int,
+    *,
+    classes: Sequence[Hashable] | None,
+    ignore_index: int | None,
+) -> Targets:
+    """Reads targets for a prediction of the given shape whose classes lie on `axis` (already >= 0)."""
+    y = np.asarray(targets)
+    rows = shape[:axis] + shape[axis + 1 :]
+    K = shape[axis]
+    if y.shape == rows:
+        return _indices(y, classes, K, ignore_index)
+    if (
+        y.ndim == len(shape)
+        and y.shape == (*shape[:axis], 1, *shape[axis + 1 :])
+        and K != 1
+        and y.dtype.kind in "iuUSTO"
+    ):
+        return _indices(y.reshape(rows), classes, K, ignore_index)
+    if y.shape != shape:
+        raise ShapeError(
+            f"targets have shape {y.shape}, the prediction {shape} with its {K} classes on axis {axis}. Pass indices or "
+            f"names of shape {rows}, or distributions of shape {shape}."
+        )
+    if y.dtype.kind in _TEXT_KINDS:
+        raise DtypeError(
+            f"targets have dtype {y.dtype} and the prediction's shape {shape}; distributions are numbers."
+        )
+    if ignore_index is not None:
+        raise UnsupportedError(
+            "ignore_index is for class indices; give such rows sample_weight 0 with soft targets."
+        )
+    return Targets(None, y, axis=axis)
+
+
+def binary_targets(targets: Any, shape: tuple[int, ...], *, classes: Sequence[Hashable] | None) -> NDArray:
+    """Targets in [0, 1] for independent labels; names need classes=(negative, positive)."""
+    y = np.asarray(targets)
+    if y.shape != shape:
+        raise ShapeError(
+            f"targets have shape {y.shape}, the prediction {shape}: binary_cross_entropy needs one target for each element. "
+            "Reshape one of them, or use cross_entropy if the last axis holds classes."
+        )
+    if classes is not None:
+        position = class_position(classes)
+        if len(position) != 2:
+            raise ShapeError(f"classes has {len(position)} names; binary needs 2, (negative, positive).")
+        return _from_names(y, position, None)
+    if y.dtype.kind in _TEXT_KINDS:
+        raise LabelError(
+            "targets are names. Pass classes=(negative, positive); it is never inferred by sorting."
+        )
+    return y
+
+
+def label_error(labels: NDArray, row: int, K: int, ignore_index: int | None) -> LabelError:
+    """The error for the label of flat row number `row`, with a hint where all labels look 1-based."""
+    where = ", ".join(str(int(i)) for i in np.unravel_index(row, labels.shape)) if labels.ndim else ""
+    label = int(labels.reshape(-1)[row])
+    message = f"targets[{where}] is {label}, but the prediction has {K} classes (labels 0..{K - 1})."
+    kept = labels if ignore_index is None else labels[labels != ignore_index]
+    if kept.min() >= 1 and kept.max() == K:
+        names = "1, ..., K" if K > 4 else ", ".join(str(k + 1) for k in range(K))
+        return LabelError(f"{message} The labels look 1-based: pass targets - 1, or classes=[{names}].")
+    return LabelError(f"{message} Pass ignore_index={label} to leave such rows out.")

@@ -1,0 +1,140 @@
+"""The thread pool: daemon threads that survive fork, and the number of them.
+
+Work comes as a callable that draws blocks from a shared counter until none is left, so any number of threads may run
+it. The calling thread always works too; a share that no worker has begun when the caller is done is taken back, so
+busy workers never hold up a call.
+"""
+
+import os
+import queue
+import threading
+from collections.abc import Callable
+
+from crossent.errors import OptionError
+
+__all__ = ["get_num_threads", "run_shares", "set_num_threads"]
+
+
+class _Share:
+    """One worker's part in a call."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self.work = work
+        self.claim = threading.Lock()
+        self.done = threading.Event()
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        if not self.claim.acquire(blocking=False):
+            return
+        try:
+            self.work()
+        except BaseException as error:  # re-raised in the calling thread
+            self.error = error
+        finally:
+            self.done.set()
+
+
+class _Pool:
+    """Workers and their queue; a forked child starts with a new one."""
+
+    def __init__(self) -> None:
+        self.queue: queue.SimpleQueue[_Share] = queue.SimpleQueue()
+        self.lock = threading.Lock()
+        self.workers = 0
+
+    def grow(self, workers: int) -> None:
+        if self.workers >= workers:
+            return
+        with self.lock:
+            while self.workers < workers:
+                threading.Thread(target=_serve, args=(self.queue,), name="crossent", daemon=True).start()
+                self.workers += 1
+
+
+def _serve(shares: "queue.SimpleQueue[_Share]") -> None:
+    while True:
+        shares.get().run()
+
+
+_pool = _Pool()
+
+
+def _start_anew() -> None:
+    global _pool
+    _pool = _Pool()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew)
+
+
+def _default_threads() -> int:
+    text = os.environ.get("CROSSENT_THREADS")
+    if text is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not text.isdigit() or int(text) < 1:
+        raise OptionError(
+            f"CROSSENT_THREADS is {text!r}; a whole number >= 1 is allowed. Unset it to use every core."
+        )
+    return int(text)
+
+
+_threads = _default_threads()
+
+
+def get_num_threads() -> int:
+    """The number of threads that a call may use.
+
+    >>> get_num_threads() >= 1
+    True
+    """
+    return _threads
+
+
+def set_num_threads(n: int) -> None:
+    """Sets the number of threads that a call may use; results do not depend on it.
+
+    Args:
+        n: a whole number >= 1. The environment variable CROSSENT_THREADS sets it at import.
+    Raises: OptionError.
+
+    >>> before = get_num_threads()
+    >>> set_num_threads(1)
+    >>> get_num_threads()
+    1
+    >>> set_num_threads(before)
+    """
+    global _threads
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise OptionError(f"set_num_threads got {n!r}; a whole number >= 1 is allowed.")
+    _threads = n
+
+
+def run_shares(work: Callable[[], None], stop: Callable[[], None], tasks: int) -> None:
+    """Runs `work` in as many threads as `tasks` are worth and the setting allows, the calling one among them.
+
+    An exception in any of them (an interrupt in the calling one too) calls `stop`, waits for the threads that have
+    begun, so that no memory is written afterwards, and is raised here.
+    """
+    helpers = min(_threads, tasks) - 1
+    if helpers < 1:
+        work()
+        return
+    pool = _pool
+    pool.grow(helpers)
+    shares = [_Share(work) for _ in range(helpers)]
+    for share in shares:
+        pool.queue.put(share)
+    try:
+        work()
+    except BaseException:
+        stop()
+        raise
+    finally:
+        for share in shares:
+            if not share.claim.acquire(blocking=False):
+                share.done.wait()
+    for share in shares:
+        if share.error is not None:
+            raise share.error

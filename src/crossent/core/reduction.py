@@ -1,0 +1,125 @@
+"""Value, gradient and Hessian of any job: reductions, empty batches, buffers. The jobs know the loss, this the mean."""
+
+import warnings
+from typing import Any, Protocol
+
+import numpy as np
+
+from crossent.core.blocks import BadRow, Sums
+from crossent.core.check import compute_dtype, output_buffer, unit_factor
+from crossent.core.options import SharedOptions
+from crossent.core.types import GradHess, LossGrad, NDArray
+from crossent.errors import CrossentError, EmptyBatchError
+
+__all__ = ["Job", "grad_and_hess", "value", "value_and_grad"]
+
+
+class Job(Protocol):
+    """A loss with its inputs checked for shape: all that reductions see."""
+
+    array: NDArray
+    options: SharedOptions
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the row losses."""
+
+    @property
+    def known_mass(self) -> float | None:
+        """The targets' mass where it follows from shapes alone."""
+
+    @property
+    def inputs(self) -> list[NDArray | None]:
+        """Arrays that an output must not overlap."""
+
+    def mass(self) -> Sums:
+        """Checks the targets and sums their mass, before any prediction is read or written."""
+
+    def run(
+        self,
+        *,
+        values: NDArray | None,
+        grad: NDArray | None,
+        hess: NDArray | None,
+        value_factor: float,
+        grad_factor: float,
+    ) -> Sums:
+        """One pass over the rows."""
+
+    def error(self, bad: BadRow) -> CrossentError:
+        """The error for a bad row."""
+
+    def notes(self) -> list[Warning]:
+        """What the caller should hear after a pass that succeeded."""
+
+
+def _run(job: Job, **outputs: Any) -> Sums:
+    try:
+        sums = job.run(**outputs)
+    except BadRow as bad:
+        raise job.error(bad) from None
+    for note in job.notes():
+        warnings.warn(note, stacklevel=5)
+    return sums
+
+
+def _reduced(sums: Sums, options: SharedOptions) -> float:
+    if options.reduction == "sum":
+        return sums.value
+    if sums.mass > 0:
+        return sums.value / sums.mass
+    if options.empty == "error":
+        raise EmptyBatchError(
+            "no row is left to average (empty batch, or every row has weight 0 or is ignored). "
+            "Pass empty='nan' or empty='zero', or reduction='sum'."
+        )
+    return float("nan") if options.empty == "nan" else 0.0
+
+
+def _values(job: Job) -> NDArray | None:
+    return np.empty(job.shape, compute_dtype(job.array.dtype)) if job.options.reduction == "none" else None
+
+
+def _result(values: NDArray | None, sums: Sums, options: SharedOptions) -> Any:
+    return _reduced(sums, options) if values is None else values[()]
+
+
+def value(job: Job) -> Any:
+    """The reduced loss, or the row losses."""
+    factor = unit_factor(job.options.unit)
+    values = _values(job)
+    sums = _run(job, values=values, grad=None, hess=None, value_factor=factor, grad_factor=factor)
+    return _result(values, sums, job.options)
+
+
+def value_and_grad(job: Job, out: Any) -> LossGrad:
+    """The loss and its gradient with respect to the prediction."""
+    options = job.options
+    factor = grad_factor = unit_factor(options.unit)
+    grad = output_buffer(out, job.array, job.inputs)
+    in_place = grad is job.array or grad.ctypes.data == job.array.ctypes.data
+    if in_place or options.reduction == "mean":
+        mass = job.known_mass
+        if in_place or mass is None:
+            try:
+                mass = job.mass().mass
+            except BadRow as bad:
+                raise job.error(bad) from None
+        if options.reduction == "mean":
+            if not mass > 0:
+                empty = _reduced(Sums(0.0, 0.0, 0), options)
+                grad[...] = 0
+                return LossGrad(empty, grad)
+            grad_factor = factor / mass
+    values = _values(job)
+    sums = _run(job, values=values, grad=grad, hess=None, value_factor=factor, grad_factor=grad_factor)
+    return LossGrad(_result(values, sums, options), grad)
+
+
+def grad_and_hess(job: Job) -> GradHess:
+    """Gradient and Hessian diagonal of each row's loss, weighted, never averaged."""
+    factor = unit_factor(job.options.unit)
+    grad = output_buffer(None, job.array, [])
+    hess = np.empty_like(grad)
+    _run(job, values=None, grad=grad, hess=hess, value_factor=factor, grad_factor=factor)
+    return GradHess(grad, hess)

@@ -1,0 +1,283 @@
+"""Jobs of losses over classes of which one is true: from logits (native) and from probabilities (formula)."""
+
+from typing import Any
+
+import numpy as np
+
+from crossent.core import engine, formula
+from crossent.core.blocks import BadRow, Rows, Sums, run_blocks
+from crossent.core.check import Prediction, axis_number, compute_dtype
+from crossent.core.faults import Fault, softmax_fault
+from crossent.core.labels import Targets, class_targets, label_error
+from crossent.core.options import SoftmaxOptions
+from crossent.core.probability import ProbabilityNotes, clipped, logarithm_clip
+from crossent.core.types import NDArray
+from crossent.core.weights import balanced, class_weights, row_weights
+from crossent.errors import CrossentError, DtypeError, UnsupportedError
+
+__all__ = ["SoftmaxLogits", "SoftmaxProbs", "softmax_job"]
+
+_SUM_TOLERANCE = 1e-5
+
+
+def _soft_array(soft: NDArray) -> NDArray:
+    if soft.dtype.kind in "bui":
+        return soft
+    if (soft.dtype.kind == "f" and soft.dtype.itemsize <= 8) or soft.dtype.name == "bfloat16":
+        return soft
+    raise DtypeError(f"targets have dtype {soft.dtype}; distributions are floats, integers or bool.")
+
+
+def _sum_tolerance(dtype: Any) -> float:
+    """Silent up to here: 1e-5, or what the rounding of a half-precision row makes."""
+    import_eps = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
+    return max(_SUM_TOLERANCE, 4 * import_eps.get(np.dtype(dtype).name, 0.0))
+
+
+class _SoftmaxBase:
+    """What both predictions share: targets, weights, the mass of the targets."""
+
+    def __init__(
+        self, options: SoftmaxOptions, targets: Any, prediction: Prediction, sample_weight: Any
+    ) -> None:
+        self.options = options
+        self.name, self.array = prediction.kind, prediction.array
+        self.axis = axis_number(options.axis, self.array, self.name)
+        self.K = self.array.shape[self.axis]
+        self.shape = self.array.shape[: self.axis] + self.array.shape[self.axis + 1 :]
+        self.targets = class_targets(
+            targets, self.array.shape, self.axis, classes=options.classes, ignore_index=options.ignore_index
+        )
+        self.row_weight = row_weights(sample_weight, self.shape)
+        self.job = engine.SoftmaxJob(
+            self.array, self.axis, labels=self.targets.labels, row_weight=self.row_weight,
+            ignore_index=self.targets.ignore_index, smoothing=float(options.label_smoothing),
+        )  # fmt: skip
+        self._take_soft(self.targets)
+        weight = options.class_weight
+        if isinstance(weight, str):
+            self.job.class_weight = balanced(self.targets, self.K, self.row_weight)
+        else:
+            self.job.class_weight = class_weights(weight, self.K, options.classes)
+
+    def _take_soft(self, targets: Targets) -> None:
+        if targets.soft is None:
+            if self.options.normalize_targets:
+                raise UnsupportedError(
+                    "normalize_targets is for targets with a column for each class, not for indices."
+                )
+            return
+        self.job.soft = _soft_array(targets.soft)
+        self.job.sum_tolerance = _sum_tolerance(self.job.soft.dtype)
+        if self.options.normalize_targets:
+            self._normalize()
+
+    def _normalize(self) -> None:
+        """Each positive counts 1 / number of positives: the factor of each row."""
+        sums = np.zeros(self.job.rows)
+        self.job.sum_tolerance = -1.0
+        try:
+            engine.run_mass(self.job, row_sums=sums)
+        except BadRow as bad:
+            raise self.error(bad) from None
+        kept = np.ones(sums.shape, bool) if self.row_weight is None else self.row_weight.reshape(-1) > 0
+        empty = kept & (sums == 0)
+        if empty.any() and self.options.empty_rows == "error":
+            raise self.error(BadRow(int(np.argmax(empty)), Fault.EMPTY_TARGET))
+        self.job.soft_factor = np.divide(1.0, sums, out=np.zeros_like(sums), where=sums > 0)
+
+    @property
+    def known_mass(self) -> float | None:
+        plain = self.job.soft is None and self.job.class_weight is None and self.row_weight is None
+        return float(self.job.rows) if plain and self.job.ignore_index is None else None
+
+    @property
+    def inputs(self) -> list[NDArray | None]:
+        return [self.array, self.targets.labels, self.job.soft, self.row_weight]
+
+    def mass(self) -> Sums:
+        return engine.run_mass(self.job)
+
+    def error(self, bad: BadRow) -> CrossentError:
+        if bad.code == Fault.LABEL:
+            assert self.targets.labels is not None
+            return label_error(self.targets.labels, bad.row, self.K, self.targets.ignore_index)
+        return softmax_fault(self.name, self.array, self.axis, self.job.soft, bad.row, Fault(bad.code))
+
+    def notes(self) -> list[Warning]:
+        return []
+
+
+class SoftmaxLogits(_SoftmaxBase):
+    """From raw scores, on native code."""
+
+    def __init__(
+        self, options: SoftmaxOptions, targets: Any, prediction: Prediction, sample_weight: Any
+    ) -> None:
+        super().__init__(options, targets, prediction, sample_weight)
+        for name in ("clip", "eps"):
+            if getattr(options, name) is not None:
+                raise UnsupportedError(
+                    f"{name} is for probabilities; the loss of logits is exact without it. Leave it out."
+                )
+
+    def run(
+        self,
+        *,
+        values: NDArray | None,
+        grad: NDArray | None,
+        hess: NDArray | None,
+        value_factor: float,
+        grad_factor: float,
+    ) -> Sums:
+        self.job.value_factor, self.job.grad_factor = value_factor, grad_factor
+        return engine.run_softmax(self.job, values=values, grad=grad, hess=hess)
+
+
+class SoftmaxProbs(_SoftmaxBase):
+    """From probabilities or their logarithms, by formula in float64, block by block."""
+
+    def __init__(
+        self, options: SoftmaxOptions, targets: Any, prediction: Prediction, sample_weight: Any
+    ) -> None:
+        super().__init__(options, targets, prediction, sample_weight)
+        self.logarithms = self.name == "log_probs"
+        if self.logarithms and options.eps is not None:
+            raise UnsupportedError("eps is added to probabilities; pass probs= with it, or leave it out.")
+        self.seen = ProbabilityNotes(self.name, options.clip, _sum_tolerance(self.array.dtype))
+
+    def notes(self) -> list[Warning]:
+        return self.seen.warnings()
+
+    def _kept(self, first: int, end: int) -> tuple[NDArray, NDArray, NDArray | None]:
+        """(row weight, 0 where a row is left out; class weight of the label; labels with 0 where there is none)."""
+        w = np.ones(end - first) if self.row_weight is None else self.row_weight.reshape(-1)[first:end].copy()
+        labels, cw = self.targets.labels, self.job.class_weight
+        if labels is None:
+            return w, np.ones(end - first), None
+        t = labels.reshape(-1)[first:end]
+        if self.targets.ignore_index is not None:
+            w[t == self.targets.ignore_index] = 0
+        outside = (w > 0) & ((t < 0) | (t >= self.K))
+        if outside.any():
+            raise BadRow(first + int(np.argmax(outside)), Fault.LABEL)
+        t = np.where(w > 0, t, 0).astype(np.intp)
+        label_weight = np.ones(end - first) if cw is None else cw[t]
+        w[label_weight == 0] = 0
+        return w, label_weight, t
+
+    def run(
+        self,
+        *,
+        values: NDArray | None,
+        grad: NDArray | None,
+        hess: NDArray | None,
+        value_factor: float,
+        grad_factor: float,
+    ) -> Sums:
+        if hess is not None:
+            raise UnsupportedError("grad_and_hess is for logits=: boosting works on raw scores.")
+        self.seen.reset()
+        dtype = compute_dtype(self.array.dtype)
+        p_rows, g_rows = Rows(self.array, self.axis), None if grad is None else Rows(grad, self.axis)
+        look = self.options.check == "rows" or (
+            self.options.check == "auto" and (grad is not None or self.job.soft is not None)
+        )
+        dense = self.job.soft is not None or self.options.label_smoothing > 0
+        flat_values = None if values is None else values.reshape(-1)
+
+        def block(first: int, end: int, sums: NDArray) -> None:
+            w, label_weight, t = self._kept(first, end)
+            if look or dense:
+                self._look(p_rows.read(first, end, np.dtype(np.float64)), w, first)
+            with np.errstate(divide="ignore"):
+                if dense:
+                    losses, mass, g = self._dense(p_rows, first, end, w, label_weight, t, grad is not None)
+                else:
+                    assert t is not None
+                    losses, mass, g = self._indexed(p_rows, first, end, w, label_weight, t, grad is not None)
+            w = np.where(mass > 0, w, 0)
+            losses = np.where(w > 0, losses * w * value_factor, 0).astype(dtype)
+            if flat_values is not None:
+                flat_values[first:end] = losses
+            if g is not None and g_rows is not None:
+                with np.errstate(invalid="ignore"):
+                    g_rows.write(first, end, np.where(w[:, None] > 0, g * (w * grad_factor)[:, None], 0))
+            sums[0] = losses.sum(dtype=np.float64), (w * mass).sum(), np.count_nonzero(w)
+
+        return run_blocks(block, self.job.rows, self.K)
+
+    def _look(self, p: NDArray, w: NDArray, first: int) -> None:
+        """Every entry and every row sum of the rows kept."""
+        self.seen.look(np.exp(p) if self.logarithms else p, p, w, first)
+
+    def _adjusted(self, p: NDArray, kept: NDArray) -> tuple[NDArray, NDArray]:
+        """Probabilities (or logarithms) after clip or eps, and where clip left them alone."""
+        clip = self.options.clip
+        if clip is not None:
+            changed = logarithm_clip(p, clip) if self.logarithms else clipped(p, clip)
+            free = changed == p
+            self.seen.count_clipped(~free & kept)
+            return changed, free
+        return p if self.options.eps is None else p + self.options.eps, np.ones(p.shape, bool)
+
+    def _indexed(
+        self, rows: Rows, first: int, end: int, w: NDArray, label_weight: NDArray, t: NDArray, want_grad: bool
+    ) -> tuple[NDArray, NDArray, NDArray | None]:
+        given = rows.gather(first, end, t).astype(np.float64)
+        self.seen.check_entries(given, w > 0, first)
+        p, free = self._adjusted(np.where(w > 0, given, 0.0 if self.logarithms else 1.0), w > 0)
+        losses = label_weight * -(p if self.logarithms else np.log(p))
+        g = None
+        if want_grad:
+            g = np.zeros((end - first, self.K))
+            slope = np.full(p.shape, -1.0) if self.logarithms else -1 / p
+            g[np.arange(end - first), t] = np.where(free, label_weight * slope, 0)
+        return losses + 0.0, label_weight, g
+
+    def _dense(
+        self,
+        rows: Rows,
+        first: int,
+        end: int,
+        w: NDArray,
+        label_weight: NDArray,
+        t: NDArray | None,
+        want_grad: bool,
+    ) -> tuple[NDArray, NDArray, NDArray | None]:
+        given = rows.read(first, end, np.dtype(np.float64))
+        kept = (w > 0)[:, None]
+        cw = self.job.class_weight
+        if t is not None:
+            q, mass = formula.one_hot(np, t, self.K, np.float64), label_weight
+        else:
+            q = self._soft_rows(first, end, w)
+            mass = q.sum(axis=1) if cw is None else q @ cw
+        q = formula.dense_targets(np, q, class_weight=cw, smoothing=float(self.options.label_smoothing))
+        p, free = self._adjusted(np.where(kept, given, 0.0 if self.logarithms else 1.0), kept & (q > 0))
+        losses = formula.log_prob_loss(np, p, q) if self.logarithms else formula.prob_loss(np, p, q)
+        g = None
+        if want_grad:
+            g = np.where(free, -q if self.logarithms else formula.prob_gradient(np, p, q), 0)
+        return losses, mass, g
+
+    def _soft_rows(self, first: int, end: int, w: NDArray) -> NDArray:
+        assert self.job.soft is not None
+        q = Rows(self.job.soft, self.axis).read(first, end, np.dtype(np.float64))
+        invalid = ~((q >= 0) & (q < np.inf)).all(axis=1) & (w > 0)
+        if invalid.any():
+            raise BadRow(first + int(np.argmax(invalid)), Fault.TARGET)
+        if self.job.soft_factor is not None:
+            return q * self.job.soft_factor[first:end, None]
+        off = ~(np.abs(q.sum(axis=1) - 1) <= self.job.sum_tolerance) & (w > 0)
+        if off.any():
+            raise BadRow(first + int(np.argmax(off)), Fault.TARGET_SUM)
+        return q
+
+
+def softmax_job(
+    options: SoftmaxOptions, targets: Any, prediction: Prediction, sample_weight: Any
+) -> SoftmaxLogits | SoftmaxProbs:
+    """The job for the prediction that was named."""
+    kind = SoftmaxLogits if prediction.kind == "logits" else SoftmaxProbs
+    return kind(options, targets, prediction, sample_weight)

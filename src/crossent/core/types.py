@@ -1,0 +1,28 @@
+"""The small result and array types that every layer shares."""
+
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["ArrayLike", "FloatArray", "GradHess", "LossGrad", "NDArray", "Reduction", "Unit"]
+
+ArrayLike: TypeAlias = npt.ArrayLike
+NDArray: TypeAlias = npt.NDArray[Any]
+FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
+Reduction: TypeAlias = Literal["mean", "sum", "none"]
+Unit: TypeAlias = Literal["nat", "bit"]
+
+
+class LossGrad(NamedTuple):
+    """A loss and its gradient with respect to the prediction that was named."""
+
+    value: Any
+    grad: Any
+
+
+class GradHess(NamedTuple):
+    """Gradient and diagonal of the Hessian per element, sum-scaled, as boosting libraries need them."""
+
+    grad: Any
+    hess: Any

@@ -1,0 +1,75 @@
+"""Row and class weights: their shapes, ranges, and what "balanced" means."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from crossent.core.labels import Targets, class_position, label_error, value_text
+from crossent.core.types import NDArray
+from crossent.errors import ShapeError, WeightError
+
+__all__ = ["balanced", "class_weights", "row_weights"]
+
+
+def row_weights(sample_weight: Any, shape: tuple[int, ...]) -> NDArray | None:
+    """Weights as contiguous float64 of the given shape; finite and >= 0."""
+    if sample_weight is None:
+        return None
+    w = np.ascontiguousarray(sample_weight, dtype=np.float64)
+    if w.shape != shape and not (w.ndim == 1 and shape == ()):
+        raise ShapeError(f"sample_weight has shape {w.shape}, the rows {shape}: they must agree.")
+    good = (w >= 0) & (w < np.inf)
+    if not good.all():
+        row = np.argwhere(~good)[0]
+        where = ", ".join(str(int(i)) for i in row)
+        raise WeightError(
+            f"sample_weight[{where}] is {float(w[tuple(row)])}; finite weights >= 0 are allowed."
+        )
+    return w
+
+
+def class_weights(weight: Any, K: int, classes: Sequence[Hashable] | None) -> NDArray | None:
+    """Class weights as float64 [K], from an array or a mapping of class to weight (1 for a class left out)."""
+    if weight is None:
+        return None
+    if isinstance(weight, Mapping):
+        position = class_position(classes) if classes is not None else {k: k for k in range(K)}
+        w = np.ones(K)
+        for name, value in weight.items():
+            if name not in position:
+                hint = "" if classes is not None else " Weights keyed by name need classes=."
+                raise WeightError(f"class_weight names {value_text(name)}, which is not a class.{hint}")
+            w[position[name]] = value
+    else:
+        w = np.ascontiguousarray(weight, dtype=np.float64)
+    if w.shape != (K,):
+        raise ShapeError(
+            f"class_weight has shape {w.shape}, but there are {K} classes: shape ({K},) is needed."
+        )
+    good = (w >= 0) & (w < np.inf)
+    if not good.all():
+        k = int(np.argmin(good))
+        raise WeightError(f"class_weight[{k}] is {float(w[k])}; finite weights >= 0 are allowed.")
+    return w
+
+
+def balanced(targets: Targets, K: int, row_weight: NDArray | None) -> NDArray:
+    """n / (K count_k) over the rows kept; 0 for a class that does not occur."""
+    if targets.labels is not None:
+        labels = targets.labels.reshape(-1)
+        kept = np.ones(labels.shape, bool) if row_weight is None else row_weight.reshape(-1) > 0
+        if targets.ignore_index is not None:
+            kept &= labels != targets.ignore_index
+        outside = kept & ((labels < 0) | (labels >= K))
+        if outside.any():
+            raise label_error(targets.labels, int(np.argmax(outside)), K, targets.ignore_index)
+        count = np.bincount(labels[kept].astype(np.int64), minlength=K).astype(np.float64)
+    else:
+        assert targets.soft is not None
+        soft = np.moveaxis(targets.soft, targets.axis, -1).reshape(-1, K)
+        count = soft.sum(
+            axis=0, dtype=np.float64, where=True if row_weight is None else row_weight.reshape(-1, 1) > 0
+        )
+    with np.errstate(divide="ignore"):
+        return np.where(count > 0, count.sum() / (K * count), 0.0)
