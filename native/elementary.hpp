@@ -51,7 +51,7 @@ template <class V> CROSSENT_INLINE V exp_reduced(V d, V e, V& n_rounded) {
     const V high = mul_add(n, splat<V>(-Table::kLn2High), d);
     const V f = high + mul_add(n, splat<V>(-Table::kLn2Low), e);
     V p = splat<V>(Table::kPoly[0]);
-    for (unsigned i = 1; i < sizeof(Table::kPoly) / sizeof(Table::kPoly[0]); ++i) {
+    CROSSENT_UNROLL for (unsigned i = 1; i < sizeof(Table::kPoly) / sizeof(Table::kPoly[0]); ++i) {
         p = mul_add(p, f, splat<V>(Table::kPoly[i]));
     }
     return splat<V>(1) + mul_add(f * f, p, f);
@@ -86,7 +86,7 @@ template <class V> CROSSENT_INLINE V log1p_series(V f, V hfsq) {
                             6.666666666666735130e-01};
     const V s = f / (splat<V>(2.0) + f), z = s * s;
     V r = splat<V>(c[0]);
-    for (unsigned i = 1; i < 7; ++i) r = mul_add(r, z, splat<V>(c[i]));
+    CROSSENT_UNROLL for (unsigned i = 1; i < 7; ++i) r = mul_add(r, z, splat<V>(c[i]));
     return s * (hfsq + z * r);
 }
 

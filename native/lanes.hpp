@@ -7,7 +7,12 @@
 #include <cstddef>
 #include <cstdint>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #define CROSSENT_INLINE inline __attribute__((always_inline))
+#define CROSSENT_UNROLL _Pragma("GCC unroll 16")
 
 #ifndef CROSSENT_LANE_BYTES
 #define CROSSENT_LANE_BYTES 16
@@ -74,16 +79,31 @@ template <class V> CROSSENT_INLINE V splat(typename Number<V>::Scalar x) {
 template <class T> CROSSENT_INLINE Vec<T> load(const T* p) { return *reinterpret_cast<const typename LaneTypes<T>::Loose*>(p); }
 template <class T> CROSSENT_INLINE void store(T* p, Vec<T> v) { *reinterpret_cast<typename LaneTypes<T>::Loose*>(p) = v; }
 
-// The first n lanes only; the others read as `pad`.
-template <class T> CROSSENT_INLINE Vec<T> load_lanes(const T* p, int n, T pad) {
-    if (n == kLanes<T>) return load(p);
+// The first n lanes only, 0 <= n < W; the others read as `pad`.
+template <class T> CROSSENT_INLINE Vec<T> load_some(const T* p, int n, T pad) {
     Vec<T> v = splat<Vec<T>>(pad);
+#if defined(__AVX512VL__)
+    if constexpr (sizeof(T) == 4) v = _mm512_mask_loadu_ps(v, __mmask16((1u << n) - 1), p);
+    else v = _mm512_mask_loadu_pd(v, __mmask8((1u << n) - 1), p);
+#else
     for (int i = 0; i < n; ++i) v[i] = p[i];
+#endif
     return v;
 }
-template <class T> CROSSENT_INLINE void store_lanes(T* p, int n, Vec<T> v) {
-    if (n == kLanes<T>) return store(p, v);
+template <class T> CROSSENT_INLINE void store_some(T* p, int n, Vec<T> v) {
+#if defined(__AVX512VL__)
+    if constexpr (sizeof(T) == 4) _mm512_mask_storeu_ps(p, __mmask16((1u << n) - 1), v);
+    else _mm512_mask_storeu_pd(p, __mmask8((1u << n) - 1), v);
+#else
     for (int i = 0; i < n; ++i) p[i] = v[i];
+#endif
+}
+template <class T> CROSSENT_INLINE Vec<T> load_lanes(const T* p, int n, T pad) {
+    return n == kLanes<T> ? load(p) : load_some(p, n, pad);
+}
+template <class T> CROSSENT_INLINE void store_lanes(T* p, int n, Vec<T> v) {
+    if (n == kLanes<T>) store(p, v);
+    else store_some(p, n, v);
 }
 
 // a * b + c with one rounding where the instruction set has it, with two elsewhere. Error bounds hold for both.
@@ -96,7 +116,7 @@ template <class V> CROSSENT_INLINE V mul_add(V a, V b, V c) {
     } else {
         using S = typename Number<V>::Scalar;
         V r;
-        for (unsigned i = 0; i < sizeof(V) / sizeof(S); ++i) {
+        CROSSENT_UNROLL for (unsigned i = 0; i < sizeof(V) / sizeof(S); ++i) {
             if constexpr (sizeof(S) == 4) r[i] = __builtin_fmaf(a[i], b[i], c[i]);
             else r[i] = __builtin_fma(a[i], b[i], c[i]);
         }

@@ -23,6 +23,15 @@ template <class T> CROSSENT_INLINE DoubleLanes to_double(Vec<T> v) {
     else d.part[0] = v;
     return d;
 }
+// A vector of doubles rounded to T.
+template <class T> CROSSENT_INLINE void store_rounded(T* p, F64 v) {
+    if constexpr (sizeof(T) == 4) {
+        const HalfF32 rounded = __builtin_convertvector(v, HalfF32);
+        __builtin_memcpy(p, &rounded, sizeof rounded);
+    } else {
+        store(p, v);
+    }
+}
 template <class T> constexpr int kParts = sizeof(T) == 4 ? 2 : 1;
 
 // exp(-|z|) in T's lanes, through the subnormal range.
@@ -65,11 +74,13 @@ template <class T> CROSSENT_INLINE void load_tile(const SigmoidJob& job, int64_t
     tile.z = load_lanes(static_cast<const T*>(job.logits) + tile.at, tile.n, T(0));
     tile.y = job.target_column ? load_lanes(y, tile.n, T(0)) : splat<Vec<T>>(*y);
     bool left_out = false;
-    for (int l = 0; l < kLanes<T>; ++l) {
-        const bool used = l < tile.n;
-        tile.weight[l] = !used ? 0 : job.weight ? job.weight[i * job.weight_row + (j + l) * job.weight_column] : 1;
-        tile.pos_weight[l] = used && job.pos_weight ? job.pos_weight[(j + l) * job.pos_weight_column] : 1;
-        left_out |= used && tile.weight[l] == 0;
+    for (int l = 0; l < kLanes<T>; ++l) tile.weight[l] = tile.pos_weight[l] = 1;
+    for (int l = 0; job.weight && l < tile.n; ++l) {
+        tile.weight[l] = job.weight[i * job.weight_row + (j + l) * job.weight_column];
+        left_out |= tile.weight[l] == 0;
+    }
+    for (int l = 0; job.pos_weight && l < tile.n; ++l) {
+        tile.pos_weight[l] = job.pos_weight[(j + l) * job.pos_weight_column];
     }
     const Vec<T> zero = splat<Vec<T>>(0), one = splat<Vec<T>>(1);
     if (!left_out && !any_of((tile.y < zero) | (tile.y > one) | (tile.y != tile.y) | (tile.z != tile.z))) return;
@@ -86,16 +97,32 @@ template <class T> CROSSENT_INLINE void compute_tile(const SigmoidOptions& optio
         const int base = part * kLanes<double>;
         const SigmoidResult r = sigmoid_math(z.part[part], y.part[part], e.part[part], load(tile.weight + base),
                                              load(tile.pos_weight + base), options);
-        for (int l = 0; l < kLanes<double>; ++l) {
-            tile.value[base + l] = T(r.value[l]);
-            tile.grad[base + l] = T(r.grad[l]);
-            tile.hess[base + l] = T(r.hess[l]);
-        }
+        store_rounded(tile.value + base, r.value);
+        store_rounded(tile.grad + base, r.grad);
+        store_rounded(tile.hess + base, r.hess);
     }
 }
 
-// Adds the elements that take part to the sums and stores all.
-template <class T> CROSSENT_INLINE void store_tile(const SigmoidJob& job, SigmoidTile<T>& tile, BlockSums& sums) {
+// Sums of whole tiles without weights: every element counts 1.
+template <class T> struct PlainSums {
+    LaneSum<double> value;
+    int64_t elements = 0;
+    CROSSENT_INLINE void add(const SigmoidTile<T>& tile) {
+        const DoubleLanes v = to_double<T>(load(tile.value));
+        CROSSENT_UNROLL for (int part = 0; part < kParts<T>; ++part) value.add(v.part[part]);
+        elements += kLanes<T>;
+    }
+    CROSSENT_INLINE void into(BlockSums& sums) const {
+        const Pair total = value.total();
+        sums.value.add(total.high);
+        sums.value.low += total.low;
+        sums.mass.add(double(elements));
+        sums.rows += double(elements);
+    }
+};
+
+// Adds the elements that take part to the sums.
+template <class T> CROSSENT_INLINE void add_elements(const SigmoidJob& job, SigmoidTile<T>& tile, BlockSums& sums) {
     const bool class_weighted = job.negative_weight != 1 || job.positive_weight != 1;
     for (int l = 0; l < tile.n; ++l) {
         if (tile.weight[l] == 0) continue;
@@ -109,24 +136,31 @@ template <class T> CROSSENT_INLINE void store_tile(const SigmoidJob& job, Sigmoi
         sums.mass.add(tile.weight[l] * mass);
         sums.rows += 1;
     }
-    const size_t size = size_t(tile.n) * sizeof(T);
-    if (job.values) __builtin_memcpy(static_cast<T*>(job.values) + tile.at, tile.value, size);
-    if (job.grad) __builtin_memcpy(static_cast<T*>(job.grad) + tile.at, tile.grad, size);
-    if (job.hess) __builtin_memcpy(static_cast<T*>(job.hess) + tile.at, tile.hess, size);
+}
+
+template <class T> CROSSENT_INLINE void store_tile(const SigmoidJob& job, const SigmoidTile<T>& tile) {
+    if (job.values) store_lanes(static_cast<T*>(job.values) + tile.at, tile.n, load(tile.value));
+    if (job.grad) store_lanes(static_cast<T*>(job.grad) + tile.at, tile.n, load(tile.grad));
+    if (job.hess) store_lanes(static_cast<T*>(job.hess) + tile.at, tile.n, load(tile.hess));
 }
 
 // Elements j .. end of row i.
 template <class T>
 CROSSENT_INLINE void sigmoid_row(const SigmoidJob& job, const SigmoidOptions& options, int64_t i, int64_t j, int64_t end,
                                  BlockSums& sums) {
+    const bool plain = !job.weight && job.negative_weight == 1 && job.positive_weight == 1;
+    PlainSums<T> plain_sums;
     for (; j < end; j += kLanes<T>) {
         SigmoidTile<T> tile;
         tile.at = i * job.columns + j;
         tile.n = int(end - j < kLanes<T> ? end - j : kLanes<T>);
         load_tile(job, i, j, tile);
         compute_tile(options, tile);
-        store_tile(job, tile, sums);
+        if (plain && tile.n == kLanes<T>) plain_sums.add(tile);
+        else add_elements(job, tile, sums);
+        store_tile(job, tile);
     }
+    plain_sums.into(sums);
 }
 
 template <class T> CROSSENT_INLINE void run_sigmoid(const SigmoidJob& given) {

@@ -18,7 +18,7 @@ CROSSENT_INLINE void gradient_row(const T* z, T* g, T* h, int64_t K, const Row& 
     for (int64_t j = 0; j < K; j += kGroup<T>) {
         const Group<T> logits = load_group(z + j, K - j, -1, T(-kInfinity));
         Group<T> out, curved;
-        for (int i = 0; i < 4; ++i) {
+        CROSSENT_UNROLL for (int i = 0; i < 4; ++i) {
             const Vec<T> d = logits.v[i] + minus_m;
             const Vec<T> e = sum_error(logits.v[i], minus_m, d);
             out.v[i] = exp_scaled<Vec<T>>(d, e, scaled);
@@ -29,7 +29,7 @@ CROSSENT_INLINE void gradient_row(const T* z, T* g, T* h, int64_t K, const Row& 
             const Group<T> q = q_row ? load_group(q_row + j, K - j, -1, T(0)) : Group<T>{{zero, zero, zero, zero}};
             const Group<T> cw = dense->class_weight ? load_group(dense->class_weight + j, K - j, -1, T(0))
                                                     : Group<T>{{one, one, one, one}};
-            for (int i = 0; i < 4; ++i) out.v[i] -= down * dense->weigh(q.v[i], cw.v[i]);
+            CROSSENT_UNROLL for (int i = 0; i < 4; ++i) out.v[i] -= down * dense->weigh(q.v[i], cw.v[i]);
         }
         store_group(g + j, K - j, out);
     }
@@ -40,7 +40,7 @@ template <class T> CROSSENT_INLINE void log_probs_row(const T* z, T* g, int64_t 
     const Vec<T> minus_m = splat<Vec<T>>(T(-row.m)), l = splat<Vec<T>>(T(row.log1p_r));
     for (int64_t j = 0; j < K; j += kGroup<T>) {
         Group<T> out = load_group(z + j, K - j, -1, T(0));
-        for (int i = 0; i < 4; ++i) {
+        CROSSENT_UNROLL for (int i = 0; i < 4; ++i) {
             const Vec<T> d = out.v[i] + minus_m;
             const Vec<T> e = sum_error(out.v[i], minus_m, d);
             out.v[i] = (d - l) + (e == e ? e : splat<Vec<T>>(0));

@@ -16,41 +16,47 @@ template <class T> struct Group {
     Vec<T> v[4];
 };
 
+// Lanes of vector i of a group of which n elements exist.
+template <class T> CROSSENT_INLINE int lanes_left(int64_t n, int i) {
+    const int64_t left = n - i * kLanes<T>;
+    return left <= 0 ? 0 : left < kLanes<T> ? int(left) : kLanes<T>;
+}
+
 // Four vectors from z; elements from n on, and element `skip`, read as `pad`: the tail runs the same vector code.
 template <class T> CROSSENT_INLINE Group<T> load_group(const T* z, int64_t n, int64_t skip, T pad) {
     Group<T> g;
-    if (n >= kGroup<T> && (skip < 0 || skip >= kGroup<T>)) {
-        for (int i = 0; i < 4; ++i) g.v[i] = load(z + i * kLanes<T>);
-        return g;
+    if (n >= kGroup<T>) [[likely]] {
+        CROSSENT_UNROLL for (int i = 0; i < 4; ++i) g.v[i] = load(z + i * kLanes<T>);
+    } else {
+        CROSSENT_UNROLL for (int i = 0; i < 4; ++i) g.v[i] = load_lanes(z + i * kLanes<T>, lanes_left<T>(n, i), pad);
     }
-    alignas(64) T buffer[kGroup<T>];
-    for (int i = 0; i < 4; ++i) store(buffer + i * kLanes<T>, splat<Vec<T>>(pad));
-    __builtin_memcpy(buffer, z, size_t(n < kGroup<T> ? n : kGroup<T>) * sizeof(T));
-    if (skip >= 0 && skip < kGroup<T>) buffer[skip] = pad;
-    for (int i = 0; i < 4; ++i) g.v[i] = load(buffer + i * kLanes<T>);
+    if (uint64_t(skip) < uint64_t(kGroup<T>)) [[unlikely]] {
+        const Vec<T> number = lane_numbers<T>(), at = splat<Vec<T>>(T(skip));
+        CROSSENT_UNROLL for (int i = 0; i < 4; ++i) {
+            g.v[i] = number + splat<Vec<T>>(T(i * kLanes<T>)) == at ? splat<Vec<T>>(pad) : g.v[i];
+        }
+    }
     return g;
 }
 
 template <class T> CROSSENT_INLINE void store_group(T* out, int64_t n, const Group<T>& g) {
-    if (n >= kGroup<T>) {
-        for (int i = 0; i < 4; ++i) store(out + i * kLanes<T>, g.v[i]);
+    if (n >= kGroup<T>) [[likely]] {
+        CROSSENT_UNROLL for (int i = 0; i < 4; ++i) store(out + i * kLanes<T>, g.v[i]);
         return;
     }
-    alignas(64) T buffer[kGroup<T>];
-    for (int i = 0; i < 4; ++i) store(buffer + i * kLanes<T>, g.v[i]);
-    __builtin_memcpy(out, buffer, size_t(n) * sizeof(T));
+    CROSSENT_UNROLL for (int i = 0; i < 4; ++i) store_lanes(out + i * kLanes<T>, lanes_left<T>(n, i), g.v[i]);
 }
 
 // NaN is never the maximum: it shows in the sum.
 template <class T> CROSSENT_INLINE T chunk_max(const T* z, int64_t n) {
     Vec<T> m[4];
-    for (int i = 0; i < 4; ++i) m[i] = splat<Vec<T>>(T(-kInfinity));
+    CROSSENT_UNROLL for (int i = 0; i < 4; ++i) m[i] = splat<Vec<T>>(T(-kInfinity));
     for (int64_t j = 0; j < n; j += kGroup<T>) {
         __builtin_prefetch(z + j + 2048 / sizeof(T));
         const Group<T> g = load_group(z + j, n - j, -1, T(-kInfinity));
-        for (int i = 0; i < 4; ++i) m[i] = g.v[i] > m[i] ? g.v[i] : m[i];
+        CROSSENT_UNROLL for (int i = 0; i < 4; ++i) m[i] = g.v[i] > m[i] ? g.v[i] : m[i];
     }
-    for (int i = 1; i < 4; ++i) m[0] = m[i] > m[0] ? m[i] : m[0];
+    CROSSENT_UNROLL for (int i = 1; i < 4; ++i) m[0] = m[i] > m[0] ? m[i] : m[0];
     return largest<T>(m[0]);
 }
 
@@ -67,7 +73,7 @@ template <class T> CROSSENT_INLINE Pair chunk_sum(const T* z, int64_t n, int64_t
     LaneSum<T> sum;
     for (int64_t j = 0; j < n; j += kGroup<T>) {
         Group<T> g = load_group(z + j, n - j, skip - j, T(-kInfinity));
-        for (int i = 0; i < 4; ++i) {
+        CROSSENT_UNROLL for (int i = 0; i < 4; ++i) {
             const Vec<T> d = g.v[i] + minus_m;
             g.v[i] = exp_or_zero<Vec<T>>(d, sum_error(g.v[i], minus_m, d));
         }
@@ -135,7 +141,7 @@ template <class T> CROSSENT_INLINE RawSums dense_row(const T* z, int64_t K, cons
         Group<T> cw = targets.class_weight ? load_group(targets.class_weight + j, K - j, -1, T(0))
                                            : Group<T>{{one, one, one, one}};
         Group<T> lin, rest, heavy;
-        for (int i = 0; i < 4; ++i) {
+        CROSSENT_UNROLL for (int i = 0; i < 4; ++i) {
             const Vec<T> number = lane_numbers<T>() + splat<Vec<T>>(T(i * kLanes<T>));
             const Vec<T> left = splat<Vec<T>>(T(K - j < kGroup<T> ? K - j : kGroup<T>));
             const int64_t a = row.a - j;

@@ -3,6 +3,8 @@
 Customary alias: `import crossent as ce`.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from crossent.activations import log_sigmoid, log_softmax, logsumexp, sigmoid, softmax
 from crossent.core.types import GradHess, LossGrad
 from crossent.errors import (
@@ -38,6 +40,9 @@ from crossent.settings import get_num_threads, set_num_threads, show_config
 
 __version__ = "0.1.0"
 
+if TYPE_CHECKING:
+    from crossent.learn.classifier import SoftmaxClassifier
+
 __all__ = [
     "BinaryCrossEntropy",
     "ClippedWarning",
@@ -58,6 +63,7 @@ __all__ = [
     "ProbabilityError",
     "RowSumWarning",
     "ShapeError",
+    "SoftmaxClassifier",
     "UnsupportedError",
     "WeightError",
     "__version__",
@@ -79,3 +85,18 @@ __all__ = [
     "sigmoid",
     "softmax",
 ]
+
+_ON_FIRST_USE = {"SoftmaxClassifier": "crossent.learn.classifier"}
+
+
+def __getattr__(name: str) -> Any:
+    """Loads the rooms that `import crossent` does not need."""
+    if name in _ON_FIRST_USE:
+        from importlib import import_module
+
+        return getattr(import_module(_ON_FIRST_USE[name]), name)
+    raise AttributeError(f"module 'crossent' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -26,9 +26,7 @@ def _over_classes(logits: Any, axis: int, output: int | None) -> NDArray:
     else:
         result = np.empty(z.shape, z.dtype.newbyteorder("="))
     try:
-        engine.run_softmax(
-            job, values=result if output is None else None, grad=None if output is None else result
-        )
+        engine.run_softmax(job, values=result if output is None else None, grad=None if output is None else result)
     except BadRow as bad:
         raise softmax_fault("logits", z, number, None, bad.row, Fault(bad.code)) from None
     return result[()]

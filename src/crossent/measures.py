@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from crossent.core.check import axis_number, float_array
 from crossent.core.types import ArrayLike, FloatArray, NDArray, Unit
-from crossent.errors import DtypeError, OptionError, ProbabilityError, ShapeError, UnsupportedError
+from crossent.errors import OptionError, ProbabilityError, ShapeError, UnsupportedError
 
 __all__ = [
     "cross_entropy_of",
@@ -26,7 +27,6 @@ __all__ = [
 
 SUM_TOLERANCE = 0.01
 BLOCK_ELEMENTS = 1 << 16  # rows are taken in blocks that stay in cache, so temporaries stay small
-FLOATS = frozenset({"float16", "bfloat16", "float32", "float64"})
 
 # 1/3, 1/5, ...: atanh(r) = r + r^3/3 + r^5/5 + ...; 18 terms reach 2^-60 for |r| <= 1/3
 ATANH_TAIL = tuple(1.0 / (2 * n + 3) for n in range(18))
@@ -144,7 +144,7 @@ def mutual_information(joint: ArrayLike, *, unit: Unit = "nat") -> Any:
     >>> mutual_information([[0.25, 0.25], [0.25, 0.25]])
     0.0
     """
-    table = _as_floats("joint", joint)
+    table = float_array(joint, "joint")
     if table.ndim < 2:
         raise ShapeError(
             f"joint has shape {table.shape}; mutual_information needs a table [X, Y] of joint probabilities."
@@ -154,9 +154,7 @@ def mutual_information(joint: ArrayLike, *, unit: Unit = "nat") -> Any:
     return _over_rows(lambda rows: _information_rows(rows, X, Y), {"joint": flat}, -1, unit)
 
 
-def perplexity(
-    p: ArrayLike | None = None, *, loss: ArrayLike | None = None, axis: int = -1, unit: Unit = "nat"
-) -> Any:
+def perplexity(p: ArrayLike | None = None, *, loss: ArrayLike | None = None, axis: int = -1, unit: Unit = "nat") -> Any:
     """Perplexity: the number of equally likely classes that would be as uncertain.
 
         exp(H(p)) of distributions, or exp(loss) of a mean cross-entropy (2^loss where the loss is in bits)
@@ -183,7 +181,7 @@ def perplexity(
         return effective_classes(p, axis=axis)
     in_nats = _nats_per(unit) == 1.0
     with np.errstate(over="ignore"):
-        losses = _as_floats("loss", loss).astype(np.float64)
+        losses = float_array(loss, "loss").astype(np.float64)
         return _plain(np.exp(losses) if in_nats else np.exp2(losses))
 
 
@@ -279,25 +277,14 @@ def _information_rows(rows: NDArray, X: int, Y: int) -> NDArray:
 def _over_rows(function: Callable[..., NDArray], named: dict[str, ArrayLike], axis: int, unit: Unit) -> Any:
     """`function` of the checked rows of the named arrays, in blocks; without the class axis; in `unit`."""
     per_nat = _nats_per(unit)
-    arrays = {name: _as_floats(name, values) for name, values in named.items()}
+    arrays = {name: float_array(values, name) for name, values in named.items()}
     (first, lead), *others = arrays.items()
     for name, array in others:
         if array.shape != lead.shape:
-            raise ShapeError(
-                f"{name} has shape {array.shape}, but {first} has shape {lead.shape}; they must be equal."
-            )
-    if lead.ndim == 0:
-        raise ShapeError(
-            f"{first} has shape (); a distribution needs an axis of classes, for example [0.5, 0.5]."
-        )
-    if not -lead.ndim <= axis < lead.ndim:
-        raise ShapeError(f"axis={axis} does not exist in {first} of shape {lead.shape}.")
-    moved = {name: np.moveaxis(array, axis, -1) for name, array in arrays.items()}
+            raise ShapeError(f"{name} has shape {array.shape}, but {first} has shape {lead.shape}; they must be equal.")
+    number = axis_number(axis, lead, first)
+    moved = {name: np.moveaxis(array, number, -1) for name, array in arrays.items()}
     shape = moved[first].shape
-    if shape[-1] == 0:
-        raise ShapeError(
-            f"{first} has shape {lead.shape}: no class on axis {axis}. A distribution has at least one."
-        )
     if len(shape) == 1:
         moved = {name: array[np.newaxis] for name, array in moved.items()}
     rows = _in_blocks(function, moved)
@@ -348,17 +335,6 @@ def _place(index: NDArray, start: int) -> str:
     row = [int(i) for i in index]
     row[0] += start
     return f"row {row[0] if len(row) == 1 else tuple(row)}"
-
-
-def _as_floats(name: str, values: ArrayLike | None) -> NDArray:
-    """The array as NumPy views it, if its dtype is one that crossent computes with."""
-    array = np.asarray(values)
-    if array.dtype.kind in "biu" or array.dtype.name in FLOATS:
-        return array
-    raise DtypeError(
-        f"{name} has dtype {array.dtype}; measures take float16, bfloat16, float32 or float64. "
-        f"Convert it: {name}.astype('float64')."
-    )
 
 
 def _nats_per(unit: Unit) -> float:

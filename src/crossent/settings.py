@@ -12,8 +12,10 @@ from crossent.errors import OptionError
 
 __all__ = ["get_num_threads", "set_num_threads", "show_config"]
 
-_OPTIONAL = ("pyarrow", "duckdb", "safetensors", "click", "rich", "matplotlib", "jinja2", "ml_dtypes", "sklearn", "torch",
-             "jax", "keras", "xgboost", "lightgbm", "dask")  # fmt: skip
+_OPTIONAL = (
+    "pyarrow", "duckdb", "safetensors", "click", "rich", "matplotlib", "jinja2", "ml_dtypes", "sklearn",
+    "torch", "jax", "keras", "xgboost", "lightgbm", "dask",
+)  # fmt: skip
 
 
 def _force_isa() -> None:

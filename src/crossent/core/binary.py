@@ -45,9 +45,7 @@ def _element_weights(sample_weight: Any, shape: tuple[int, ...]) -> NDArray | No
 class _BinaryBase:
     """What both predictions share: targets, weights, the mass of the targets."""
 
-    def __init__(
-        self, options: BinaryOptions, targets: Any, prediction: Prediction, sample_weight: Any
-    ) -> None:
+    def __init__(self, options: BinaryOptions, targets: Any, prediction: Prediction, sample_weight: Any) -> None:
         self.options = options
         self.name, self.array = prediction.kind, prediction.array
         self.shape = self.array.shape
@@ -64,11 +62,7 @@ class _BinaryBase:
         given = self.options.class_weight
         if isinstance(given, str):
             y = self.targets.astype(np.float64)
-            w = (
-                np.ones(self.shape)
-                if self.weight is None
-                else np.broadcast_to(self._per_element(), self.shape)
-            )
+            w = np.ones(self.shape) if self.weight is None else np.broadcast_to(self._per_element(), self.shape)
             count = np.array([((1 - y) * (w > 0)).sum(), (y * (w > 0)).sum()])
             with np.errstate(divide="ignore"):
                 pair = np.where(count > 0, count.sum() / (2 * count), 0.0)
@@ -107,7 +101,7 @@ class _BinaryBase:
         """Weights of the block [n, 1] or [n, K]."""
         if self.weight is None:
             return np.ones((end - first, 1))
-        rows, width = self._cut
+        rows, _ = self._cut
         per_row = self.weight.size // rows
         return self.weight.reshape(-1)[first * per_row : end * per_row].reshape(end - first, per_row)
 
@@ -139,9 +133,7 @@ class _BinaryBase:
 class BinaryLogits(_BinaryBase):
     """From raw scores, on native code."""
 
-    def __init__(
-        self, options: BinaryOptions, targets: Any, prediction: Prediction, sample_weight: Any
-    ) -> None:
+    def __init__(self, options: BinaryOptions, targets: Any, prediction: Prediction, sample_weight: Any) -> None:
         super().__init__(options, targets, prediction, sample_weight)
         for name in ("clip", "eps"):
             if getattr(options, name) is not None:
@@ -168,9 +160,7 @@ class BinaryLogits(_BinaryBase):
 class BinaryProbs(_BinaryBase):
     """From probabilities of the positive or their logarithms, by formula in float64, block by block."""
 
-    def __init__(
-        self, options: BinaryOptions, targets: Any, prediction: Prediction, sample_weight: Any
-    ) -> None:
+    def __init__(self, options: BinaryOptions, targets: Any, prediction: Prediction, sample_weight: Any) -> None:
         super().__init__(options, targets, prediction, sample_weight)
         self.logarithms = self.name == "log_probs"
         if self.logarithms and options.eps is not None:
@@ -239,9 +229,7 @@ class BinaryProbs(_BinaryBase):
                 slope = formula.binary_log_prob_gradient(np, p, A, B) if want_grad else None
             else:
                 losses = formula.binary_prob_loss(np, p, A, B, eps=options.eps or 0.0)
-                slope = (
-                    formula.binary_prob_gradient(np, p, A, B, eps=options.eps or 0.0) if want_grad else None
-                )
+                slope = formula.binary_prob_gradient(np, p, A, B, eps=options.eps or 0.0) if want_grad else None
         return losses, None if slope is None else np.where(free, slope, 0)
 
 

@@ -9,8 +9,7 @@ import itertools
 import math
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,8 +32,7 @@ class BadRow(Exception):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
-class Sums:
+class Sums(NamedTuple):
     """Over the rows kept: weighted loss, weighted target mass, their number."""
 
     value: float
@@ -49,9 +47,7 @@ def block_rows_for(rows: int, width: int) -> int:
 
 
 def _merge(sums: NDArray) -> Sums:
-    value, mass, rows = (
-        math.fsum(column) if np.isfinite(column).all() else float(column.sum()) for column in sums.T
-    )
+    value, mass, rows = (math.fsum(column) if np.isfinite(column).all() else float(column.sum()) for column in sums.T)
     return Sums(value, mass, int(rows))
 
 
@@ -130,14 +126,18 @@ class Rows:
     def write(self, first: int, end: int, block: NDArray, *, classes_first: bool = False) -> None:
         """Stores an [n, K] (or [K, n]) block into rows first .. end, rounding to the array's dtype."""
         index = self._index(first, end)
+        rows = block.T if classes_first else block
         with np.errstate(over="ignore", under="ignore"):
-            self.view[... if index is None else index] = (block.T if classes_first else block).reshape(
-                self.view[... if index is None else index].shape
-            )
+            if index is None:
+                self.view[...] = rows[0]
+            else:
+                self.view[index] = rows
 
     def gather(self, first: int, end: int, columns: NDArray) -> NDArray:
         """One element of each of the rows first .. end: element columns[i] of the i-th."""
         if len(self.lead) == 1:
-            return self.view[first:end][np.arange(end - first), columns]
-        index = np.unravel_index(np.arange(first, end), self.lead) if self.lead else ()
-        return self.view[(*index, columns)]
+            found = self.view[first:end][np.arange(end - first), columns]
+        else:
+            index = np.unravel_index(np.arange(first, end), self.lead) if self.lead else ()
+            found = self.view[(*index, columns)]
+        return np.asarray(found)

@@ -4,8 +4,7 @@ Values are checked by the kernels in their own pass; weights, one number a row o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,8 +25,7 @@ _LN2_INVERSE = 1.4426950408889634
 _HALVES = ("float16", "bfloat16")
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+class Prediction(NamedTuple):
     """The one prediction that was named."""
 
     kind: str
@@ -44,9 +42,7 @@ def float_array(value: Any, name: str) -> NDArray:
         return array
     if kind in "iu":
         return array.astype(np.float64)
-    raise DtypeError(
-        f"{name} has dtype {array.dtype}; float16, bfloat16, float32, float64 or integers are allowed."
-    )
+    raise DtypeError(f"{name} has dtype {array.dtype}; float16, bfloat16, float32, float64 or integers are allowed.")
 
 
 def prediction(logits: Any, probs: Any, log_probs: Any) -> Prediction:

@@ -23,9 +23,9 @@ __all__ = [
 ]
 
 GRADIENT, PROBS, LOG_PROBS = 0, 1, 2
-_SOFTMAX = {4: _native.softmax_f32, 8: _native.softmax_f64}
-_SIGMOID = {4: _native.sigmoid_f32, 8: _native.sigmoid_f64}
-_MASS = {4: _native.mass_f32, 8: _native.mass_f64}
+_SOFTMAX: dict[int, Callable[..., None]] = {4: _native.softmax_f32, 8: _native.softmax_f64}
+_SIGMOID: dict[int, Callable[..., None]] = {4: _native.sigmoid_f32, 8: _native.sigmoid_f64}
+_MASS: dict[int, Callable[..., None]] = {4: _native.mass_f32, 8: _native.mass_f64}
 
 
 @dataclass(slots=True)
@@ -145,12 +145,11 @@ def _staged_softmax(
         z = logits.read(first, end, dtype, classes_first=inner)
         q = None if soft is None else soft.read(first, end, dtype, classes_first=inner)
         g, h = (None if rows is None else np.empty_like(z) for rows in outputs)
-        scratch = np.empty_like(z) if h is not None and g is None else g
         state = np.array([0, NO_BAD_ROW])
         function(
             z, job.classes, end - first if inner else 1, _part(labels, first, end), q, _part(factor, first, end),
             job.class_weight, lanes, _part(weight, first, end), job.ignore_index, job.smoothing, job.value_factor,
-            job.grad_factor, job.sum_tolerance, job.output, _part(flat_values, first, end), scratch, h, end - first, 1,
+            job.grad_factor, job.sum_tolerance, job.output, _part(flat_values, first, end), g, h, end - first, 1,
             state, sums,
         )  # fmt: skip
         _check(state, first)

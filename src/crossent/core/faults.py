@@ -56,14 +56,10 @@ def _logit_fault(z: NDArray, index: tuple[int, ...], axis: int) -> CrossentError
         return NonFiniteError(
             f"{first} and {second} are both +inf; at most one class of a row may be certain. {advice}"
         )
-    return NonFiniteError(
-        f"{place('logits', _with_class(index, axis, None))} are all -inf: no class is left. {advice}"
-    )
+    return NonFiniteError(f"{place('logits', _with_class(index, axis, None))} are all -inf: no class is left. {advice}")
 
 
-def softmax_fault(
-    name: str, array: NDArray, axis: int, soft: NDArray | None, row: int, fault: Fault
-) -> CrossentError:
+def softmax_fault(name: str, array: NDArray, axis: int, soft: NDArray | None, row: int, fault: Fault) -> CrossentError:
     """The error for flat row number `row` of a prediction with classes on `axis`."""
     view = np.moveaxis(array, axis, -1)
     index = _row_index(row, view.shape[:-1])
@@ -94,9 +90,7 @@ def _probability_fault(name: str, values: NDArray, index: tuple[int, ...], axis:
         bad = np.flatnonzero(~(values <= 0))
         if bad.size:
             where = place(name, _with_class(index, axis, int(bad[0])))
-            return ProbabilityError(
-                f"{where} is {values[bad[0]]:g}; logarithms of probabilities are <= 0. {hint}"
-            )
+            return ProbabilityError(f"{where} is {values[bad[0]]:g}; logarithms of probabilities are <= 0. {hint}")
         values = np.exp(values)
     else:
         found = _distribution(name, values, index, axis)
@@ -104,9 +98,7 @@ def _probability_fault(name: str, values: NDArray, index: tuple[int, ...], axis:
             return ProbabilityError(f"{found}; probabilities lie in [0, 1]. {hint}")
     where = place(name, _with_class(index, axis, None))
     total = f"{values.sum():.6g}"
-    return ProbabilityError(
-        f"{where} sum to {total}, but a row of probabilities sums to 1 (within 0.01). {hint}"
-    )
+    return ProbabilityError(f"{where} sum to {total}, but a row of probabilities sums to 1 (within 0.01). {hint}")
 
 
 def binary_fault(name: str, array: NDArray, targets: NDArray, element: int, fault: Fault) -> CrossentError:
@@ -119,9 +111,7 @@ def binary_fault(name: str, array: NDArray, targets: NDArray, element: int, faul
         hint = "The labels look like 1 and 2: pass targets - 1, or classes=[1, 2]." if one_based else (
             "Use cross_entropy for more than two classes."
         )  # fmt: skip
-        return LabelError(
-            f"{place('targets', index)} is {y:g}; labels 0 and 1, or probabilities, are allowed. {hint}"
-        )
+        return LabelError(f"{place('targets', index)} is {y:g}; labels 0 and 1, or probabilities, are allowed. {hint}")
     value = float(array[index])
     if fault is Fault.NON_FINITE:
         return NonFiniteError(

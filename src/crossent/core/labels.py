@@ -6,8 +6,7 @@ fewer than the prediction are indices (or names), with as many they are distribu
 """
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,8 +18,7 @@ __all__ = ["Targets", "binary_targets", "class_position", "class_targets", "labe
 _TEXT_KINDS = "USTO"
 
 
-@dataclass(frozen=True, slots=True)
-class Targets:
+class Targets(NamedTuple):
     """Either integer `labels` shaped like the rows, or `soft` distributions shaped like the prediction."""
 
     labels: NDArray | None
@@ -36,7 +34,7 @@ def value_text(value: Any) -> str:
 
 def class_position(classes: Sequence[Hashable]) -> dict[Hashable, int]:
     """Column number of each class; classes must be distinct."""
-    names = list(classes.tolist() if isinstance(classes, np.ndarray) else classes)
+    names = [name.item() if isinstance(name, np.generic) else name for name in classes]
     position = {name: k for k, name in enumerate(names)}
     if len(position) != len(names):
         twice = next(name for k, name in enumerate(names) if position[name] != k)
@@ -46,9 +44,7 @@ def class_position(classes: Sequence[Hashable]) -> dict[Hashable, int]:
 
 def _from_names(targets: NDArray, position: Mapping[Hashable, int], ignore_index: int | None) -> NDArray:
     """Column number of each target; -1 where it equals ignore_index."""
-    found, inverse = np.unique(
-        targets.astype(object) if targets.dtype.kind == "T" else targets, return_inverse=True
-    )
+    found, inverse = np.unique(targets.astype(object) if targets.dtype.kind == "T" else targets, return_inverse=True)
     columns = np.empty(found.size, np.int64)
     for i, value in enumerate(found.tolist()):
         if ignore_index is not None and value == ignore_index:
@@ -81,9 +77,7 @@ def _whole(targets: NDArray) -> NDArray:
     return targets.astype(np.int64)
 
 
-def _indices(
-    targets: NDArray, classes: Sequence[Hashable] | None, K: int, ignore_index: int | None
-) -> Targets:
+def _indices(targets: NDArray, classes: Sequence[Hashable] | None, K: int, ignore_index: int | None) -> Targets:
     if targets.dtype.kind == "b":
         raise DtypeError(
             "targets are bool with one dimension fewer than the prediction. Pass them as integers (targets.astype(int)) "
@@ -92,14 +86,10 @@ def _indices(
     if classes is not None:
         position = class_position(classes)
         if len(position) != K:
-            raise ShapeError(
-                f"classes has {len(position)} names, but the prediction has {K} classes: they must agree."
-            )
+            raise ShapeError(f"classes has {len(position)} names, but the prediction has {K} classes: they must agree.")
         if targets.dtype.kind == "f":
             targets = _whole(targets)
-        return Targets(
-            _from_names(targets, position, ignore_index), None, None if ignore_index is None else -1
-        )
+        return Targets(_from_names(targets, position, ignore_index), None, None if ignore_index is None else -1)
     if targets.dtype.kind in _TEXT_KINDS:
         example = value_text(targets.flat[0]) if targets.size else "none"
         raise LabelError(
@@ -109,9 +99,7 @@ def _indices(
     if targets.dtype.kind == "f":
         targets = _whole(targets)
     elif targets.dtype.kind not in "iu":
-        raise DtypeError(
-            f"targets have dtype {targets.dtype}; integers, names, or distributions are allowed."
-        )
+        raise DtypeError(f"targets have dtype {targets.dtype}; integers, names, or distributions are allowed.")
     return Targets(np.ascontiguousarray(targets, targets.dtype.newbyteorder("=")), None, ignore_index)
 
 
@@ -142,13 +130,9 @@ def class_targets(
             f"names of shape {rows}, or distributions of shape {shape}."
         )
     if y.dtype.kind in _TEXT_KINDS:
-        raise DtypeError(
-            f"targets have dtype {y.dtype} and the prediction's shape {shape}; distributions are numbers."
-        )
+        raise DtypeError(f"targets have dtype {y.dtype} and the prediction's shape {shape}; distributions are numbers.")
     if ignore_index is not None:
-        raise UnsupportedError(
-            "ignore_index is for class indices; give such rows sample_weight 0 with soft targets."
-        )
+        raise UnsupportedError("ignore_index is for class indices; give such rows sample_weight 0 with soft targets.")
     return Targets(None, y, axis=axis)
 
 
@@ -166,9 +150,7 @@ def binary_targets(targets: Any, shape: tuple[int, ...], *, classes: Sequence[Ha
             raise ShapeError(f"classes has {len(position)} names; binary needs 2, (negative, positive).")
         return _from_names(y, position, None)
     if y.dtype.kind in _TEXT_KINDS:
-        raise LabelError(
-            "targets are names. Pass classes=(negative, positive); it is never inferred by sorting."
-        )
+        raise LabelError("targets are names. Pass classes=(negative, positive); it is never inferred by sorting.")
     return y
 
 

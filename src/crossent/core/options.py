@@ -40,18 +40,14 @@ class SharedOptions:
 
     def __post_init__(self) -> None:
         if isinstance(self.class_weight, str) and self.class_weight != "balanced":
-            raise OptionError(
-                f"class_weight is {self.class_weight!r}; an array, a mapping or 'balanced' is allowed."
-            )
+            raise OptionError(f"class_weight is {self.class_weight!r}; an array, a mapping or 'balanced' is allowed.")
         _within("label_smoothing", self.label_smoothing, 0, 1, open_ends=False)
         if self.clip is not None:
             _within("clip", self.clip, 0, 0.5, open_ends=True)
         if self.eps is not None:
             _within("eps", self.eps, 0, 1, open_ends=True)
         if self.clip is not None and self.eps is not None:
-            raise OptionError(
-                "clip and eps are two ways to change probabilities; give one of them, or better none."
-            )
+            raise OptionError("clip and eps are two ways to change probabilities; give one of them, or better none.")
         _one_of("check", self.check, ("auto", "rows", "entries"))
         _one_of("reduction", self.reduction, ("mean", "sum", "none"))
         _one_of("unit", self.unit, ("nat", "bit"))

@@ -74,9 +74,7 @@ def _default_threads() -> int:
     if text is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not text.isdigit() or int(text) < 1:
-        raise OptionError(
-            f"CROSSENT_THREADS is {text!r}; a whole number >= 1 is allowed. Unset it to use every core."
-        )
+        raise OptionError(f"CROSSENT_THREADS is {text!r}; a whole number >= 1 is allowed. Unset it to use every core.")
     return int(text)
 
 

@@ -78,8 +78,6 @@ class ProbabilityNotes:
             )
         if self.clip is not None and self.touched:
             notes.append(
-                ClippedWarning(
-                    f"clip={self.clip:g} changed probabilities in {self.touched} of {self.rows} rows."
-                )
+                ClippedWarning(f"clip={self.clip:g} changed probabilities in {self.touched} of {self.rows} rows.")
             )
         return notes

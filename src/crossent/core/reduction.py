@@ -17,8 +17,13 @@ __all__ = ["Job", "grad_and_hess", "value", "value_and_grad"]
 class Job(Protocol):
     """A loss with its inputs checked for shape: all that reductions see."""
 
-    array: NDArray
-    options: SharedOptions
+    @property
+    def array(self) -> NDArray:
+        """The prediction, as given."""
+
+    @property
+    def options(self) -> SharedOptions:
+        """The loss's options."""
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -37,9 +37,7 @@ def _sum_tolerance(dtype: Any) -> float:
 class _SoftmaxBase:
     """What both predictions share: targets, weights, the mass of the targets."""
 
-    def __init__(
-        self, options: SoftmaxOptions, targets: Any, prediction: Prediction, sample_weight: Any
-    ) -> None:
+    def __init__(self, options: SoftmaxOptions, targets: Any, prediction: Prediction, sample_weight: Any) -> None:
         self.options = options
         self.name, self.array = prediction.kind, prediction.array
         self.axis = axis_number(options.axis, self.array, self.name)
@@ -111,9 +109,7 @@ class _SoftmaxBase:
 class SoftmaxLogits(_SoftmaxBase):
     """From raw scores, on native code."""
 
-    def __init__(
-        self, options: SoftmaxOptions, targets: Any, prediction: Prediction, sample_weight: Any
-    ) -> None:
+    def __init__(self, options: SoftmaxOptions, targets: Any, prediction: Prediction, sample_weight: Any) -> None:
         super().__init__(options, targets, prediction, sample_weight)
         for name in ("clip", "eps"):
             if getattr(options, name) is not None:
@@ -137,9 +133,7 @@ class SoftmaxLogits(_SoftmaxBase):
 class SoftmaxProbs(_SoftmaxBase):
     """From probabilities or their logarithms, by formula in float64, block by block."""
 
-    def __init__(
-        self, options: SoftmaxOptions, targets: Any, prediction: Prediction, sample_weight: Any
-    ) -> None:
+    def __init__(self, options: SoftmaxOptions, targets: Any, prediction: Prediction, sample_weight: Any) -> None:
         super().__init__(options, targets, prediction, sample_weight)
         self.logarithms = self.name == "log_probs"
         if self.logarithms and options.eps is not None:

@@ -1,15 +1,21 @@
 """The small result and array types that every layer shares."""
 
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 __all__ = ["ArrayLike", "FloatArray", "GradHess", "LossGrad", "NDArray", "Reduction", "Unit"]
 
-ArrayLike: TypeAlias = npt.ArrayLike
-NDArray: TypeAlias = npt.NDArray[Any]
-FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
+if TYPE_CHECKING:  # numpy.typing alone would cost an eighth of NumPy's own import
+    import numpy.typing as npt
+
+    ArrayLike: TypeAlias = npt.ArrayLike
+    NDArray: TypeAlias = npt.NDArray[Any]
+    FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
+else:
+    ArrayLike = Any
+    NDArray = FloatArray = np.ndarray
+
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 Unit: TypeAlias = Literal["nat", "bit"]
 

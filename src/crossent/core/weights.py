@@ -23,9 +23,7 @@ def row_weights(sample_weight: Any, shape: tuple[int, ...]) -> NDArray | None:
     if not good.all():
         row = np.argwhere(~good)[0]
         where = ", ".join(str(int(i)) for i in row)
-        raise WeightError(
-            f"sample_weight[{where}] is {float(w[tuple(row)])}; finite weights >= 0 are allowed."
-        )
+        raise WeightError(f"sample_weight[{where}] is {float(w[tuple(row)])}; finite weights >= 0 are allowed.")
     return w
 
 
@@ -44,9 +42,7 @@ def class_weights(weight: Any, K: int, classes: Sequence[Hashable] | None) -> ND
     else:
         w = np.ascontiguousarray(weight, dtype=np.float64)
     if w.shape != (K,):
-        raise ShapeError(
-            f"class_weight has shape {w.shape}, but there are {K} classes: shape ({K},) is needed."
-        )
+        raise ShapeError(f"class_weight has shape {w.shape}, but there are {K} classes: shape ({K},) is needed.")
     good = (w >= 0) & (w < np.inf)
     if not good.all():
         k = int(np.argmin(good))
@@ -68,8 +64,6 @@ def balanced(targets: Targets, K: int, row_weight: NDArray | None) -> NDArray:
     else:
         assert targets.soft is not None
         soft = np.moveaxis(targets.soft, targets.axis, -1).reshape(-1, K)
-        count = soft.sum(
-            axis=0, dtype=np.float64, where=True if row_weight is None else row_weight.reshape(-1, 1) > 0
-        )
+        count = soft.sum(axis=0, dtype=np.float64, where=True if row_weight is None else row_weight.reshape(-1, 1) > 0)
     with np.errstate(divide="ignore"):
         return np.where(count > 0, count.sum() / (K * count), 0.0)
