@@ -1,0 +1,135 @@
+"""Canonical text and the wording of messages about columns."""
+
+import datetime
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crossent.errors import DataError
+from crossent.rows.columns import (
+    ColumnInfo,
+    canonical_text,
+    cell_number,
+    cell_text,
+    did_you_mean,
+    listed,
+    quoted,
+    require_column,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1, "1"),
+        (1.0, "1"),
+        (np.int8(1), "1"),
+        (np.float32(1), "1"),
+        ("1", "1"),
+        ("1.0", "1.0"),
+        (Decimal("1.00"), "1"),
+        (Decimal("1.50"), "1.5"),
+        (True, "true"),
+        (np.bool_(False), "false"),
+        (None, None),
+        (float("nan"), None),
+        (np.float32("nan"), None),
+        (-0.0, "0"),
+        (float("inf"), "inf"),
+        (np.float32(0.1), "0.1"),
+        (np.float16(0.1), "0.1"),
+        (2**63, "9223372036854775808"),
+        (float(2**63), "9223372036854775808"),
+        (1e300, "1e+300"),
+        (10**300, "1e+300"),
+        ("", ""),
+        (b"cat", "cat"),
+        (datetime.date(2020, 1, 2), "2020-01-02"),
+    ],
+)
+def test_canonical_text(value, text):
+    assert canonical_text(value) == text
+
+
+@given(st.integers(-(2**70), 2**70))
+def test_integers_and_equal_floats_have_the_same_text(value):
+    if float(value) == value:
+        assert canonical_text(value) == canonical_text(float(value)) == cell_text(str(value), "number")
+
+
+@given(st.floats(allow_nan=False))
+def test_a_float_reads_back_from_its_text(value):
+    text = canonical_text(value)
+    assert float(text) == value
+    assert cell_text(repr(value), "number") == text
+
+
+@given(st.text())
+def test_text_is_never_changed(text):
+    assert canonical_text(text) == text
+    assert cell_text(text, "text") == text
+
+
+@pytest.mark.parametrize(
+    ("cell", "kind", "text"),
+    [
+        ("007", "number", "7"),
+        ("007", "text", "007"),
+        (" 2 ", "number", "2"),
+        ("other", "number", "other"),
+        ("nan", "number", None),
+        ("nan", "text", "nan"),
+        ("TRUE", "boolean", "true"),
+        ("f", "boolean", "false"),
+        ("maybe", "boolean", "maybe"),
+        ("9007199254740993", "number", "9007199254740993"),
+    ],
+)
+def test_cells_of_untyped_files(cell, kind, text):
+    assert cell_text(cell, kind) == text
+
+
+@pytest.mark.parametrize(
+    ("cell", "number"),
+    [
+        ("1", 1.0),
+        ("+.5", 0.5),
+        ("1.", 1.0),
+        ("1e-3", 1e-3),
+        (" 2 ", 2.0),
+        ("-Infinity", -np.inf),
+        ("INF", np.inf),
+    ],
+)
+def test_cells_that_are_numbers(cell, number):
+    assert cell_number(cell) == number
+
+
+@pytest.mark.parametrize("cell", ["", "abc", "1_000", "0x10", "1,5", "1 2", "NA", "--1", "١", "1\n2"])
+def test_cells_that_are_no_numbers(cell):
+    assert cell_number(cell) is None
+
+
+def test_did_you_mean_looks_past_case_and_spaces_and_says_nothing_of_strangers():
+    assert did_you_mean("Target", [" target", "x"]) == " Did you mean ' target'?"
+    assert did_you_mean("zzz", ["target", "x"]) == ""
+
+
+def test_names_in_messages_are_short_and_on_one_line():
+    assert len(quoted("x" * 1000)) < 70
+    assert "\n" not in quoted("a\nb")
+    assert listed(map(str, range(100)), 2) == "'0', '1', ... (100 in all)"
+
+
+class _Table:
+    name = "train.csv"
+    columns = (ColumnInfo("target", "text"), ColumnInfo("x", "number"))
+
+
+def test_require_column_names_the_file_and_the_nearest_column():
+    assert require_column(_Table(), "x").kind == "number"
+    with pytest.raises(DataError, match=r"train.csv has no column 'tagret'. Did you mean 'target'\? Its columns"):
+        require_column(_Table(), "tagret")
