@@ -1,0 +1,8 @@
+"""Solvers: each minimises an Objective and never sees a row."""
+
+from crossent.learn.solvers.gd import minimise_gd
+from crossent.learn.solvers.lbfgs import minimise_lbfgs
+from crossent.learn.solvers.options import SolverOptions
+from crossent.learn.solvers.registry import SOLVERS, Solver, find_solver
+
+__all__ = ["SOLVERS", "Solver", "SolverOptions", "find_solver", "minimise_gd", "minimise_lbfgs"]

@@ -1,0 +1,49 @@
+"""The table of solvers by name; a new solver is one line here."""
+
+import difflib
+from collections.abc import Callable
+from typing import NamedTuple
+
+from crossent.errors import OptionError
+from crossent.learn.objective import Objective
+from crossent.learn.solvers.gd import minimise_gd
+from crossent.learn.solvers.lbfgs import minimise_lbfgs
+from crossent.learn.solvers.options import SolverOptions
+from crossent.learn.trace import Solution
+from crossent.learn.types import Floats
+
+__all__ = ["SOLVERS", "Solver", "find_solver"]
+
+
+class Solver(NamedTuple):
+    """How a solver is run.
+
+    Attributes:
+        run: (objective, start, options) -> Solution.
+        rescales: whether the caller may give it better-scaled parameters. True where only the optimum counts;
+            False for plain gradient descent, whose every step belongs to the result.
+    """
+
+    run: Callable[[Objective, Floats, SolverOptions], Solution]
+    rescales: bool
+
+
+SOLVERS: dict[str, Solver] = {
+    "lbfgs": Solver(minimise_lbfgs, rescales=True),
+    "gd": Solver(minimise_gd, rescales=False),
+}
+
+
+def find_solver(name: str) -> Solver:
+    """The solver of that name.
+
+    Raises: OptionError listing the names.
+
+    >>> find_solver("gd").rescales
+    False
+    """
+    if isinstance(name, str) and name in SOLVERS:
+        return SOLVERS[name]
+    close = difflib.get_close_matches(str(name).lower(), SOLVERS, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise OptionError(f"solver is {name!r}; it must be one of {', '.join(map(repr, SOLVERS))}.{hint}")

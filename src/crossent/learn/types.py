@@ -1,0 +1,13 @@
+"""The array types of learning, which computes in float64 throughout."""
+
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Codes", "Floats"]
+
+# features, coefficients, weights, flat parameters
+Floats: TypeAlias = npt.NDArray[np.float64]
+# class indices in 0..K-1
+Codes: TypeAlias = npt.NDArray[np.int64]
