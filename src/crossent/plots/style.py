@@ -1,0 +1,57 @@
+"""One look for all pictures: few colours, each with a role so that a page can restyle it, and thin rules."""
+
+from typing import Any, TypeAlias
+
+from crossent.errors import MissingExtraError
+
+__all__ = ["ACCENT", "INK", "MUTED", "RULE", "SOFT", "WARM", "Axes", "bare", "own_axes", "plain_log_ticks"]
+
+Axes: TypeAlias = Any  # matplotlib.axes.Axes; matplotlib is imported only when a figure is made here
+
+INK = "#1d2329"
+MUTED = "#66707b"
+RULE = "#dfe3e8"
+ACCENT = "#1f6f8b"
+SOFT = "#b7ced9"
+WARM = "#b5502b"
+FONT_SIZE = 9.5
+
+
+def own_axes(ax: Axes | None) -> Axes:
+    """The axes given, or those of a new figure.
+
+    Raises: MissingExtraError without matplotlib.
+    """
+    if ax is not None:
+        return ax
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError.for_extra("report", "matplotlib", "Drawing a picture") from error
+    return Figure(figsize=(4.6, 3.3), layout="constrained").add_subplot()
+
+
+def bare(ax: Axes, *, x: str, y: str) -> None:
+    """Axis titles, a horizontal rule per tick, and no box."""
+    for side in ("top", "right", "left"):
+        ax.spines[side].set_visible(False)
+    ax.spines["bottom"].set_color(MUTED)
+    ax.spines["bottom"].set_linewidth(0.8)
+    ax.tick_params(colors=MUTED, labelsize=FONT_SIZE, length=3, width=0.8)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(visible=True, axis="y", color=RULE, linewidth=0.8)
+    ax.set_axisbelow(True)
+    ax.set_xlabel(x, color=INK, fontsize=FONT_SIZE)
+    ax.set_ylabel(y, color=INK, fontsize=FONT_SIZE)
+
+
+def plain_log_ticks(axis: Any) -> None:
+    """Powers of ten written as plain numbers; over less than two decades 2 and 5 times these as well."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+    low, high = axis.get_view_interval()
+    close = high < 100 * low
+    axis.set_major_locator(LogLocator(base=10, subs=(1.0, 2.0, 5.0) if close else (1.0,), numticks=9 if close else 7))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,25 @@
+"""A Score as JSON: stable keys, a schema name, infinity as "inf", not estimable as null plus "why"."""
+
+import json
+import math
+from typing import Any
+
+from crossent.score import Score
+
+__all__ = ["to_json"]
+
+
+def to_json(score: Score, *, indent: int | None = 2) -> str:
+    """The whole Score as standard JSON, ending in a newline; numbers read back to the same bits."""
+    return json.dumps(_plain(score.to_dict()), indent=indent, allow_nan=False) + "\n"
+
+
+def _plain(node: Any) -> Any:
+    """Infinities as the text "inf" or "-inf", which standard JSON has no number for."""
+    if isinstance(node, dict):
+        return {str(key): _plain(child) for key, child in node.items()}
+    if isinstance(node, (list, tuple)):
+        return [_plain(child) for child in node]
+    if isinstance(node, float) and not math.isfinite(node):
+        return None if math.isnan(node) else "inf" if node > 0 else "-inf"
+    return node

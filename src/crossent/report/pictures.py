@@ -1,0 +1,66 @@
+"""Pictures as SVG text to set into a page: colours become CSS variables, so that they follow light and dark.
+
+The text of a picture stays text and uses the page's font. Nothing in it depends on the time or on random
+numbers.
+"""
+
+import io
+import re
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+from crossent.errors import MissingExtraError
+from crossent.plots.style import ACCENT, INK, MUTED, RULE, SOFT, WARM
+
+__all__ = ["picture"]
+
+_ROLES = {INK: "ink", MUTED: "muted", RULE: "rule", ACCENT: "accent", SOFT: "soft", WARM: "warm"}
+_SIZE = (4.5, 3.15)  # inches of 72 units: text of 9.5 units reads well from phone to desk
+
+
+def picture(name: str, draw: Callable[[Any], Any], *, alt: str) -> str:
+    """An <svg> element, ready to be inlined.
+
+    Args:
+        name: prefix that keeps ids of several pictures apart on one page.
+        draw: draws on the axes it is given.
+        alt: what the picture shows, for readers who do not see it.
+    Raises: MissingExtraError without matplotlib.
+    """
+    try:
+        import matplotlib.style
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError.for_extra("report", "matplotlib", "A report") from error
+    settings = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": name,
+        "font.family": "DejaVu Sans",
+        "text.parse_math": False,
+    }
+    buffer = io.StringIO()
+    with matplotlib.style.context(["default", settings]):
+        figure = Figure(figsize=_SIZE, layout="constrained")
+        FigureCanvasSVG(figure)
+        draw(figure.add_subplot())
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return _inlined(buffer.getvalue(), name, alt)
+
+
+def _inlined(svg: str, name: str, alt: str) -> str:
+    """Without prolog, metadata, fixed size and fonts; with own ids, a title and the page's colours."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = re.sub(r'href="#', f'href="#{name}-', svg)
+    svg = re.sub(r"url\(#", f"url(#{name}-", svg)
+    svg = re.sub(r"(font: [0-9.]+px) [^;\"]*", r"\1 var(--font)", svg)
+    for colour, role in _ROLES.items():
+        svg = svg.replace(colour, f"var(--{role})")
+    box = re.search(r'viewBox="[^"]+"', svg)
+    head = f'<svg {box.group() if box else ""} role="img" aria-labelledby="{name}-alt" class="picture">'
+    title = f'<title id="{name}-alt">{escape(alt)}</title>'
+    return re.sub(r"<svg[^>]*>", lambda _: head + title, svg, count=1)

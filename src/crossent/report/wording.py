@@ -1,0 +1,168 @@
+"""The words of a report: numbers with the digits they deserve, labels made harmless, and the verdict."""
+
+import math
+import unicodedata
+
+from crossent.score import Score
+from crossent.stats import Estimate
+
+__all__ = [
+    "clean",
+    "clipping_remark",
+    "interval",
+    "level",
+    "number",
+    "percent",
+    "share",
+    "standard_error",
+    "value",
+    "verdict",
+]
+
+_HIDDEN = {
+    "Cc",
+    "Cf",
+    "Cs",
+    "Co",
+    "Cn",
+    "Zl",
+    "Zp",
+}  # controls, direction marks, surrogates, unassigned, line ends
+
+
+def clean(text: object, *, width: int = 60) -> str:
+    """One harmless line: control and direction characters are written out, long text is cut with an ellipsis.
+
+    >>> clean("a" + chr(0x202E) + "b" + chr(10) + "c" * 100, width=16)
+    'a\\\\u202eb\\\\u000ac…'
+    """
+    kept: list[str] = []
+    length = 0
+    for character in str(text):
+        shown = character
+        if unicodedata.category(character) in _HIDDEN:
+            shown = f"\\u{ord(character):04x}"
+        length += len(shown)
+        if length > width:
+            return "".join(kept)[: width - 1] + "\N{HORIZONTAL ELLIPSIS}"
+        kept.append(shown)
+    return "".join(kept)
+
+
+def number(x: float | None, *, digits: int = 4) -> str:
+    """A number to so many significant digits; None is a dash.
+
+    >>> [number(x) for x in (0.089412, 2.302585, 123456.7, 1e-9, math.inf, None)]
+    ['0.08941', '2.303', '123,457', '1e-09', 'inf', '–']
+    """
+    if x is None:
+        return "–"
+    if not math.isfinite(x):
+        return str(x)
+    return f"{x:,.0f}" if abs(x) >= 10**digits else f"{x:.{digits}g}"
+
+
+def level(confidence: float) -> str:
+    """The coverage of an interval, as it was asked for.
+
+    >>> level(0.95)
+    '95 %'
+    """
+    return f"{100 * confidence:g} %"
+
+
+def percent(x: float) -> str:
+    """A share in per cent to three digits; what is not all is never rounded up to 100 %.
+
+    >>> percent(0.9612), percent(0.1), percent(0.99996), percent(1.0), percent(0.0)
+    ('96.1 %', '10.0 %', '99.996 %', '100 %', '0 %')
+    """
+    if x in (0, 1):
+        return f"{100 * x:g} %"
+    for digits in (3, 4, 5, 6):
+        text = f"{100 * x:#.{digits}g}"
+        if abs(float(text)) < 100:
+            return f"{text} %"
+    return "over 99.999 %" if abs(x) < 1 else f"{100 * x:,.0f} %"
+
+
+def share(x: float | None) -> str:
+    """A share between 0 and 1 to three places, or a dash."""
+    return "–" if x is None else percent(x) if math.isfinite(x) else str(x)
+
+
+def value(estimate: Estimate) -> str:
+    """The value to the digits that its standard error allows.
+
+    >>> value(Estimate(0.0894123, 0.0160, 0.0621, 0.1253, 0.95, 450, 450.0))
+    '0.0894'
+    """
+    return _fixed(estimate.value, estimate)
+
+
+def interval(estimate: Estimate) -> str | None:
+    """'lower to upper' to the same digits, or None.
+
+    >>> interval(Estimate(0.0894123, 0.0160, 0.062111, 0.12529, 0.95, 450, 450.0))
+    '0.0621 to 0.1253'
+    """
+    if estimate.lower is None or estimate.upper is None:
+        return None
+    return f"{_fixed(estimate.lower, estimate)} to {_fixed(estimate.upper, estimate)}"
+
+
+def standard_error(estimate: Estimate) -> str:
+    """The standard error to the same digits, or a dash."""
+    return _fixed(estimate.se, estimate)
+
+
+def _fixed(x: float | None, estimate: Estimate) -> str:
+    se = estimate.se
+    if x is None or se is None or not math.isfinite(x) or not 1e-7 < se < 1e4:
+        return number(x)
+    return f"{x:.{max(0, 2 - math.floor(math.log10(se)))}f}"
+
+
+def verdict(score: Score) -> str:
+    """What a reader should take away, in one or two sentences that claim no more than the rows show."""
+    loss = score.log_loss
+    rows = "1 row" if score.n == 1 else f"{score.n:,} rows"
+    if score.infinities.rows:
+        return _infinite_verdict(score, rows)
+    ends = interval(loss)
+    told = f"{level(loss.confidence)} interval {ends}" if ends else f"interval not estimable: {loss.why}"
+    text = f"Log loss {value(loss)} nat ({told}) over {rows}: {_against_priors(score)}."
+    return f"{text} Too few events: the interval may be too short." if loss.mark else text
+
+
+def _against_priors(score: Score) -> str:
+    loss, baseline = score.log_loss, score.baseline
+    priors = f"{number(baseline)} nat of the class shares alone"
+    if score.skill is None:
+        return "all rows have one class, so there is no baseline to compare with"
+    if loss.lower is None or loss.upper is None:
+        return f"beside the {priors}, without an interval to tell them apart"
+    if loss.upper < baseline:
+        return f"{percent(score.skill)} below the {priors}"
+    if loss.lower > baseline:
+        return f"worse than the {priors}"
+    return f"the interval contains the {priors}, so these rows do not show that the model knows more than that"
+
+
+def _infinite_verdict(score: Score, rows: str) -> str:
+    zeros = score.infinities.rows
+    have = f"{zeros:,} of {rows} {'has' if zeros == 1 else 'have'} probability 0 at the true class"
+    finite = score.infinities.finite
+    if finite.value is None:
+        return f"Log loss inf: {have}."
+    ends = interval(finite)
+    told = f" ({level(finite.confidence)} interval {ends})" if ends else ""
+    return f"Log loss inf: {have}. The other {finite.n:,} rows have {value(finite)} nat{told}."
+
+
+def clipping_remark(score: Score) -> str | None:
+    """What clipping would have said instead of inf; None without infinities."""
+    if not score.infinities.rows:
+        return None
+    said = [f"{number(loss)} at {eps:.2g} ({habit})" for habit, eps, loss in score.infinities.clipped]
+    return f"Clipping would have hidden this behind {' or '.join(said)}: the number shows where the clip lies."

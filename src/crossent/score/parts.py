@@ -1,0 +1,144 @@
+"""The parts of a tally: each is made from one block, and each adds up. A new statistic is a new field."""
+
+from dataclasses import dataclass, fields
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from crossent.score.outcome import Outcome
+from crossent.score.worst import Worst
+from crossent.stats import (
+    LOSS_CELLS,
+    Cells,
+    ExactSum,
+    Flags,
+    Float64,
+    Int64,
+    RatioSums,
+    loss_cell,
+    two_product,
+)
+
+__all__ = ["CLIPS", "TINY", "Binning", "Layout", "Parts", "Written"]
+
+Binning: TypeAlias = Literal["width", "mass"]
+TINY = (1e-15, 1e-12, 1e-7)  # how many rows lie below these probabilities
+CLIPS = (("scikit-learn, float64", float(np.finfo(np.float64).eps)), ("Keras", 1e-7))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the parts need to know besides the rows; tallies add up only if theirs are equal.
+
+    Attributes:
+        class_count: K.
+        worst: number of worst rows kept.
+        edges: edges in p of the reliability cells.
+    """
+
+    class_count: int
+    worst: int
+    edges: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Written:
+    """How the probabilities were written: row sums and decimals; `+` widens.
+
+    Attributes:
+        low: smallest row sum.
+        high: largest row sum.
+        off: rows whose sum is off 1 by more than 1e-5.
+        decimals: fewest decimals that write all of them, None for more than 6.
+    """
+
+    low: float = 1.0
+    high: float = 1.0
+    off: int = 0
+    decimals: int | None = 0
+
+    def __add__(self, other: "Written") -> "Written":
+        pair = (self.decimals, other.decimals)
+        decimals = None if None in pair else max(d for d in pair if d is not None)
+        return Written(min(self.low, other.low), max(self.high, other.high), self.off + other.off, decimals)
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """Everything a tally knows, as things that add up.
+
+    Attributes:
+        losses: RatioSums of the finite losses, per true class.
+        truth: cells by true class: w, w^2, w correct.
+        predicted: cells by predicted class: w.
+        zeros: [1] rows with p = 0 at the target.
+        tiny: [3] rows with p below 1e-15, 1e-12, 1e-7 at the target.
+        clipped: exact sums of w times the clipped loss, one for each of CLIPS.
+        reliability: cells by confidence: w, w hit, w confidence, w^2.
+        histogram: cells by finite loss: w, w loss.
+        worst: the worst rows.
+        written: row sums and decimals.
+    """
+
+    losses: RatioSums
+    truth: Cells
+    predicted: Cells
+    zeros: Int64
+    tiny: Int64
+    clipped: "ExactSums"
+    reliability: Cells
+    histogram: Cells
+    worst: Worst
+    written: Written
+
+    @classmethod
+    def of(cls, outcome: Outcome, layout: Layout) -> "Parts":
+        """The parts of one block."""
+        w, k, losses = outcome.weight, layout.class_count, outcome.losses
+        finite = np.flatnonzero(np.isfinite(losses))
+        whole = len(finite) == len(losses)
+        kept, kept_w = (losses, w) if whole else (losses[finite], None if w is None else w[finite])
+        kept_targets = outcome.targets if whole else outcome.targets[finite]
+        correct = outcome.predicted == outcome.targets
+        return cls(
+            losses=RatioSums.weighted(kept, kept_w, groups=kept_targets, group_count=k),
+            truth=Cells.of(outcome.targets, k, _again(outcome), correct, weight=w),
+            predicted=Cells.of(outcome.predicted, k, weight=w),
+            zeros=np.array([len(losses) - len(finite)]),
+            tiny=np.array([int((outcome.p_target < bound).sum()) for bound in TINY]),
+            clipped=ExactSums(tuple(_clipped(losses, w, eps) for _, eps in CLIPS)),
+            reliability=_reliability(outcome, layout),
+            histogram=Cells.of(loss_cell(kept), LOSS_CELLS, kept, weight=kept_w),
+            worst=Worst.of(outcome, limit=layout.worst),
+            written=Written(*outcome.sums, outcome.decimals),
+        )
+
+    def __add__(self, other: "Parts") -> "Parts":
+        return Parts(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
+
+
+@dataclass(frozen=True, eq=False)
+class ExactSums:
+    """Several exact sums that add up one by one."""
+
+    sums: tuple[ExactSum, ...]
+
+    def __add__(self, other: "ExactSums") -> "ExactSums":
+        return ExactSums(tuple(x + y for x, y in zip(self.sums, other.sums, strict=True)))
+
+
+def _again(outcome: Outcome) -> Float64 | Flags:
+    """The weight once more: times the weight it gives w^2."""
+    return np.ones(len(outcome.rows), np.bool_) if outcome.weight is None else outcome.weight
+
+
+def _clipped(losses: Float64, weight: Float64 | None, eps: float) -> ExactSum:
+    """The sum that a library clipping p to [eps, 1 - eps] would have formed."""
+    clipped = np.clip(losses, -np.log1p(-eps), -np.log(eps))
+    return ExactSum.of(*((clipped,) if weight is None else two_product(weight, clipped)))
+
+
+def _reliability(outcome: Outcome, layout: Layout) -> Cells:
+    edges = np.asarray(layout.edges)
+    cell = np.searchsorted(edges[1:-1], outcome.confidence, side="left").astype(np.int64)
+    return Cells.of(cell, len(edges) - 1, outcome.hit, outcome.confidence, _again(outcome), weight=outcome.weight)

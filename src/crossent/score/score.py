@@ -1,0 +1,192 @@
+"""Score and the small results inside it: frozen, plain, with `to_dict()` and a repr to read."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from crossent.stats import Estimate
+
+__all__ = ["SCHEMA", "ClassScore", "Infinities", "LossBin", "ReliabilityBin", "Score", "WorstRow"]
+
+SCHEMA = "crossent.score/1"
+_NATS_PER_BIT = math.log(2.0)
+
+
+@dataclass(frozen=True)
+class Infinities:
+    """Rows with no, or hardly any, probability at their true class.
+
+    Attributes:
+        rows: rows with p = 0 at the target; one is enough to make the loss inf.
+        below: rows with p below 1e-15, 1e-12, 1e-7 (p = 0 included).
+        finite: log loss of all other rows, in nats.
+        clipped: what clipping p to [eps, 1 - eps] would have said: (whose habit, eps, loss in nats).
+        note: what to do about it; None without infinities.
+    """
+
+    rows: int
+    below: dict[str, int]
+    finite: Estimate
+    clipped: tuple[tuple[str, float, float], ...]
+    note: str | None
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """One class.
+
+    Attributes:
+        label: its name.
+        n: rows of this class.
+        prior: its (weighted) share of the rows.
+        log_loss: mean loss of its rows in nats, with standard error and interval.
+        recall: share of its rows that are predicted right (the accuracy on this class).
+        precision: share of the rows predicted as this class that are of it; None if there are none.
+        loss_share: its share of the whole loss; None if that is 0 or inf.
+    """
+
+    label: str
+    n: int
+    prior: float
+    log_loss: Estimate
+    recall: Estimate | None
+    precision: float | None
+    loss_share: float | None
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Rows whose confidence lies in (lower, upper]: what was promised and what happened.
+
+    Attributes:
+        lower: lower edge.
+        upper: upper edge.
+        n: rows.
+        confidence: their mean confidence.
+        observed: share in which the event came true, with Wilson's interval.
+    """
+
+    lower: float
+    upper: float
+    n: int
+    confidence: float
+    observed: Estimate
+
+
+@dataclass(frozen=True)
+class LossBin:
+    """Rows with a finite loss in [lower, upper).
+
+    Attributes:
+        lower: lower edge in nats.
+        upper: upper edge in nats.
+        n: rows.
+        weight_share: their share of the weight of all rows.
+        loss_share: their share of the finite loss.
+    """
+
+    lower: float
+    upper: float
+    n: int
+    weight_share: float
+    loss_share: float
+
+
+@dataclass(frozen=True)
+class WorstRow:
+    """One of the rows with the largest loss.
+
+    Attributes:
+        source: file or table.
+        row: row there, from 0.
+        target: true class.
+        predicted: class with the largest probability.
+        p_target: probability given to the true class.
+        loss: in nats.
+    """
+
+    source: str
+    row: int
+    target: str
+    predicted: str
+    p_target: float
+    loss: float
+
+
+@dataclass(frozen=True, repr=False)
+class Score:
+    """What a file of predictions is worth: log loss with its interval, and where it comes from.
+
+    Attributes:
+        kind: how predictions were given: probs, logits or log_probs.
+        classes: class names in column order.
+        n: rows with weight > 0.
+        effective_n: (sum w)^2 / sum w^2.
+        log_loss: in nats; inf if any row has p = 0 at its target.
+        infinities: those rows, and the rest of the loss without them.
+        baseline: entropy of the class shares in nats: the loss of always predicting them.
+        skill: 1 - log loss / baseline (McFadden's R^2); None if the baseline is 0.
+        bits_gained: (baseline - log loss) in bits per row.
+        effective_classes: exp(log loss): among how many equally likely classes the model still wavers.
+        accuracy: share of rows whose largest probability is at the target, with Wilson's interval.
+        per_class: one entry a class, in column order.
+        reliability: bins of confidence: for two classes in the positive (second) one, else in the predicted
+            one.
+        reliability_of: the event that the confidence speaks of.
+        histogram: bins of the finite losses, half an octave wide.
+        worst_share: share of the finite loss in the worst 1 % of the rows.
+        worst: worst rows first.
+        notes: remarks on the data.
+    """
+
+    kind: str
+    classes: tuple[str, ...]
+    n: int
+    effective_n: float
+    log_loss: Estimate
+    infinities: Infinities
+    baseline: float
+    skill: float | None
+    bits_gained: float
+    effective_classes: float
+    accuracy: Estimate
+    per_class: tuple[ClassScore, ...]
+    reliability: tuple[ReliabilityBin, ...]
+    reliability_of: str
+    histogram: tuple[LossBin, ...]
+    worst_share: float | None
+    worst: tuple[WorstRow, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def log_loss_bits(self) -> Estimate:
+        """The log loss in bits."""
+        return self.log_loss.scaled(1.0 / _NATS_PER_BIT)
+
+    @property
+    def baseline_bits(self) -> float:
+        """The baseline in bits."""
+        return self.baseline / _NATS_PER_BIT
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionaries, lists and numbers under stable names; infinities stay floats."""
+        plain = {"schema": SCHEMA, **asdict(self)}
+        plain["log_loss_bits"] = asdict(self.log_loss_bits)
+        plain["baseline_bits"] = self.baseline_bits
+        if self.skill is None:
+            plain["skill_why"] = "all rows have one class: the baseline is 0"
+        if self.worst_share is None:
+            plain["worst_share_why"] = "there is no finite loss to share out"
+        plain["infinities"]["clipped"] = [
+            {"habit": habit, "eps": eps, "log_loss": loss} for habit, eps, loss in self.infinities.clipped
+        ]
+        return plain
+
+    def __repr__(self) -> str:
+        loss = self.log_loss
+        interval = f" [{loss.lower:.4g}, {loss.upper:.4g}]" if loss.lower is not None and loss.upper is not None else ""
+        skill = "" if self.skill is None else f", skill {self.skill:.4g}"
+        return (
+            f"Score(log loss {loss.value:.4g} nat{interval}, accuracy {self.accuracy.value:.4g}{skill}, "
+            f"{self.n} rows, {len(self.classes)} classes)"
+        )

@@ -1,0 +1,172 @@
+"""Tally: the mergeable state of a score. Blocks come in, tallies add up, `result()` forms the statistics.
+
+A tally holds counts, exact sums and a bounded list of rows only, so any split, order, block size or number of
+workers gives the same Score bit for bit, and memory does not grow with the rows.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from crossent.core.types import ArrayLike
+from crossent.errors import EmptyBatchError, LabelError, OptionError
+from crossent.score.outcome import Kind, Outcome, binary_outcome, class_outcome
+from crossent.score.parts import Binning, Layout, Parts
+from crossent.score.score import Score
+from crossent.score.summary import summarise
+from crossent.stats import logit_edges
+
+__all__ = ["Tally"]
+
+_KINDS = ("probs", "logits", "log_probs")
+_MOST_BINS = 100
+
+
+class Tally:
+    """Scores predictions that arrive in blocks.
+
+    Args:
+        classes: class names in column order; with two, the second is the positive one.
+        kind: what predictions are: "probs", "logits" or "log_probs".
+        worst: number of worst rows to keep.
+        bins: number of bins of the reliability diagram, 1..100.
+        binning: "width" for bins equally wide in confidence, "mass" for bins of about as many rows each.
+    Raises: LabelError for repeated or no classes; OptionError for other values.
+
+    >>> left, right = Tally(["cat", "dog"]), Tally(["cat", "dog"])
+    >>> left.update(np.array([0, 1]), np.array([[0.8, 0.2], [0.3, 0.7]]))
+    >>> right.update(np.array([1]), np.array([[0.6, 0.4]]), first_row=2)
+    >>> score = (left + right).result()
+    >>> score.n, round(score.log_loss.value, 6), score.worst[0].row
+    (3, 0.498703, 2)
+    """
+
+    def __init__(
+        self,
+        classes: Sequence[str],
+        *,
+        kind: Kind = "probs",
+        worst: int = 10,
+        bins: int = 10,
+        binning: Binning = "width",
+    ) -> None:
+        self.classes = tuple(classes)
+        if not self.classes or len(set(self.classes)) < len(self.classes):
+            raise LabelError(f"classes are {list(self.classes)[:20]}; a tally needs at least one, and no name twice")
+        if kind not in _KINDS:
+            raise OptionError(f"kind is {kind!r}; it must be one of {', '.join(_KINDS)}")
+        if worst < 0:
+            raise OptionError(f"worst is {worst}; the number of worst rows to keep must be >= 0")
+        if not 1 <= bins <= _MOST_BINS:
+            raise OptionError(f"bins is {bins}; it must be in 1..{_MOST_BINS}")
+        if binning not in ("width", "mass"):
+            raise OptionError(f"binning is {binning!r}; it must be 'width' or 'mass'")
+        self.kind: Kind = kind
+        self.bins = bins
+        self.binning: Binning = binning
+        edges = np.linspace(0.0, 1.0, bins + 1) if binning == "width" else logit_edges()
+        self._layout = Layout(len(self.classes), worst, tuple(edges.tolist()))
+        self._parts: Parts | None = None
+
+    @property
+    def n(self) -> int:
+        """Rows so far, without those of weight 0."""
+        return 0 if self._parts is None else int(self._parts.truth.counts.sum())
+
+    def update(
+        self,
+        targets: ArrayLike,
+        prediction: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        source: str = "",
+        first_row: int = 0,
+    ) -> None:
+        """Add one block of rows.
+
+        Args:
+            targets: [n] class indices in 0..K-1.
+            prediction: [n, K] numbers of the tally's kind.
+            sample_weight: [n] finite weights >= 0; only their ratios matter, and weight 0 is not a row.
+            source: file or table the rows come from; with `first_row` it makes a row's identity.
+            first_row: number of the first row there.
+        Raises: LabelError, ShapeError, NonFiniteError, ProbabilityError, WeightError; the tally stays as it
+            was.
+        """
+        self._add(
+            class_outcome(
+                targets,
+                prediction,
+                kind=self.kind,
+                classes=self.classes,
+                sample_weight=sample_weight,
+                source=source,
+                first_row=first_row,
+            )
+        )
+
+    def update_binary(
+        self,
+        targets: ArrayLike,
+        prediction: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        source: str = "",
+        first_row: int = 0,
+    ) -> None:
+        """Add one block where a single column speaks of the positive (second) class.
+
+        Args:
+            targets: [n] 0 or 1.
+            prediction: [n] probabilities, logits or log-probabilities of class 1, used exactly as given.
+            sample_weight: [n] finite weights >= 0.
+            source: file or table the rows come from.
+            first_row: number of the first row there.
+        Raises: as `update`; OptionError unless there are two classes.
+        """
+        if len(self.classes) != 2:
+            raise OptionError(f"update_binary is for two classes; this tally has {len(self.classes)}: use update")
+        self._add(
+            binary_outcome(
+                targets,
+                prediction,
+                kind=self.kind,
+                sample_weight=sample_weight,
+                source=source,
+                first_row=first_row,
+            )
+        )
+
+    def __add__(self, other: "Tally") -> "Tally":
+        """A new tally of the rows of both."""
+        for name in ("classes", "kind", "bins", "binning", "_layout"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if mine != theirs:
+                raise OptionError(f"these tallies do not add up: {name.lstrip('_')} is {mine!r} and {theirs!r}")
+        both = Tally(self.classes, kind=self.kind, worst=self._layout.worst, bins=self.bins, binning=self.binning)
+        parts = [p for p in (self._parts, other._parts) if p is not None]
+        both._parts = parts[0] + parts[1] if len(parts) == 2 else next(iter(parts), None)
+        return both
+
+    def result(self, *, confidence: float = 0.95) -> Score:
+        """The Score of all rows so far.
+
+        Args:
+            confidence: coverage of the intervals.
+        Raises: EmptyBatchError without any row.
+        """
+        if self._parts is None or not self.n:
+            raise EmptyBatchError("there is no row to score: the file is empty, or every weight is 0")
+        return summarise(
+            self._parts,
+            classes=self.classes,
+            kind=self.kind,
+            layout=self._layout,
+            mass=self.bins if self.binning == "mass" else None,
+            confidence=confidence,
+        )
+
+    def _add(self, outcome: Outcome) -> None:
+        if len(outcome.rows):
+            parts = Parts.of(outcome, self._layout)
+            self._parts = parts if self._parts is None else self._parts + parts

@@ -1,0 +1,28 @@
+"""Statistics of sums: exact sums, ratios with intervals, cells; knows no files, models or scores."""
+
+from crossent.stats.cells import LOSS_CELLS, Cells, Flags, logit_edges, loss_cell, loss_edges, mass_bins
+from crossent.stats.exact import ExactSum, Float64, Int64, two_product
+from crossent.stats.intervals import TOO_FEW_EVENTS, Estimate, hall_interval, wilson_estimate
+from crossent.stats.quantiles import normal_quantile, t_quantile
+from crossent.stats.ratio import RatioSums
+
+__all__ = [
+    "LOSS_CELLS",
+    "TOO_FEW_EVENTS",
+    "Cells",
+    "Estimate",
+    "ExactSum",
+    "Flags",
+    "Float64",
+    "Int64",
+    "RatioSums",
+    "hall_interval",
+    "logit_edges",
+    "loss_cell",
+    "loss_edges",
+    "mass_bins",
+    "normal_quantile",
+    "t_quantile",
+    "two_product",
+    "wilson_estimate",
+]

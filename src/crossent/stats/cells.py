@@ -1,0 +1,108 @@
+"""Cells: rows sorted into fixed cells, each with a count and exact sums; histograms are made of them.
+
+A cell depends on the row's own value only, so cells of two blocks add up; coarser bins are formed at the end.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from crossent.stats.exact import ExactSum, Float64, Int64, two_product
+
+__all__ = ["LOSS_CELLS", "Cells", "logit_edges", "loss_cell", "loss_edges", "mass_bins"]
+
+Flags: TypeAlias = npt.NDArray[np.bool_]
+
+_OCTAVE = 32  # cells per doubling of the loss
+_FIRST, _LAST = -60, 16  # losses from 2^-60 to 2^16 have a cell of their own
+LOSS_CELLS = (_LAST - _FIRST) * _OCTAVE + 2  # and one for smaller, one for larger finite losses
+_LOGIT_REACH = 40.0
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Counts and exact sums of w, w v1, w v2, ... per cell; `+` adds them.
+
+    >>> cells = Cells.of(np.array([0, 1, 1]), 2, np.array([0.5, 0.25, 0.5]))
+    >>> (cells + cells).counts.tolist(), cells.sums[1].floats().tolist()
+    ([2, 4], [0.5, 0.75])
+    """
+
+    counts: Int64
+    sums: tuple[ExactSum, ...]
+
+    @classmethod
+    def of(cls, cell: Int64, cell_count: int, *values: Float64 | Flags, weight: Float64 | None = None) -> "Cells":
+        """Rows into cells.
+
+        Args:
+            cell: [n] cell of every row.
+            cell_count: number of cells.
+            values: [n] finite float64 each, or bool, which is counted and so costs less.
+            weight: [n] weights; None is all ones.
+        """
+        counts = np.bincount(cell, minlength=cell_count).astype(np.int64)
+
+        def added(value: Float64 | Flags) -> ExactSum:
+            if value.dtype == np.bool_:
+                if weight is None:
+                    return ExactSum.of_counts(np.bincount(cell[value], minlength=cell_count))
+                return ExactSum.of(weight[value], groups=cell[value], group_count=cell_count)
+            exact = np.asarray(value, np.float64)
+            terms = (exact,) if weight is None else two_product(weight, exact)
+            return ExactSum.of(*terms, groups=cell, group_count=cell_count)
+
+        return cls(counts, tuple(added(v) for v in (np.ones(len(cell), np.bool_), *values)))
+
+    def __add__(self, other: "Cells") -> "Cells":
+        sums = tuple(x + y for x, y in zip(self.sums, other.sums, strict=True))
+        return Cells(self.counts + other.counts, sums)
+
+    def merged(self, bins: Int64, bin_count: int) -> "Cells":
+        """Coarser cells: cell c goes into bins[c]."""
+        counts = np.zeros(bin_count, np.int64)
+        np.add.at(counts, bins, self.counts)
+        return Cells(counts, tuple(s.merged(bins, bin_count) for s in self.sums))
+
+
+def logit_edges(cell_count: int = 4096) -> Float64:
+    """Edges in p of cells equally wide in logit(p) over +-40, [cell_count + 1], from 0 to 1.
+
+    >>> edges = logit_edges(4)
+    >>> edges[0], edges[2], edges[-1]
+    (np.float64(0.0), np.float64(0.5), np.float64(1.0))
+    """
+    z = np.linspace(-_LOGIT_REACH, _LOGIT_REACH, cell_count - 1)
+    return np.concatenate([[0.0], 1.0 / (1.0 + np.exp(-z)), [1.0]])
+
+
+def mass_bins(counts: Int64, bin_count: int) -> Int64:
+    """The bin of every cell so that bins of neighbouring cells hold about the same number of rows.
+
+    >>> mass_bins(np.array([4, 0, 2, 2]), 2).tolist()
+    [0, 1, 1, 1]
+    """
+    total = int(counts.sum())
+    twice_middle = 2 * np.cumsum(counts) - counts  # rank of the cell's middle row: a heavy cell is not cut
+    bins: Int64 = np.minimum(twice_middle * bin_count // max(2 * total, 1), bin_count - 1).astype(np.int64)
+    return bins
+
+
+def loss_cell(losses: Float64) -> Int64:
+    """The 1/32-octave cell of every finite loss >= 0, [n] in 0..LOSS_CELLS - 1."""
+    bounded = np.clip(losses, 2.0 ** (_FIRST - 1), 2.0 ** (_LAST + 1))
+    cell = np.floor(np.log2(bounded) * _OCTAVE).astype(np.int64) - _FIRST * _OCTAVE + 1
+    inside: Int64 = np.clip(cell, 0, LOSS_CELLS - 1)
+    return inside
+
+
+def loss_edges() -> Float64:
+    """Edges of the loss cells, [LOSS_CELLS + 1], from 0 to inf.
+
+    >>> loss_edges()[[0, 1, -2, -1]].tolist() == [0.0, 2.0**-60, 2.0**16, float("inf")]
+    True
+    """
+    inner = 2.0 ** (np.arange(LOSS_CELLS - 1) / _OCTAVE + _FIRST)
+    return np.concatenate([[0.0], inner, [np.inf]])

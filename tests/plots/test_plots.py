@@ -1,0 +1,75 @@
+"""Pictures: they show the numbers of the score, on the axes given, for any score that can occur."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from crossent import plots
+from crossent.plots.training import trace_points
+from crossent.score import Tally
+
+
+def score_of(k=3, n=200, zero=False):
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(n, k)) * 3
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    y = np.array([rng.choice(k, p=row) for row in p])
+    if zero:
+        p[0], y[0] = np.eye(k)[0], k - 1
+    tally = Tally([str(i) for i in range(k)])
+    tally.update(y, p)
+    return tally.result()
+
+
+@pytest.mark.parametrize("draw", [plots.reliability, plots.loss_histogram])
+@pytest.mark.parametrize("k", [2, 3])
+@pytest.mark.parametrize("zero", [False, True])
+def test_draws_on_given_axes_and_on_its_own(draw, k, zero):
+    score = score_of(k, zero=zero)
+    ax = Figure().add_subplot()
+    assert draw(score, ax=ax) is ax
+    ax.figure.canvas.draw()
+    assert draw(score).figure is not ax.figure
+
+
+def test_reliability_shows_the_bins():
+    score = score_of()
+    ax = plots.reliability(score)
+    drawn = next(line for line in ax.lines if line.get_marker() == "o")
+    assert drawn.get_xdata() == pytest.approx([b.confidence for b in score.reliability])
+    assert drawn.get_ydata() == pytest.approx([b.observed.value for b in score.reliability])
+    texts = {t.get_text() for t in ax.texts}
+    assert {str(b.n) for b in score.reliability} <= texts
+
+
+def test_histogram_bars_add_up_and_infinite_rows_are_said():
+    score = score_of(zero=True)
+    ax = plots.loss_histogram(score)
+    assert sum(bar.get_height() for bar in ax.patches if hasattr(bar, "get_height")) == pytest.approx(199 / 200)
+    assert any("1 row at" in t.get_text() for t in ax.texts)
+
+
+def test_scores_at_the_edges_can_be_drawn():
+    tally = Tally(["a", "b"])
+    tally.update(np.zeros(3, np.int64), np.tile([0.0, 1.0], (3, 1)))
+    plots.loss_histogram(tally.result()).figure.canvas.draw()
+    sure = Tally(["a"])
+    sure.update(np.zeros(3, np.int64), np.ones((3, 1)))
+    for draw in (plots.loss_histogram, plots.reliability):
+        draw(sure.result()).figure.canvas.draw()
+    huge = Tally(["a", "b"], kind="logits")
+    huge.update(np.array([0, 1]), np.array([[1e9, 0.0], [1e9, 0.0]]))
+    plots.loss_histogram(huge.result()).figure.canvas.draw()
+
+
+@pytest.mark.parametrize("trace", [[], [0.7], [0.69, 0.69], [2.3, 1.0, 0.1], [{"iteration": 0, "loss": 1.0}], [1, -1]])
+def test_training_takes_any_trace(trace):
+    ax = plots.training(trace)
+    ax.figure.canvas.draw()
+
+
+def test_long_traces_are_thinned_and_keep_their_ends():
+    points = trace_points([1 / (i + 1) for i in range(100_003)])
+    assert len(points) <= 401
+    assert (points[0], points[-1]) == ((0.0, 1.0), (100_002.0, 1 / 100_003))
+    assert trace_points([float("nan"), float("inf"), 1.0]) == [(2.0, 1.0)]

@@ -1,0 +1,33 @@
+"""Score: plain, frozen, readable."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from crossent.score import Tally
+
+
+@pytest.fixture(name="score")
+def _score():
+    tally = Tally(["a", "b"])
+    tally.update(np.array([0, 1, 1]), np.array([[0.75, 0.25], [0.5, 0.5], [0.125, 0.875]]), source="f")
+    return tally.result()
+
+
+def test_to_dict_is_plain_and_has_a_schema(score):
+    plain = score.to_dict()
+    assert plain["schema"] == "crossent.score/1"
+    assert json.loads(json.dumps(plain))["log_loss"]["value"] == score.log_loss.value
+    assert {f.name for f in dataclasses.fields(score)} <= set(plain)
+
+
+def test_repr_reads(score):
+    assert repr(score).startswith("Score(log loss 0.3")
+    assert "3 rows, 2 classes)" in repr(score)
+
+
+def test_is_frozen(score):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        score.n = 4
