@@ -279,7 +279,7 @@ def test_row_sums_are_looked_at():
     score = tally_of(y, p).result()
     assert "probabilities of 1 of 40 rows" in score.notes[0]
     p[7] *= 1.1
-    with pytest.raises(ProbabilityError, match=r"a\.parquet row 7: .* sum to 1\.1011 .* as logits"):
+    with pytest.raises(ProbabilityError, match=r"a\.parquet row 8: .* sum to 1\.1011 .* as logits"):
         tally_of(y, p)
     with pytest.raises(ProbabilityError, match="sum to"):
         tally_of(y, p * 2 + 3, kind="log_probs")
@@ -288,8 +288,8 @@ def test_row_sums_are_looked_at():
 @pytest.mark.parametrize(
     ("change", "error", "text"),
     [
-        (lambda y, p: p.__setitem__((4, 1), np.nan), (ProbabilityError, NonFiniteError), "f row 104"),
-        (lambda y, p: p.__setitem__((4, 1), -0.5), ProbabilityError, "f row 104: .*'bee' is -0.5"),
+        (lambda y, p: p.__setitem__((4, 1), np.nan), (ProbabilityError, NonFiniteError), "f row 105"),
+        (lambda y, p: p.__setitem__((4, 1), -0.5), ProbabilityError, "f row 105: .*'bee' is -0.5"),
         (lambda y, p: y.__setitem__(4, 9), LabelError, "f rows 100..119"),
     ],
 )
@@ -311,7 +311,7 @@ def test_bad_shapes_weights_options_and_no_rows():
         tally.update(y, p, sample_weight=w[:3])
     for bad in (-1.0, np.nan, np.inf):
         w[5] = bad
-        with pytest.raises(WeightError, match="row 5"):
+        with pytest.raises(WeightError, match="row 6"):
             tally.update(y, p, sample_weight=w)
     tally.update(y[:0], p[:0])
     with pytest.raises(EmptyBatchError):

@@ -52,7 +52,8 @@ def prediction(logits: Any, probs: Any, log_probs: Any) -> Prediction:
     if len(given) != 1:
         found = "none was" if not given else " and ".join(f"{name}=" for name, _ in given) + " were"
         raise UnsupportedError(
-            f"{found} given; name exactly one: logits= for raw scores, probs= for probabilities, log_probs= for logarithms."
+            f"{found} given; name exactly one: logits= for raw scores, probs= for probabilities, "
+            "log_probs= for their logarithms."
         )
     name, value = given[0]
     array = float_array(value, name)

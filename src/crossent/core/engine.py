@@ -217,7 +217,8 @@ def run_sigmoid(
         def direct(block_rows: int, last: int, state: NDArray, sums: NDArray) -> None:
             function(
                 job.logits, columns, job.targets, job.pos_weight, job.weight, job.smoothing, job.negative_weight,
-                job.positive_weight, job.value_factor, job.grad_factor, values, grad, hess, block_rows, last, state, sums,
+                job.positive_weight, job.value_factor, job.grad_factor, values, grad, hess, block_rows, last, state,
+                sums,
             )  # fmt: skip
 
         return run_direct(direct, size // columns, columns)

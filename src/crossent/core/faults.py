@@ -79,8 +79,8 @@ def softmax_fault(name: str, array: NDArray, axis: int, soft: NDArray | None, ro
     if fault is Fault.EMPTY_TARGET:
         return LabelError(f"{where} have no positive; pass empty_rows='ignore' to leave such rows out.")
     return LabelError(
-        f"{where} sum to {q.sum():.6g}, but a distribution sums to 1. Pass normalize_targets=True if each positive shall "
-        "count 1 / number of positives, or use binary_cross_entropy for independent labels."
+        f"{where} sum to {q.sum():.6g}, but a distribution sums to 1. Pass normalize_targets=True if each positive "
+        "shall count 1 / number of positives, or use binary_cross_entropy for independent labels."
     )
 
 

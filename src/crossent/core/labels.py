@@ -80,8 +80,8 @@ def _whole(targets: NDArray) -> NDArray:
 def _indices(targets: NDArray, classes: Sequence[Hashable] | None, K: int, ignore_index: int | None) -> Targets:
     if targets.dtype.kind == "b":
         raise DtypeError(
-            "targets are bool with one dimension fewer than the prediction. Pass them as integers (targets.astype(int)) "
-            "if True means class 1, or use binary_cross_entropy."
+            "targets are bool with one dimension fewer than the prediction. Pass them as integers "
+            "(targets.astype(int)) if True means class 1, or use binary_cross_entropy."
         )
     if classes is not None:
         position = class_position(classes)
@@ -93,8 +93,8 @@ def _indices(targets: NDArray, classes: Sequence[Hashable] | None, K: int, ignor
     if targets.dtype.kind in _TEXT_KINDS:
         example = value_text(targets.flat[0]) if targets.size else "none"
         raise LabelError(
-            f"targets are names (targets.flat[0] is {example}), and their columns are not known. Pass classes=, the {K} "
-            "class names in the order of the prediction's columns; it is never inferred by sorting."
+            f"targets are names (targets.flat[0] is {example}), and their columns are not known. Pass classes=, the "
+            f"{K} class names in the order of the prediction's columns; it is never inferred by sorting."
         )
     if targets.dtype.kind == "f":
         targets = _whole(targets)
@@ -126,8 +126,8 @@ def class_targets(
         return _indices(y.reshape(rows), classes, K, ignore_index)
     if y.shape != shape:
         raise ShapeError(
-            f"targets have shape {y.shape}, the prediction {shape} with its {K} classes on axis {axis}. Pass indices or "
-            f"names of shape {rows}, or distributions of shape {shape}."
+            f"targets have shape {y.shape}, the prediction {shape} with its {K} classes on axis {axis}. Pass indices "
+            f"or names of shape {rows}, or distributions of shape {shape}."
         )
     if y.dtype.kind in _TEXT_KINDS:
         raise DtypeError(f"targets have dtype {y.dtype} and the prediction's shape {shape}; distributions are numbers.")
@@ -141,8 +141,8 @@ def binary_targets(targets: Any, shape: tuple[int, ...], *, classes: Sequence[Ha
     y = np.asarray(targets)
     if y.shape != shape:
         raise ShapeError(
-            f"targets have shape {y.shape}, the prediction {shape}: binary_cross_entropy needs one target for each element. "
-            "Reshape one of them, or use cross_entropy if the last axis holds classes."
+            f"targets have shape {y.shape}, the prediction {shape}: binary_cross_entropy needs one target for each "
+            "element. Reshape one of them, or use cross_entropy if the last axis holds classes."
         )
     if classes is not None:
         position = class_position(classes)

@@ -72,8 +72,8 @@ class ProbabilityNotes:
         if self.off:
             notes.append(
                 RowSumWarning(
-                    f"{self.off} rows of {self.name} sum to {self.lowest:.6g}..{self.highest:.6g}, not 1; they are used as "
-                    "given. Written with few decimals?"
+                    f"{self.off} rows of {self.name} sum to {self.lowest:.6g}..{self.highest:.6g}, not 1; they are "
+                    "used as given. Written with few decimals?"
                 )
             )
         if self.clip is not None and self.touched:

@@ -113,7 +113,7 @@ def _worst(score: Score) -> str:
     rows += [
         (
             clean(r.source, width=32),
-            str(r.row),
+            str(r.row + 1),
             clean(r.target, width=20),
             clean(r.predicted, width=20),
             number(r.p_target, digits=3),

@@ -64,7 +64,7 @@ class _Block:
     source: str
 
     def place(self, i: int) -> str:
-        return f"{self.source} row {self.rows[i]}" if self.source else f"row {self.rows[i]}"
+        return _place(self.source, int(self.rows[i]))
 
 
 def class_outcome(
@@ -168,12 +168,16 @@ def _block(
     bad = ~((w >= 0) & (w < np.inf))
     if bad.any():
         i = int(np.argmax(bad))
-        place = f"{source} row {rows[i]}" if source else f"row {rows[i]}"
-        raise WeightError(f"{place}: weight {w[i]}; weights must be finite and >= 0")
+        raise WeightError(f"{_place(source, int(rows[i]))}: weight {w[i]}; weights must be finite and >= 0")
     kept = w > 0
     if not kept.all():
         t, z, w, rows = t[kept], np.ascontiguousarray(z[kept]), w[kept], rows[kept]
     return _Block(t, z, w, rows, source)
+
+
+def _place(source: str, row: int) -> str:
+    """Where a row is, as a person counts: from 1, as in all messages about files."""
+    return f"{source} row {row + 1}" if source else f"row {row + 1}"
 
 
 def _losses(block: _Block, losses_at: Callable[[Int64], Any]) -> Float64:

@@ -1,6 +1,6 @@
 """The parts of a tally: each is made from one block, and each adds up. A new statistic is a new field."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -34,11 +34,13 @@ class Layout:
         class_count: K.
         worst: number of worst rows kept.
         edges: edges in p of the reliability cells.
+        clip: losses are those of p moved into [clip, 1 - clip]; None leaves them as they are.
     """
 
     class_count: int
     worst: int
     edges: tuple[float, ...]
+    clip: float | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Parts:
         zeros: [1] rows with p = 0 at the target.
         tiny: [3] rows with p below 1e-15, 1e-12, 1e-7 at the target.
         clipped: exact sums of w times the clipped loss, one for each of CLIPS.
+        moved: [2] rows whose loss the layout's clip changed, and those of them that had p = 0.
         reliability: cells by confidence: w, w hit, w confidence, w^2.
         histogram: cells by finite loss: w, w loss.
         worst: the worst rows.
@@ -86,6 +89,7 @@ class Parts:
     zeros: Int64
     tiny: Int64
     clipped: "ExactSums"
+    moved: Int64
     reliability: Cells
     histogram: Cells
     worst: Worst
@@ -94,7 +98,10 @@ class Parts:
     @classmethod
     def of(cls, outcome: Outcome, layout: Layout) -> "Parts":
         """The parts of one block."""
+        given = outcome.losses
+        outcome = outcome if layout.clip is None else _clipped_outcome(outcome, layout.clip)
         w, k, losses = outcome.weight, layout.class_count, outcome.losses
+        changed = losses != given
         finite = np.flatnonzero(np.isfinite(losses))
         whole = len(finite) == len(losses)
         kept, kept_w = (losses, w) if whole else (losses[finite], None if w is None else w[finite])
@@ -106,7 +113,8 @@ class Parts:
             predicted=Cells.of(outcome.predicted, k, weight=w),
             zeros=np.array([len(losses) - len(finite)]),
             tiny=np.array([int((outcome.p_target < bound).sum()) for bound in TINY]),
-            clipped=ExactSums(tuple(_clipped(losses, w, eps) for _, eps in CLIPS)),
+            clipped=ExactSums(tuple(_clipped(given, w, eps) for _, eps in CLIPS)),
+            moved=np.array([int(changed.sum()), int((changed & np.isinf(given)).sum())]),
             reliability=_reliability(outcome, layout),
             histogram=Cells.of(loss_cell(kept), LOSS_CELLS, kept, weight=kept_w),
             worst=Worst.of(outcome, limit=layout.worst),
@@ -132,9 +140,21 @@ def _again(outcome: Outcome) -> Float64 | Flags:
     return np.ones(len(outcome.rows), np.bool_) if outcome.weight is None else outcome.weight
 
 
+def _clip(losses: Float64, eps: float) -> Float64:
+    """The losses of probabilities moved into [eps, 1 - eps]."""
+    clipped: Float64 = np.clip(losses, -np.log1p(-eps), -np.log(eps))
+    return clipped
+
+
+def _clipped_outcome(outcome: Outcome, clip: float) -> Outcome:
+    """The outcome with the probability at the target moved into [clip, 1 - clip]."""
+    losses, p_target = _clip(outcome.losses, clip), np.clip(outcome.p_target, clip, 1.0 - clip)
+    return replace(outcome, losses=losses, p_target=p_target)
+
+
 def _clipped(losses: Float64, weight: Float64 | None, eps: float) -> ExactSum:
     """The sum that a library clipping p to [eps, 1 - eps] would have formed."""
-    clipped = np.clip(losses, -np.log1p(-eps), -np.log(eps))
+    clipped = _clip(losses, eps)
     return ExactSum.of(*((clipped,) if weight is None else two_product(weight, clipped)))
 
 

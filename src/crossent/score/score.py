@@ -98,7 +98,7 @@ class WorstRow:
 
     Attributes:
         source: file or table.
-        row: row there, from 0.
+        row: row there, from 0 (reports and messages for people count from 1).
         target: true class.
         predicted: class with the largest probability.
         p_target: probability given to the true class.

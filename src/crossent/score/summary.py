@@ -63,7 +63,7 @@ def summarise(
         histogram=_histogram(parts.histogram, total),
         worst_share=_worst_share(parts.histogram),
         worst=_worst_rows(parts, classes),
-        notes=_notes(parts, n),
+        notes=_notes(parts, n, layout.clip),
     )
 
 
@@ -217,12 +217,16 @@ def _worst_rows(parts: Parts, classes: tuple[str, ...]) -> tuple[WorstRow, ...]:
     )
 
 
-def _notes(parts: Parts, n: int) -> tuple[str, ...]:
-    written = parts.written
-    if not written.off:
-        return ()
-    decimals = "" if written.decimals is None else f"; {written.decimals} decimals?"
-    return (
-        f"probabilities of {written.off} of {n} rows are off 1 by more than 1e-5 and used as given "
-        f"(sums {written.low:.6g}..{written.high:.6g}{decimals})",
-    )
+def _notes(parts: Parts, n: int, clip: float | None) -> tuple[str, ...]:
+    written, found = parts.written, []
+    if written.off:
+        decimals = "" if written.decimals is None else f"; {written.decimals} decimals?"
+        found.append(
+            f"probabilities of {written.off} of {n} rows are off 1 by more than 1e-5 and used as given "
+            f"(sums {written.low:.6g}..{written.high:.6g}{decimals})"
+        )
+    if clip is not None:
+        moved, zeros = (int(count) for count in parts.moved)
+        unclipped = f", {zeros} of them from 0: without it the loss is inf" if zeros else ""
+        found.append(f"clip {clip:g} moved the probability at the true class in {moved} of {n} rows{unclipped}")
+    return tuple(found)

@@ -30,6 +30,8 @@ class Tally:
         kind: what predictions are: "probs", "logits" or "log_probs".
         worst: number of worst rows to keep.
         bins: number of bins of the reliability diagram, 1..100.
+        clip: moves every probability at the true class into [clip, 1 - clip], 0 < clip < 0.5; the score notes how
+            many rows that touched. None, the default, leaves p = 0 a loss of inf.
         binning: "width" for bins equally wide in confidence, "mass" for bins of about as many rows each.
     Raises: LabelError for repeated or no classes; OptionError for other values.
 
@@ -49,6 +51,7 @@ class Tally:
         worst: int = 10,
         bins: int = 10,
         binning: Binning = "width",
+        clip: float | None = None,
     ) -> None:
         self.classes = tuple(classes)
         if not self.classes or len(set(self.classes)) < len(self.classes):
@@ -61,11 +64,13 @@ class Tally:
             raise OptionError(f"bins is {bins}; it must be in 1..{_MOST_BINS}")
         if binning not in ("width", "mass"):
             raise OptionError(f"binning is {binning!r}; it must be 'width' or 'mass'")
+        if clip is not None and not 0 < clip < 0.5:
+            raise OptionError(f"clip is {clip}; it must lie between 0 and 0.5, for example 5e-5")
         self.kind: Kind = kind
         self.bins = bins
         self.binning: Binning = binning
         edges = np.linspace(0.0, 1.0, bins + 1) if binning == "width" else logit_edges()
-        self._layout = Layout(len(self.classes), worst, tuple(edges.tolist()))
+        self._layout = Layout(len(self.classes), worst, tuple(edges.tolist()), clip)
         self._parts: Parts | None = None
 
     @property
@@ -143,7 +148,14 @@ class Tally:
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine != theirs:
                 raise OptionError(f"these tallies do not add up: {name.lstrip('_')} is {mine!r} and {theirs!r}")
-        both = Tally(self.classes, kind=self.kind, worst=self._layout.worst, bins=self.bins, binning=self.binning)
+        both = Tally(
+            self.classes,
+            kind=self.kind,
+            worst=self._layout.worst,
+            bins=self.bins,
+            binning=self.binning,
+            clip=self._layout.clip,
+        )
         parts = [p for p in (self._parts, other._parts) if p is not None]
         both._parts = parts[0] + parts[1] if len(parts) == 2 else next(iter(parts), None)
         return both
