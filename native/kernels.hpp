@@ -49,7 +49,8 @@ struct SigmoidJob {
     Blocks blocks;
     int64_t columns;
     const void* logits;        // [rows, columns] of T
-    const void* targets;       // element (i, j) at i * target_row + j * target_column
+    const void* targets;         // of T, element (i, j) at i * target_row + j * target_column, or
+    const double* wide_targets;  // as float64, for float logits
     const double* pos_weight;  // element j at j * pos_weight_column
     const double* weight;      // element (i, j) at i * weight_row + j * weight_column; 0 leaves the element out
     int64_t target_row, target_column, weight_row, weight_column, pos_weight_column;

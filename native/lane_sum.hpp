@@ -36,9 +36,6 @@ template <> struct LaneSum<float> {
         for (int i = 0; i < kLanes<double>; ++i) sum.high += low_half[i] + high_half[i];
         return sum;
     }
-    CROSSENT_INLINE Pair lane(int i) const {
-        return {i < kLanes<double> ? low_half[i] : high_half[i - kLanes<double>], 0};
-    }
 };
 
 template <> struct LaneSum<double> {
@@ -61,7 +58,6 @@ template <> struct LaneSum<double> {
         for (int i = 0; i < kLanes<double>; ++i) sum.low += sum.high - sum.high == 0 ? low[i] : 0;
         return sum;
     }
-    CROSSENT_INLINE Pair lane(int i) const { return {high[i], low[i]}; }
 };
 
 // One term after another into the same lanes (a tile: a lane is a row). Up to 4 floats meet before they are widened.
@@ -79,13 +75,23 @@ template <> struct TermSum<float> {
         group = F32{};
         pending = 0;
     }
-    CROSSENT_INLINE Pair lane(int i) const { return sum.lane(i); }
+    CROSSENT_INLINE Wide<float> high() const { return {{sum.low_half, sum.high_half}}; }
+    CROSSENT_INLINE Wide<float> low() const { return {{F64{}, F64{}}}; }
+    CROSSENT_INLINE Wide<float> total_lanes() {
+        flush();
+        return high();
+    }
 };
 template <> struct TermSum<double> {
     LaneSum<double> sum;
     CROSSENT_INLINE void add(F64 v) { sum.add(v); }
     CROSSENT_INLINE void flush() {}
-    CROSSENT_INLINE Pair lane(int i) const { return sum.lane(i); }
+    CROSSENT_INLINE Wide<double> high() const { return {{sum.high}}; }
+    CROSSENT_INLINE Wide<double> low() const { return {{sum.low}}; }
+    // An infinite sum's error is NaN and is dropped.
+    CROSSENT_INLINE Wide<double> total_lanes() const {
+        return {{sum.high - sum.high == F64{} ? sum.high + sum.low : sum.high}};
+    }
 };
 
 }  // namespace

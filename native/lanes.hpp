@@ -143,6 +143,45 @@ CROSSENT_INLINE void widen(F32 v, F64& low, F64& high) {
     high = __builtin_convertvector(h.high, F64);
 }
 
+// A vector of T as doubles: one vector or two.
+template <class T> constexpr int kParts = sizeof(T) == 4 ? 2 : 1;
+template <class T> struct Wide {
+    F64 part[kParts<T>];
+};
+template <class T> CROSSENT_INLINE Wide<T> to_wide(Vec<T> v) {
+    Wide<T> w;
+    if constexpr (sizeof(T) == 4) widen(v, w.part[0], w.part[1]);
+    else w.part[0] = v;
+    return w;
+}
+// Rounded to T.
+template <class T> CROSSENT_INLINE Vec<T> to_narrow(const Wide<T>& w) {
+    if constexpr (sizeof(T) == 4) {
+        struct Halves {
+            HalfF32 low, high;
+        };
+        return __builtin_bit_cast(F32, Halves{__builtin_convertvector(w.part[0], HalfF32),
+                                              __builtin_convertvector(w.part[1], HalfF32)});
+    } else {
+        return w.part[0];
+    }
+}
+template <class T> CROSSENT_INLINE Wide<T> load_wide(const double* p) {
+    Wide<T> w;
+    CROSSENT_UNROLL for (int i = 0; i < kParts<T>; ++i) w.part[i] = load(p + i * kLanes<double>);
+    return w;
+}
+template <class T> CROSSENT_INLINE void store_wide(double* p, const Wide<T>& w) {
+    CROSSENT_UNROLL for (int i = 0; i < kParts<T>; ++i) store(p + i * kLanes<double>, w.part[i]);
+}
+// f of each part's number: the way to write a formula over Wide.
+template <class T, class F> CROSSENT_INLINE Wide<T> each(F f) {
+    Wide<T> w;
+    CROSSENT_UNROLL for (int i = 0; i < kParts<T>; ++i) w.part[i] = f(i);
+    return w;
+}
+#define CROSSENT_PART [&](int p) __attribute__((always_inline))
+
 template <class T> CROSSENT_INLINE T largest(Vec<T> v) {
     T m = v[0];
     for (int i = 1; i < kLanes<T>; ++i) m = v[i] > m ? v[i] : m;

@@ -87,7 +87,8 @@ template <class T> struct Softmax {
 };
 
 template <class T> struct Sigmoid {
-    static void run(In<T> logits, int64_t columns, In<T> targets, Maybe<In<double>> pos_weight,
+    static void run(In<T> logits, int64_t columns, Maybe<In<T>> targets, Maybe<In<double>> wide_targets,
+                    Maybe<In<double>> pos_weight,
                     Maybe<In<double>> weight, double smoothing, double negative_weight, double positive_weight,
                     double value_factor, double grad_factor, Maybe<Out<T>> values, Maybe<Out<T>> grad,
                     Maybe<Out<T>> hess, int64_t block_rows, int64_t last, Out<int64_t> state, Out<double> sums) {
@@ -98,11 +99,14 @@ template <class T> struct Sigmoid {
         job.blocks = make_blocks(rows, block_rows, last, state, sums);
         job.columns = columns;
         job.logits = logits.data();
-        job.targets = targets.data();
-        if (targets.size() != 1 || size == 1) {
-            need(int64_t(targets.size()) == size, "targets");
+        need(targets.has_value() != wide_targets.has_value(), "targets and wide_targets");
+        if (wide_targets || targets->size() != 1 || size == 1) {
+            job.targets = data(targets, size, "targets");
+            job.wide_targets = data(wide_targets, size, "wide_targets");
             job.target_row = columns;
             job.target_column = 1;
+        } else {
+            job.targets = targets->data();
         }
         if (pos_weight && pos_weight->size() == 1) {
             job.pos_weight = pos_weight->data();
@@ -176,8 +180,8 @@ template <class T> void bind(nb::module_& m, const char* softmax, const char* si
           nb::arg("output"), CROSSENT_MAYBE("values"), CROSSENT_MAYBE("grad"), CROSSENT_MAYBE("hess"),
           nb::arg("block_rows"), nb::arg("last"), CROSSENT_ARG("state"), CROSSENT_ARG("sums"),
           "Softmax cross-entropy of a block range: see SoftmaxJob in native/kernels.hpp.");
-    m.def(sigmoid, &Sigmoid<T>::run, CROSSENT_ARG("logits"), nb::arg("columns"), CROSSENT_ARG("targets"),
-          CROSSENT_MAYBE("pos_weight"), CROSSENT_MAYBE("weight"), nb::arg("smoothing"), nb::arg("negative_weight"),
+    m.def(sigmoid, &Sigmoid<T>::run, CROSSENT_ARG("logits"), nb::arg("columns"), CROSSENT_MAYBE("targets"),
+          CROSSENT_MAYBE("wide_targets"), CROSSENT_MAYBE("pos_weight"), CROSSENT_MAYBE("weight"), nb::arg("smoothing"), nb::arg("negative_weight"),
           nb::arg("positive_weight"), nb::arg("value_factor"), nb::arg("grad_factor"), CROSSENT_MAYBE("values"),
           CROSSENT_MAYBE("grad"), CROSSENT_MAYBE("hess"), nb::arg("block_rows"), nb::arg("last"), CROSSENT_ARG("state"),
           CROSSENT_ARG("sums"), "Binary cross-entropy of a block range: see SigmoidJob in native/kernels.hpp.");

@@ -14,26 +14,6 @@ struct SigmoidOptions {
     double smoothing, negative, positive, value_factor, grad_factor;
 };
 
-struct DoubleLanes {  // a vector of T as doubles: one or two vectors
-    F64 part[2];
-};
-template <class T> CROSSENT_INLINE DoubleLanes to_double(Vec<T> v) {
-    DoubleLanes d{};
-    if constexpr (sizeof(T) == 4) widen(v, d.part[0], d.part[1]);
-    else d.part[0] = v;
-    return d;
-}
-// A vector of doubles rounded to T.
-template <class T> CROSSENT_INLINE void store_rounded(T* p, F64 v) {
-    if constexpr (sizeof(T) == 4) {
-        const HalfF32 rounded = __builtin_convertvector(v, HalfF32);
-        __builtin_memcpy(p, &rounded, sizeof rounded);
-    } else {
-        store(p, v);
-    }
-}
-template <class T> constexpr int kParts = sizeof(T) == 4 ? 2 : 1;
-
 // exp(-|z|) in T's lanes, through the subnormal range.
 template <class T> CROSSENT_INLINE Vec<T> exp_minus_abs(Vec<T> z) {
     const Vec<T> zero = splat<Vec<T>>(0);
@@ -63,16 +43,27 @@ CROSSENT_INLINE SigmoidResult sigmoid_math(F64 z, F64 y, F64 e, F64 w, F64 pos_w
 template <class T> struct SigmoidTile {
     int64_t at;  // element number of lane 0
     int n;       // lanes in use
-    Vec<T> z, y;
-    alignas(64) double weight[kLanes<T>], pos_weight[kLanes<T>];
+    Vec<T> z;
+    alignas(64) double y[kLanes<T>], weight[kLanes<T>], pos_weight[kLanes<T>];
     alignas(64) T value[kLanes<T>], grad[kLanes<T>], hess[kLanes<T>];
 };
 
+// The targets from element `from` on, exactly: 1 - y would show what a rounding of y lost.
+template <class T> CROSSENT_INLINE void load_targets(const SigmoidJob& job, int64_t from, SigmoidTile<T>& tile) {
+    const T* y = static_cast<const T*>(job.targets);
+    if (!job.target_column) {
+        for (int l = 0; l < kLanes<T>; ++l) tile.y[l] = double(*y);
+    } else if (job.wide_targets) {
+        for (int l = 0; l < kLanes<T>; ++l) tile.y[l] = l < tile.n ? job.wide_targets[from + l] : 0;
+    } else {
+        store_wide<T>(tile.y, to_wide<T>(load_lanes(y + from, tile.n, T(0))));
+    }
+}
+
 // Loads row i from column j on and checks it; an element of weight 0 is not looked at.
 template <class T> CROSSENT_INLINE void load_tile(const SigmoidJob& job, int64_t i, int64_t j, SigmoidTile<T>& tile) {
-    const T* y = static_cast<const T*>(job.targets) + i * job.target_row + j * job.target_column;
     tile.z = load_lanes(static_cast<const T*>(job.logits) + tile.at, tile.n, T(0));
-    tile.y = job.target_column ? load_lanes(y, tile.n, T(0)) : splat<Vec<T>>(*y);
+    load_targets<T>(job, i * job.target_row + j * job.target_column, tile);
     bool left_out = false;
     for (int l = 0; l < kLanes<T>; ++l) tile.weight[l] = tile.pos_weight[l] = 1;
     for (int l = 0; job.weight && l < tile.n; ++l) {
@@ -82,8 +73,9 @@ template <class T> CROSSENT_INLINE void load_tile(const SigmoidJob& job, int64_t
     for (int l = 0; job.pos_weight && l < tile.n; ++l) {
         tile.pos_weight[l] = job.pos_weight[(j + l) * job.pos_weight_column];
     }
-    const Vec<T> zero = splat<Vec<T>>(0), one = splat<Vec<T>>(1);
-    if (!left_out && !any_of((tile.y < zero) | (tile.y > one) | (tile.y != tile.y) | (tile.z != tile.z))) return;
+    bool bad = false;
+    for (int l = 0; l < kLanes<T>; ++l) bad |= !(tile.y[l] >= 0) | !(tile.y[l] <= 1);
+    if (!left_out && !bad && !any_of(tile.z != tile.z)) return;
     for (int l = tile.n - 1; l >= 0; --l) {
         if (tile.weight[l] == 0) tile.z[l] = tile.y[l] = 0;
         else if (!(tile.y[l] >= 0 && tile.y[l] <= 1)) report_bad(job.blocks, tile.at + l, kLabel);
@@ -92,41 +84,26 @@ template <class T> CROSSENT_INLINE void load_tile(const SigmoidJob& job, int64_t
 }
 
 template <class T> CROSSENT_INLINE void compute_tile(const SigmoidOptions& options, SigmoidTile<T>& tile) {
-    const DoubleLanes z = to_double<T>(tile.z), y = to_double<T>(tile.y), e = to_double<T>(exp_minus_abs<T>(tile.z));
-    for (int part = 0; part < kParts<T>; ++part) {
-        const int base = part * kLanes<double>;
-        const SigmoidResult r = sigmoid_math(z.part[part], y.part[part], e.part[part], load(tile.weight + base),
-                                             load(tile.pos_weight + base), options);
-        store_rounded(tile.value + base, r.value);
-        store_rounded(tile.grad + base, r.grad);
-        store_rounded(tile.hess + base, r.hess);
+    const Wide<T> z = to_wide<T>(tile.z), y = load_wide<T>(tile.y), e = to_wide<T>(exp_minus_abs<T>(tile.z));
+    const Wide<T> w = load_wide<T>(tile.weight), pos_weight = load_wide<T>(tile.pos_weight);
+    Wide<T> value, grad, hess;
+    CROSSENT_UNROLL for (int p = 0; p < kParts<T>; ++p) {
+        const SigmoidResult r = sigmoid_math(z.part[p], y.part[p], e.part[p], w.part[p], pos_weight.part[p], options);
+        value.part[p] = r.value;
+        grad.part[p] = r.grad;
+        hess.part[p] = r.hess;
     }
+    store(tile.value, to_narrow<T>(value));
+    store(tile.grad, to_narrow<T>(grad));
+    store(tile.hess, to_narrow<T>(hess));
 }
-
-// Sums of whole tiles without weights: every element counts 1.
-template <class T> struct PlainSums {
-    LaneSum<double> value;
-    int64_t elements = 0;
-    CROSSENT_INLINE void add(const SigmoidTile<T>& tile) {
-        const DoubleLanes v = to_double<T>(load(tile.value));
-        CROSSENT_UNROLL for (int part = 0; part < kParts<T>; ++part) value.add(v.part[part]);
-        elements += kLanes<T>;
-    }
-    CROSSENT_INLINE void into(BlockSums& sums) const {
-        const Pair total = value.total();
-        sums.value.add(total.high);
-        sums.value.low += total.low;
-        sums.mass.add(double(elements));
-        sums.rows += double(elements);
-    }
-};
 
 // Adds the elements that take part to the sums.
 template <class T> CROSSENT_INLINE void add_elements(const SigmoidJob& job, SigmoidTile<T>& tile, BlockSums& sums) {
     const bool class_weighted = job.negative_weight != 1 || job.positive_weight != 1;
     for (int l = 0; l < tile.n; ++l) {
         if (tile.weight[l] == 0) continue;
-        const double y = double(tile.y[l]);
+        const double y = tile.y[l];
         const double mass = class_weighted ? job.positive_weight * y + job.negative_weight * (1 - y) : 1;
         if (mass == 0) {
             tile.value[l] = tile.grad[l] = tile.hess[l] = 0;
@@ -149,18 +126,18 @@ template <class T>
 CROSSENT_INLINE void sigmoid_row(const SigmoidJob& job, const SigmoidOptions& options, int64_t i, int64_t j, int64_t end,
                                  BlockSums& sums) {
     const bool plain = !job.weight && job.negative_weight == 1 && job.positive_weight == 1;
-    PlainSums<T> plain_sums;
+    LaneTotals<T> totals;
     for (; j < end; j += kLanes<T>) {
         SigmoidTile<T> tile;
         tile.at = i * job.columns + j;
         tile.n = int(end - j < kLanes<T> ? end - j : kLanes<T>);
         load_tile(job, i, j, tile);
         compute_tile(options, tile);
-        if (plain && tile.n == kLanes<T>) plain_sums.add(tile);
+        if (plain && tile.n == kLanes<T>) totals.add(load(tile.value));
         else add_elements(job, tile, sums);
         store_tile(job, tile);
     }
-    plain_sums.into(sums);
+    totals.into(sums);
 }
 
 template <class T> CROSSENT_INLINE void run_sigmoid(const SigmoidJob& given) {

@@ -17,7 +17,7 @@ CROSSENT_INLINE void gradient_row(const T* z, T* g, T* h, int64_t K, const Row& 
     const Vec<T> inverse = splat<Vec<T>>(T(1 / s)), s_lanes = splat<Vec<T>>(T(s));
     for (int64_t j = 0; j < K; j += kGroup<T>) {
         const Group<T> logits = load_group(z + j, K - j, -1, T(-kInfinity));
-        Group<T> out, curved;
+        Group<T> out, curved = logits;
         CROSSENT_UNROLL for (int i = 0; i < 4; ++i) {
             const Vec<T> d = logits.v[i] + minus_m;
             const Vec<T> e = sum_error(logits.v[i], minus_m, d);

@@ -37,6 +37,35 @@ struct BlockSums {
     }
 };
 
+// The same in lanes, for tiles whose rows all take part with mass 1 (or the masses given).
+template <class T> struct LaneTotals {
+    LaneSum<double> value, mass;
+    int64_t rows = 0;
+    CROSSENT_INLINE void add(Vec<T> values) {
+        const Wide<T> v = to_wide<T>(values);
+        CROSSENT_UNROLL for (int p = 0; p < kParts<T>; ++p) value.add(v.part[p]);
+        rows += kLanes<T>;
+    }
+    CROSSENT_INLINE void add(Vec<T> values, const Wide<T>& masses, int64_t count) {
+        const Wide<T> v = to_wide<T>(values);
+        CROSSENT_UNROLL for (int p = 0; p < kParts<T>; ++p) {
+            value.add(v.part[p]);
+            mass.add(masses.part[p]);
+        }
+        weighed += count;
+    }
+    int64_t weighed = 0;  // rows added with a mass of their own
+    CROSSENT_INLINE void into(BlockSums& sums) const {
+        const Pair v = value.total(), m = mass.total();
+        sums.value.add(v.high);
+        sums.value.low += v.low;
+        sums.mass.add(m.high);
+        sums.mass.low += m.low;
+        sums.mass.add(double(rows));
+        sums.rows += double(rows + weighed);
+    }
+};
+
 CROSSENT_INLINE int64_t load_label(const void* labels, int32_t type, int64_t i) {
     switch (type) {
         case kInt8: return static_cast<const int8_t*>(labels)[i];
@@ -100,7 +129,7 @@ CROSSENT_INLINE void add_label(const SoftmaxJob& job, const Plan& plan, double z
     const bool top = plan.label == row.a;
     (top ? row.q_max : row.q_others) += q;
     row.q_sum += q;
-    if (!top) row.linear += q * (row.m - z_t);
+    if (!top && q > 0) row.linear += q * (row.m - z_t);
     row.mass = plan.label_weight;
 }
 

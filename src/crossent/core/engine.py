@@ -81,6 +81,11 @@ class SigmoidJob:
     def dtype(self) -> np.dtype[Any]:
         return compute_dtype(self.logits.dtype)
 
+    @property
+    def target_dtype(self) -> np.dtype[Any]:
+        """float64 targets stay so beside float32 logits: rounded, 1 - y would be off by far more than its ulp."""
+        return compute_dtype(self.targets.dtype) if self.targets.dtype.kind == "f" else self.dtype
+
 
 def _plain(array: NDArray | None, dtype: np.dtype[Any]) -> bool:
     """Whether native code can read (or write) the array where it lies."""
@@ -212,11 +217,14 @@ def run_sigmoid(
     dtype, columns = job.dtype, _columns(job)
     function = _SIGMOID[dtype.itemsize]
     scalar = job.targets.size == 1 and size > 1
-    if all(_plain(array, dtype) for array in (job.logits, job.targets, grad, hess)):
+    wide = job.target_dtype != dtype and dtype == np.float32
+    y_dtype = np.dtype(np.float64) if wide else dtype
+    if _plain(job.targets, y_dtype) and all(_plain(array, dtype) for array in (job.logits, grad, hess)):
+        y, wide_y = (None, job.targets) if wide else (job.targets, None)
 
         def direct(block_rows: int, last: int, state: NDArray, sums: NDArray) -> None:
             function(
-                job.logits, columns, job.targets, job.pos_weight, job.weight, job.smoothing, job.negative_weight,
+                job.logits, columns, y, wide_y, job.pos_weight, job.weight, job.smoothing, job.negative_weight,
                 job.positive_weight, job.value_factor, job.grad_factor, values, grad, hess, block_rows, last, state,
                 sums,
             )  # fmt: skip
@@ -230,11 +238,11 @@ def run_sigmoid(
 
     def staged(first: int, end: int, sums: NDArray) -> None:
         z = logits.read(first, end, dtype)
-        y = np.ascontiguousarray(job.targets, dtype) if scalar else targets.read(first, end, dtype)
+        y = np.ascontiguousarray(job.targets, dtype) if scalar else targets.read(first, end, y_dtype)
         g, h = (None if rows is None else np.empty_like(z) for rows in outputs)
         state = np.array([0, NO_BAD_ROW])
         function(
-            z, columns, y, job.pos_weight, _part(weight, first * per_row, end * per_row), job.smoothing,
+            z, columns, None if wide else y, y if wide else None, job.pos_weight, _part(weight, first * per_row, end * per_row), job.smoothing,
             job.negative_weight, job.positive_weight, job.value_factor, job.grad_factor,
             _part(flat_values, first * columns, end * columns), g, h, end - first, 1, state, sums,
         )  # fmt: skip
