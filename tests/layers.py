@@ -41,6 +41,7 @@ ROOMS: dict[str, set[str]] = {
     "bench": _BELOW_REPORT | {"bench"},
     "demo": _BELOW_REPORT | {"report"},
     "cli": _BELOW_REPORT | {"report", "explore", "demo", "bench", "cli"},
+    "__main__": {"cli"},
 }
 PUBLIC = _BASIC | _LOSSES | {"learn", "score", "plots", "explain", "report"}  # what crossent/__init__.py may import
 

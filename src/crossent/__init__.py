@@ -3,7 +3,7 @@
 Customary alias: `import crossent as ce`.
 """
 
-from typing import TYPE_CHECKING, Any
+import typing as _typing
 
 from crossent.activations import log_sigmoid, log_softmax, logsumexp, sigmoid, softmax
 from crossent.core.types import GradHess, LossGrad
@@ -40,7 +40,7 @@ from crossent.settings import get_num_threads, set_num_threads, show_config
 
 __version__ = "0.1.0"
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from crossent.learn.classifier import SoftmaxClassifier
 
 __all__ = [
@@ -89,7 +89,7 @@ __all__ = [
 _ON_FIRST_USE = {"SoftmaxClassifier": "crossent.learn.classifier"}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _typing.Any:
     """Loads the rooms that `import crossent` does not need."""
     if name in _ON_FIRST_USE:
         from importlib import import_module

@@ -1,6 +1,6 @@
 """predict_file: a model applied to a file of any size, block by block; what `crossent predict` calls."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,7 +33,14 @@ def model_logits(model: SoftmaxModel, features: Floats) -> Floats:
     return linear_logits((features - model.center) / model.scale, model.coef, model.intercept)
 
 
-def predict_file(model: SoftmaxModel, source: Source, sink: Sink, *, passthrough: Sequence[str] = ()) -> Predicted:
+def predict_file(
+    model: SoftmaxModel,
+    source: Source,
+    sink: Sink,
+    *,
+    passthrough: Sequence[str] = (),
+    on_rows: Callable[[int], None] | None = None,
+) -> Predicted:
     """Write the class probabilities and the decision for every row of a file.
 
     Columns written: those passed through, unchanged (the model's target first, if the file has it);
@@ -45,6 +52,7 @@ def predict_file(model: SoftmaxModel, source: Source, sink: Sink, *, passthrough
         source: an open crossent.rows.Source with all feature columns of the model; a target is not needed.
         sink: an open crossent.rows.Sink.
         passthrough: further columns to copy, for instance an identifier.
+        on_rows: called after each block with the number of rows done, for instance by a progress bar.
     Returns: Predicted.
     Raises: DataError for a missing column, a cell that is no finite number (row and column), names that
     collide.
@@ -59,6 +67,8 @@ def predict_file(model: SoftmaxModel, source: Source, sink: Sink, *, passthrough
     for block in source.blocks(list(dict.fromkeys([*model.features, *kept]))):
         sink.write(_predicted_block(model, block, kept))
         rows += len(block)
+        if on_rows is not None:
+            on_rows(rows)
     return Predicted(rows, (*kept, *outputs))
 
 

@@ -1,0 +1,111 @@
+# Everything that is typed to build, try, test and measure crossent. Stamps in .venv make it quick when nothing changed.
+#
+#   make demo       install what a user gets, run the demo
+#   make test       install what a developer gets, run the core tests (under 4 minutes on 2 cores)
+#   make test-all   the same with slow, framework, cluster, browser, postgres tests and the sanitizers
+#   make check      lint, format, types, layers
+#   make sanitize   native and core tests under AddressSanitizer and UndefinedBehaviorSanitizer
+#   make bench      benchmarks/RESULTS.md
+#   make docs       docs/_build/html
+#   make clean      remove what was built, keep .venv
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first Python that is new enough and can make environments.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+VENV_MADE := $(VENV)/.made
+TOOLS_MADE := $(VENV)/.made-build-tools
+APP_MADE := $(VENV)/.made-app
+DEV_MADE := $(VENV)/.made-dev
+BUILD_INPUTS := CMakeLists.txt pyproject.toml $(wildcard native/*)
+
+PYTEST := $(BIN)/python -m pytest
+PYTEST_ARGS ?= -n auto
+SANITIZED := build/sanitize
+
+.PHONY: help demo test test-all check bench docs sanitize browser clean
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n 's/^#  *make /make /p' Makefile
+
+$(VENV_MADE):
+	@test -n "$(PYTHON)" || { echo "crossent needs Python >= 3.11 with venv (Debian: apt-get install python3-venv)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --upgrade pip
+	@touch $@
+
+$(TOOLS_MADE): $(VENV_MADE)
+	$(PIP) install 'scikit-build-core>=0.11' 'nanobind>=2.9' cmake ninja
+	@touch $@
+
+# The native module is compiled again only when its sources or the build's description change.
+$(APP_MADE): $(TOOLS_MADE) $(BUILD_INPUTS)
+	$(PIP) install --no-build-isolation -e '.[demo]'
+	@touch $@
+
+$(DEV_MADE): $(TOOLS_MADE) $(BUILD_INPUTS)
+	$(PIP) install --no-build-isolation -e '.[dev]'
+	@touch $(APP_MADE) $@
+
+demo: $(APP_MADE)
+	$(BIN)/crossent demo
+
+test: $(DEV_MADE)
+	$(PYTEST) -rs $(PYTEST_ARGS)
+
+# An empty -m takes back the selection in pyproject.toml; -rs counts what was skipped and says why.
+test-all: $(DEV_MADE) browser
+	$(PYTEST) -rs -m '' $(PYTEST_ARGS)
+	$(MAKE) sanitize
+
+check: $(DEV_MADE)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(PYTEST) -q tests/house/test_layers.py
+
+bench: $(DEV_MADE)
+	$(BIN)/python benchmarks/ground.py
+
+docs: $(DEV_MADE)
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+# The browser tests drive Debian's chromium; nothing is installed without being root.
+browser:
+	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get -qq update && apt-get -qq install -y chromium || echo "chromium could not be installed" >&2; \
+	else \
+		echo "No chromium: browser tests will be skipped. Run: sudo apt-get install chromium" >&2; \
+	fi
+
+# Native tests under AddressSanitizer and UndefinedBehaviorSanitizer. The environment's own python would prefer the
+# editable install, so the python beneath it runs with a path of our own: first the sanitized build, then the libraries.
+sanitize: $(DEV_MADE)
+	@case "$$(uname -s)" in Linux) ;; *) echo "make sanitize needs Linux" >&2; exit 1;; esac
+	$(BIN)/cmake -S . -B $(SANITIZED) -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DCROSSENT_SANITIZE=ON \
+		-DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS=-fno-var-tracking -DCMAKE_INSTALL_PREFIX=$(CURDIR)/$(SANITIZED)/site \
+		-DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -Dnanobind_DIR=$$($(BIN)/python -m nanobind --cmake_dir) >/dev/null
+	$(BIN)/cmake --build $(SANITIZED)
+	rm -rf $(SANITIZED)/site && mkdir -p $(SANITIZED)/site && cp -R src/crossent $(SANITIZED)/site/
+	$(BIN)/cmake --install $(SANITIZED) >/dev/null
+	libasan=$$($${CXX:-c++} -print-file-name=libasan.so); \
+	libubsan=$$($${CXX:-c++} -print-file-name=libubsan.so); \
+	libstdcxx=$$($${CXX:-c++} -print-file-name=libstdc++.so); \
+	base=$$($(BIN)/python -c 'import sys; print(sys._base_executable)'); \
+	libraries=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))'); \
+	test -e "$$libasan" || { echo "no libasan.so beside $${CXX:-c++}: install gcc's sanitizer libraries" >&2; exit 1; }; \
+	PYTHONPATH="$(CURDIR)/$(SANITIZED)/site:$$libraries" PYTHONDONTWRITEBYTECODE=1 \
+	LD_PRELOAD="$$libasan $$libubsan $$libstdcxx" ASAN_OPTIONS=detect_leaks=0 \
+	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 CROSSENT_SANITIZED="$(CURDIR)/$(SANITIZED)" \
+	$$base -m pytest -q -p no:cacheprovider $(wildcard tests/native tests/core) tests/house/test_symbols.py tests/test_sanitized.py
+
+clean:
+	rm -rf build dist docs/_build demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -f $(APP_MADE) $(DEV_MADE)
+	find src tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +

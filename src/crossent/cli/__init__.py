@@ -1,0 +1,5 @@
+"""The command `crossent`."""
+
+from crossent.cli.start import main
+
+__all__ = ["main"]

@@ -1,0 +1,143 @@
+"""score_file: from a file of predictions to a Score, block by block; what `crossent score` calls.
+
+The target column is read twice: once alone, to learn which values it takes (classes are bound to columns by name,
+and a single column needs to know the other class), once with the predictions.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from crossent.errors import DataError, ProbabilityError
+from crossent.rows.binding import Binding, bind
+from crossent.rows.block import Block
+from crossent.rows.columns import quoted, require_column
+from crossent.rows.sources import Source
+from crossent.score.score import Score
+from crossent.score.tally import Tally
+from crossent.stats import Float64
+
+__all__ = ["bind_source", "score_file"]
+
+
+def bind_source(
+    source: Source,
+    *,
+    target: str,
+    probs: str | None = None,
+    logits: str | None = None,
+    log_probs: str | None = None,
+    positive: str | None = None,
+    weight: str | None = None,
+) -> Binding:
+    """Which columns of a file are the prediction, in which form, and the class of each.
+
+    Args:
+        source: an open crossent.rows.Source.
+        target: name of the column with the truth.
+        probs, logits, log_probs, positive: as in crossent.rows.bind.
+        weight: name of the column with weights, which is then no prediction.
+    Returns: a Binding; the values of the target have been looked at.
+    Raises: DataError, LabelError, UnsupportedError as `bind`.
+    """
+    for name in (target, *([] if weight is None else [weight])):
+        require_column(source, name)
+    if weight == target:
+        raise DataError(f"Column {quoted(target)} cannot be target and weight at once. Give another --weight.")
+    names = [name for name in source.column_names if name != weight]
+    return bind(
+        names,
+        target=target,
+        probs=probs,
+        logits=logits,
+        log_probs=log_probs,
+        positive=positive,
+        target_values=_target_values(source, target, most=len(names)),
+        source=source.name,
+    )
+
+
+def _target_values(source: Source, target: str, *, most: int) -> list[str]:
+    """The distinct values of the target, sorted; once there are more than `most`, which no columns fit, the rest is
+    not read."""
+    found: set[str] = set()
+    for block in source.blocks([target]):
+        found.update(text for text in block.distinct(target)[0] if text is not None)
+        if len(found) > most:
+            break
+    return sorted(found)
+
+
+def score_file(
+    source: Source,
+    binding: Binding,
+    *,
+    weight: str | None = None,
+    clip: float | None = None,
+    confidence: float = 0.95,
+    worst: int = 10,
+    on_rows: Callable[[int], None] | None = None,
+) -> Score:
+    """Score the predictions in a file.
+
+    Args:
+        source: an open crossent.rows.Source.
+        binding: its columns, from `bind_source`.
+        weight: name of a column of weights; only their ratios matter.
+        clip: move probabilities into [clip, 1 - clip]; None leaves p = 0 a loss of inf.
+        confidence: coverage of the intervals.
+        worst: number of worst rows to keep.
+        on_rows: called after each block with the number of rows read so far, for instance by a progress bar.
+    Returns: the Score.
+    Raises: DataError (missing cells, targets that are no class), ProbabilityError, WeightError, EmptyBatchError.
+    """
+    tally = Tally(binding.classes, kind=binding.kind, worst=worst, clip=clip)
+    wanted = (binding.target, *binding.columns, *([] if weight is None else [weight]))
+    for block in source.blocks(wanted):
+        targets = block.codes(binding.target, binding.classes)
+        prediction = _prediction(block, binding)
+        weights = None if weight is None else _filled(block, (weight,), block.numbers(weight)[:, None])[:, 0]
+        place = {"sample_weight": weights, "source": source.name, "first_row": block.first_row}
+        if binding.positive is None:
+            tally.update(targets, prediction, **place)
+        else:
+            tally.update_binary(targets, prediction[:, 0], **place)
+        if on_rows is not None:
+            on_rows(block.first_row + len(block))
+    return tally.result(confidence=confidence)
+
+
+def _prediction(block: Block, binding: Binding) -> Float64:
+    """The prediction columns [n, K] or [n, 1], every cell a number that its kind allows but for ranges of
+    probabilities and row sums, at which the tally looks."""
+    values = _filled(block, binding.columns, block.matrix(binding.columns))
+    if binding.kind == "logits":
+        _refuse(block, binding.columns, values, values == np.inf, "a logit may be any number or -inf")
+        ruled_out = np.isneginf(values).all(axis=1)
+        if ruled_out.any() and binding.positive is None:
+            i = int(np.argmax(ruled_out))
+            raise DataError(f"{block.place(i)}: every logit is -inf, so no class is left. Correct the row.")
+    elif binding.kind == "log_probs":
+        allowed = "logarithms of probabilities are <= 0. If these are scores, use --logits"
+        _refuse(block, binding.columns, values, values > 0, allowed)
+    return values
+
+
+def _filled(block: Block, columns: tuple[str, ...], values: Float64) -> Float64:
+    """The values, if none is missing or NaN."""
+    bad = np.isnan(values)
+    if bad.any():
+        row, column = (int(k) for k in np.argwhere(bad)[0])
+        raise DataError(
+            f"{block.place(row)}: column {quoted(columns[column])} is missing or NaN there; a number is needed. "
+            "Fill in the cell, or leave out the row."
+        )
+    return values
+
+
+def _refuse(block: Block, columns: tuple[str, ...], values: Float64, bad: np.ndarray, allowed: str) -> None:
+    if bad.any():
+        row, column = (int(k) for k in np.argwhere(bad)[0])
+        raise ProbabilityError(
+            f"{block.place(row)}: column {quoted(columns[column])} is {values[row, column]:g}; {allowed}."
+        )

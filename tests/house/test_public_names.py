@@ -1,0 +1,72 @@
+"""The public names are the ones written here; each is documented with an example; nothing else shows."""
+
+import importlib
+
+import pytest
+
+import crossent
+from public_names import documentation_troubles, leaks, list_troubles
+
+LOSSES = {
+    "BinaryCrossEntropy",
+    "CrossEntropy",
+    "GradHess",
+    "LossGrad",
+    "binary_cross_entropy",
+    "cross_entropy",
+}
+ACTIVATIONS = {"log_sigmoid", "log_softmax", "logsumexp", "sigmoid", "softmax"}
+MEASURES = {
+    "cross_entropy_of",
+    "effective_classes",
+    "entropy",
+    "js_divergence",
+    "kl_divergence",
+    "mutual_information",
+    "perplexity",
+}
+ERRORS = {
+    "ClippedWarning",
+    "ConvergenceWarning",
+    "CrossentError",
+    "DataError",
+    "DtypeError",
+    "EmptyBatchError",
+    "LabelError",
+    "MissingExtraError",
+    "ModelFileError",
+    "NonFiniteError",
+    "NotFittedError",
+    "OptionError",
+    "ProbabilityError",
+    "RowSumWarning",
+    "ShapeError",
+    "UnsupportedError",
+    "WeightError",
+}
+SETTINGS = {"get_num_threads", "set_num_threads", "show_config"}
+VERBS = {"SoftmaxClassifier"}
+PUBLIC = LOSSES | ACTIVATIONS | MEASURES | ERRORS | SETTINGS | VERBS | {"__version__"}
+
+
+def test_the_list_is_the_written_one() -> None:
+    assert list_troubles(crossent, PUBLIC) == []
+
+
+def test_nothing_else_shows() -> None:
+    assert leaks(crossent) == []
+
+
+def test_every_name_is_documented_with_an_example() -> None:
+    assert documentation_troubles(crossent) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "names"), [("measures", MEASURES), ("activations", ACTIVATIONS), ("errors", ERRORS)]
+)
+def test_modules_list_what_they_give(module: str, names: set[str]) -> None:
+    assert set(importlib.import_module(f"crossent.{module}").__all__) == names
+
+
+def test_dir_shows_the_public_names() -> None:
+    assert set(dir(crossent)) >= PUBLIC
