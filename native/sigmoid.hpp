@@ -14,15 +14,35 @@ struct SigmoidOptions {
     double smoothing, negative, positive, value_factor, grad_factor;
 };
 
-// exp(-|z|) in T's lanes, through the subnormal range.
-template <class T> CROSSENT_INLINE Vec<T> exp_minus_abs(Vec<T> z) {
-    const Vec<T> zero = splat<Vec<T>>(0);
-    return exp_scaled<Vec<T>>(z > zero ? -z : z, zero, splat<Vec<T>>(1));
+// exp(-|z|) as doubles: of float lanes the power of two is applied in double, where nothing underflows that matters.
+template <class T> CROSSENT_INLINE Wide<T> exp_minus_abs(Vec<T> z) {
+    const Vec<T> zero = splat<Vec<T>>(0), d = z > zero ? -z : z;
+    if constexpr (sizeof(T) == 8) {
+        return {{exp_scaled<F64>(d, zero, splat<F64>(1))}};
+    } else {
+        const F32 limit = splat<F32>(-1000), round = splat<F32>(ExpTable<float>::kRound);
+        F32 n;
+        const Wide<T> mantissa = to_wide<T>(exp_reduced<F32>(d < limit ? limit : d, zero, n)), power = to_wide<T>(n - round);
+        return each<T>(CROSSENT_PART {
+            return mantissa.part[p] * power_of_two(power.part[p] + splat<F64>(ExpTable<double>::kRound));
+        });
+    }
 }
 
 struct SigmoidResult {
     F64 value, grad, hess;
 };
+
+// Beyond |z| = 700 exp(-|z|) nears the subnormal numbers: factors are multiplied in before its power of two.
+CROSSENT_INLINE void sigmoid_deep(F64 z, F64 A, F64 B, F64 linear, F64 value_factor, F64 grad_factor, SigmoidResult& r) {
+    const F64 zero{}, size = z > zero ? z : -z, d = -size;
+    const auto deep = size > splat<F64>(700);
+    const F64 value = exp_scaled<F64>(d, zero, value_factor * (A + B)) + value_factor * linear;
+    const F64 other = exp_scaled<F64>(d, zero, grad_factor * (z > zero ? A : B)), own = grad_factor * (z > zero ? B : A);
+    r.value = deep ? value : r.value;
+    r.grad = deep ? (z > zero ? own - other : other - own) : r.grad;
+    r.hess = deep ? exp_scaled<F64>(d, zero, grad_factor * (A + B)) : r.hess;
+}
 
 // One vector of doubles: e is exp(-|z|).
 CROSSENT_INLINE SigmoidResult sigmoid_math(F64 z, F64 y, F64 e, F64 w, F64 pos_weight, const SigmoidOptions& o) {
@@ -35,8 +55,10 @@ CROSSENT_INLINE SigmoidResult sigmoid_math(F64 z, F64 y, F64 e, F64 w, F64 pos_w
     const F64 value_factor = w * splat<F64>(o.value_factor), grad_factor = w * splat<F64>(o.grad_factor);
     const F64 near = z > zero ? B : e * B, far = z > zero ? e * A : A;
     const F64 s = one + e;
-    return {value_factor * ((A + B) * l + linear), grad_factor * ((near - far) / s),
-            grad_factor * ((A + B) * (e / (s * s)))};
+    SigmoidResult r{value_factor * ((A + B) * l + linear), grad_factor * ((near - far) / s),
+                    grad_factor * ((A + B) * (e / (s * s)))};
+    if (any_of(size > splat<F64>(700))) sigmoid_deep(z, A, B, linear, value_factor, grad_factor, r);
+    return r;
 }
 
 // Up to W elements of one row: inputs, then outputs.
@@ -84,7 +106,7 @@ template <class T> CROSSENT_INLINE void load_tile(const SigmoidJob& job, int64_t
 }
 
 template <class T> CROSSENT_INLINE void compute_tile(const SigmoidOptions& options, SigmoidTile<T>& tile) {
-    const Wide<T> z = to_wide<T>(tile.z), y = load_wide<T>(tile.y), e = to_wide<T>(exp_minus_abs<T>(tile.z));
+    const Wide<T> z = to_wide<T>(tile.z), y = load_wide<T>(tile.y), e = exp_minus_abs<T>(tile.z);
     const Wide<T> w = load_wide<T>(tile.weight), pos_weight = load_wide<T>(tile.pos_weight);
     Wide<T> value, grad, hess;
     CROSSENT_UNROLL for (int p = 0; p < kParts<T>; ++p) {

@@ -61,9 +61,9 @@ class _BinaryBase:
     def _class_weights(self) -> tuple[float, float]:
         given = self.options.class_weight
         if isinstance(given, str):
-            y = self.targets.astype(np.float64)
-            w = np.ones(self.shape) if self.weight is None else np.broadcast_to(self._per_element(), self.shape)
-            count = np.array([((1 - y) * (w > 0)).sum(), (y * (w > 0)).sum()])
+            kept = np.broadcast_to(True if self.weight is None else self._per_element() > 0, self.shape)
+            positives = self.targets.sum(dtype=np.float64, where=kept)
+            count = np.array([np.count_nonzero(kept) - positives, positives])
             with np.errstate(divide="ignore"):
                 pair = np.where(count > 0, count.sum() / (2 * count), 0.0)
         else:

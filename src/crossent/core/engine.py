@@ -216,7 +216,6 @@ def run_sigmoid(
         return Sums(0.0, 0.0, 0)
     dtype, columns = job.dtype, _columns(job)
     function = _SIGMOID[dtype.itemsize]
-    scalar = job.targets.size == 1 and size > 1
     wide = job.target_dtype != dtype and dtype == np.float32
     y_dtype = np.dtype(np.float64) if wide else dtype
     if _plain(job.targets, y_dtype) and all(_plain(array, dtype) for array in (job.logits, grad, hess)):
@@ -230,11 +229,24 @@ def run_sigmoid(
             )  # fmt: skip
 
         return run_direct(direct, size // columns, columns)
+    staged = _staged_sigmoid(job, function, columns, y_dtype, values, (grad, hess))
+    return run_blocks(staged, size // columns, columns)
+
+
+def _staged_sigmoid(
+    job: SigmoidJob,
+    function: Callable[..., None],
+    columns: int,
+    y_dtype: np.dtype[Any],
+    values: NDArray | None,
+    gradients: tuple[NDArray | None, NDArray | None],
+) -> Callable[[int, int, NDArray], None]:
     axis = job.logits.ndim - 1 if columns > 1 else None
+    dtype, wide, scalar = job.dtype, y_dtype != job.dtype, job.targets.size == 1 and job.logits.size > 1
     logits, targets = Rows(job.logits, axis), Rows(job.targets, axis)
-    outputs = [None if array is None else Rows(array, axis) for array in (grad, hess)]
+    outputs = [None if array is None else Rows(array, axis) for array in gradients]
     flat_values, weight = _flat(values), _flat(job.weight)
-    per_row = 1 if weight is None or weight.size == size // columns else columns
+    per_row = 1 if weight is None or weight.size == job.logits.size // columns else columns
 
     def staged(first: int, end: int, sums: NDArray) -> None:
         z = logits.read(first, end, dtype)
@@ -242,7 +254,8 @@ def run_sigmoid(
         g, h = (None if rows is None else np.empty_like(z) for rows in outputs)
         state = np.array([0, NO_BAD_ROW])
         function(
-            z, columns, None if wide else y, y if wide else None, job.pos_weight, _part(weight, first * per_row, end * per_row), job.smoothing,
+            z, columns, None if wide else y, y if wide else None, job.pos_weight,
+            _part(weight, first * per_row, end * per_row), job.smoothing,
             job.negative_weight, job.positive_weight, job.value_factor, job.grad_factor,
             _part(flat_values, first * columns, end * columns), g, h, end - first, 1, state, sums,
         )  # fmt: skip
@@ -251,4 +264,4 @@ def run_sigmoid(
             if rows is not None and block is not None:
                 rows.write(first, end, block)
 
-    return run_blocks(staged, size // columns, columns)
+    return staged
