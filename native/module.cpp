@@ -5,7 +5,10 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <atomic>
+#include <chrono>
 #include <stdexcept>
+#include <thread>
 
 #include "dispatch.hpp"
 
@@ -20,6 +23,35 @@ template <class A> using Maybe = std::optional<A>;
 
 void need(bool fits, const char* what) {
     if (!fits) throw std::invalid_argument(std::string("crossent._native: size of ") + what + " does not fit");
+}
+
+// A call into native code, from before the lock of the interpreter is released until it is held again.
+//
+// A daemon thread that asks for that lock while the interpreter shuts down is unwound by force (before Python 3.14),
+// which no C++ frame survives. So `close_down`, run at exit, waits until no call is under way, and a call that begins later,
+// in any thread but the closing one, sleeps for the rest of the process.
+std::atomic<int64_t> calls{0};
+std::atomic<bool> closed{false};
+std::thread::id closing_thread;
+
+class Call {
+  public:
+    Call() {
+        if (closed.load() && std::this_thread::get_id() != closing_thread) {
+            nb::gil_scoped_release forever;
+            for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+        }
+        ++calls;
+    }
+    ~Call() { --calls; }
+    Call(const Call&) = delete;
+};
+
+void close_down() {
+    closing_thread = std::this_thread::get_id();
+    closed = true;
+    nb::gil_scoped_release released;
+    for (int i = 0; calls.load() > 0 && i < 10000; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 template <class A> auto data(const Maybe<A>& array, int64_t size, const char* what) -> decltype(array->data()) {
@@ -80,6 +112,7 @@ template <class T> struct Softmax {
         job.values = data(values, rows, "values");
         job.grad = data(grad, size, "grad");
         job.hess = data(hess, size, "hess");
+        const Call call;
         nb::gil_scoped_release released;
         if constexpr (sizeof(T) == 4) crossent::table().softmax_f32(&job);
         else crossent::table().softmax_f64(&job);
@@ -129,6 +162,7 @@ template <class T> struct Sigmoid {
         job.values = data(values, size, "values");
         job.grad = data(grad, size, "grad");
         job.hess = data(hess, size, "hess");
+        const Call call;
         nb::gil_scoped_release released;
         if constexpr (sizeof(T) == 4) crossent::table().sigmoid_f32(&job);
         else crossent::table().sigmoid_f64(&job);
@@ -157,6 +191,7 @@ template <class T> struct Mass {
         job.ignore_index = ignore_index.value_or(0);
         job.sum_tolerance = sum_tolerance;
         job.row_sums = data(row_sums, rows, "row_sums");
+        const Call call;
         nb::gil_scoped_release released;
         if constexpr (sizeof(T) == 4) crossent::table().mass_f32(&job);
         else crossent::table().mass_f64(&job);
@@ -202,6 +237,8 @@ NB_MODULE(_native, m) {
     m.def("available_isas", &available_isas, "Instruction sets that this build has and this machine runs, slowest first.");
     m.def("select_isa", [](const std::string& name) { return crossent::select_table(name.c_str()); }, nb::arg("name"),
           "Uses the named instruction set from now on; False if it is not available.");
+    m.def("close_down", &close_down, "At exit: waits for calls under way; later ones in other threads never return.");
+    m.def("after_fork", [] { calls = 0; }, "Forgets the calls of threads that a fork left behind.");
     m.def("compiler", [] { return std::string(__VERSION__); }, "The compiler that built this module.");
     m.def("current_isa", [] { return std::string(crossent::table().name); }, "The instruction set in use.");
 }

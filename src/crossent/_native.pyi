@@ -48,6 +48,14 @@ def select_isa(name: str) -> bool:
     Uses the named instruction set from now on; False if it is not available.
     """
 
+def close_down() -> None:
+    """
+    At exit: waits for calls under way; later ones in other threads never return.
+    """
+
+def after_fork() -> None:
+    """Forgets the calls of threads that a fork left behind."""
+
 def compiler() -> str:
     """The compiler that built this module."""
 

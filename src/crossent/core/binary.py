@@ -194,12 +194,11 @@ class BinaryProbs(_BinaryBase):
             losses, slope = self._terms(given, y, w, first, grad is not None)
             mass = self.positive * y + self.negative * (1 - y)
             kept = np.broadcast_to((w > 0) & (mass > 0), y.shape)
-            losses = np.where(kept, losses * w * value_factor, 0).astype(dtype)
+            losses = (np.where(kept, losses, 0) * (w * value_factor)).astype(dtype)
             if flat_values is not None:
                 flat_values[first * width : end * width] = losses.reshape(-1)
             if g_rows is not None and slope is not None:
-                with np.errstate(invalid="ignore"):
-                    g_rows.write(first, end, np.where(kept, slope * (w * grad_factor), 0))
+                g_rows.write(first, end, np.where(kept, slope, 0) * (w * grad_factor))
             sums[0] = losses.sum(dtype=np.float64), (w * mass * kept).sum(), np.count_nonzero(kept)
 
         return run_blocks(block, rows, width)

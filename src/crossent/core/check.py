@@ -85,7 +85,13 @@ def unit_factor(unit: str) -> float:
 
 
 def _overlaps_itself(array: NDArray) -> bool:
-    return any(stride == 0 and size > 1 for stride, size in zip(array.strides, array.shape, strict=True))
+    """Whether elements may share memory: a stride shorter than what lies beneath it."""
+    extent = array.itemsize
+    for stride, size in sorted((abs(stride), size) for stride, size in zip(array.strides, array.shape, strict=True)):
+        if size > 1 and stride < extent:
+            return True
+        extent += stride * (size - 1)
+    return False
 
 
 def output_buffer(out: Any, array: NDArray, inputs: Sequence[NDArray | None]) -> NDArray:
@@ -97,9 +103,10 @@ def output_buffer(out: Any, array: NDArray, inputs: Sequence[NDArray | None]) ->
         return np.empty(array.shape, array.dtype.newbyteorder("="))
     if not isinstance(out, np.ndarray):
         raise ShapeError(f"out is {type(out).__name__}; a writable NumPy array is needed.")
-    halves = array.dtype.name in _HALVES
-    if out.dtype != array.dtype and not (halves and out.dtype == np.float32):
-        raise DtypeError(f"out has dtype {out.dtype}, the gradient {array.dtype}: they must agree.")
+    dtype = array.dtype.newbyteorder("=")
+    halves = dtype.name in _HALVES
+    if out.dtype not in (array.dtype, dtype) and not (halves and out.dtype == np.float32):
+        raise DtypeError(f"out has dtype {out.dtype}, the gradient {dtype}: they must agree.")
     if out.shape != array.shape:
         raise ShapeError(f"out has shape {out.shape}, the gradient {array.shape}: they must agree.")
     if not out.flags.writeable:

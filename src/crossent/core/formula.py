@@ -46,14 +46,14 @@ def softmax_parts(xp: Any, z: Array) -> tuple[Array, Array, Array, Array]:
     a = xp.argmax(z, axis=-1)[..., None]
     top = xp.arange(z.shape[-1]) == a
     m = xp.take_along_axis(z, a, -1)
-    d = xp.where(top, 0 * m, z - m)
-    return m, d, xp.where(top, 0 * d, xp.exp(d)), top
+    d = xp.where(top, 0.0, z - m)
+    return m, d, xp.where(top, 0.0, xp.exp(d)), top
 
 
 def logit_loss(xp: Any, z: Array, q: Array) -> Array:
     """sum_j q_j (m - z_j) + Q log1p(r), two terms >= 0; q_j = 0 is skipped."""
     _, d, e, _ = softmax_parts(xp, z)
-    linear = xp.sum(xp.where(q > 0, -q * xp.where(q > 0, d, 0 * q), 0 * q), axis=-1)
+    linear = xp.sum(xp.where(q > 0, -q * xp.where(q > 0, d, 0.0), 0.0), axis=-1)
     return linear + xp.sum(q, axis=-1) * xp.log1p(xp.sum(e, axis=-1))
 
 
@@ -63,7 +63,7 @@ def logit_gradient(xp: Any, z: Array, q: Array) -> Array:
     r = xp.sum(e, axis=-1, keepdims=True)
     s = 1 + r
     Q = xp.sum(q, axis=-1, keepdims=True)
-    others = xp.sum(xp.where(top, 0 * q, q), axis=-1, keepdims=True)
+    others = xp.sum(xp.where(top, 0.0, q), axis=-1, keepdims=True)
     at_top = xp.where(r < 1, others - Q * (r / s), Q / s - q)
     return xp.where(top, at_top, Q * (e / s) - q)
 
@@ -71,19 +71,19 @@ def logit_gradient(xp: Any, z: Array, q: Array) -> Array:
 def prob_loss(xp: Any, p: Array, q: Array) -> Array:
     """-sum_j q_j log p_j; q_j = 0 is skipped, p_j = 0 < q_j gives inf."""
     used = q > 0
-    return xp.sum(xp.where(used, -q * xp.log(xp.where(used, p, 1 + 0 * p)), 0 * q), axis=-1)
+    return xp.sum(xp.where(used, -q * xp.log(xp.where(used, p, 1.0)), 0.0), axis=-1)
 
 
 def prob_gradient(xp: Any, p: Array, q: Array) -> Array:
     """-q_j / p_j, not projected to the simplex."""
     used = q > 0
-    return xp.where(used, -q / xp.where(used, p, 1 + 0 * p), 0 * q)
+    return xp.where(used, -q / xp.where(used, p, 1.0), 0.0)
 
 
 def log_prob_loss(xp: Any, log_p: Array, q: Array) -> Array:
     """-sum_j q_j log_p_j; q_j = 0 is skipped."""
     used = q > 0
-    return xp.sum(xp.where(used, -q * xp.where(used, log_p, 0 * log_p), 0 * q), axis=-1)
+    return xp.sum(xp.where(used, -q * xp.where(used, log_p, 0.0), 0.0), axis=-1)
 
 
 def binary_weights(
@@ -98,7 +98,7 @@ def binary_weights(
 def binary_logit_loss(xp: Any, z: Array, A: Array, B: Array) -> Array:
     """(A + B) log1p(exp(-|z|)) + (z > 0 ? B z : -A z)."""
     slope = xp.where(z > 0, B, A)
-    linear = xp.where(slope > 0, slope * xp.abs(xp.where(slope > 0, z, 0 * z)), 0 * slope)
+    linear = xp.where(slope > 0, slope * xp.abs(xp.where(slope > 0, z, 0.0)), 0.0)
     return (A + B) * xp.log1p(xp.exp(-xp.abs(z))) + linear
 
 
@@ -109,18 +109,19 @@ def binary_logit_gradient(xp: Any, z: Array, A: Array, B: Array) -> Array:
 
 
 def binary_prob_loss(xp: Any, p: Array, A: Array, B: Array, *, eps: float = 0.0) -> Array:
-    """-A log(p + eps) - B log1p(eps - p); a zero weight is skipped."""
+    """-A log(p + eps) - B log(1 - p + eps); a zero weight is skipped, 1 - p is exact where it is small."""
     yes, no = A > 0, B > 0
-    return xp.where(yes, -A * xp.log(xp.where(yes, p, 1 + 0 * p) + eps), 0 * A) + xp.where(
-        no, -B * xp.log1p(eps - xp.where(no, p, 0 * p)), 0 * B
-    )
+    safe = xp.where(no, p, 0.0)
+    near = safe > 0.5
+    rest = xp.where(near, xp.log(xp.where(near, 1 - safe, 1.0) + eps), xp.log1p(eps - xp.where(near, 0.0, safe)))
+    return xp.where(yes, -A * xp.log(xp.where(yes, p, 1.0) + eps), 0.0) + xp.where(no, -B * rest, 0.0)
 
 
 def binary_prob_gradient(xp: Any, p: Array, A: Array, B: Array, *, eps: float = 0.0) -> Array:
     """B / (1 - p + eps) - A / (p + eps); a zero weight is skipped."""
     yes, no = A > 0, B > 0
-    up = xp.where(no, B / (1 - xp.where(no, p, 0 * p) + eps), 0 * B)
-    return up - xp.where(yes, A / (xp.where(yes, p, 1 + 0 * p) + eps), 0 * A)
+    up = xp.where(no, B / (1 - xp.where(no, p, 0.0) + eps), 0.0)
+    return up - xp.where(yes, A / (xp.where(yes, p, 1.0) + eps), 0.0)
 
 
 def _log1m_exp(xp: Any, log_p: Array) -> Array:
@@ -132,12 +133,12 @@ def _log1m_exp(xp: Any, log_p: Array) -> Array:
 def binary_log_prob_loss(xp: Any, log_p: Array, A: Array, B: Array) -> Array:
     """-A log_p - B log(1 - exp(log_p)); a zero weight is skipped."""
     yes, no = A > 0, B > 0
-    rest = _log1m_exp(xp, xp.where(no, log_p, -1 + 0 * B))
-    return xp.where(yes, -A * xp.where(yes, log_p, 0 * A), 0 * A) + xp.where(no, -B * rest, 0 * B)
+    rest = _log1m_exp(xp, xp.where(no, log_p, -1.0))
+    return xp.where(yes, -A * xp.where(yes, log_p, 0.0), 0.0) + xp.where(no, -B * rest, 0.0)
 
 
 def binary_log_prob_gradient(xp: Any, log_p: Array, A: Array, B: Array) -> Array:
     """-A + B p / (1 - p); a zero weight is skipped."""
     no = B > 0
-    safe = xp.where(no, log_p, -1 + 0 * B)
-    return xp.where(no, B * xp.exp(safe) / -xp.expm1(safe), 0 * B) - A
+    safe = xp.where(no, log_p, -1.0)
+    return xp.where(no, B * xp.exp(safe) / (0.0 - xp.expm1(safe)), 0.0) - A

@@ -32,6 +32,11 @@ def value_text(value: Any) -> str:
     return repr(value.item() if isinstance(value, np.generic) else value)
 
 
+def _place(row: int, shape: tuple[int, ...]) -> str:
+    """targets[i, j] of flat row number `row`."""
+    return f"targets[{', '.join(str(int(i)) for i in np.unravel_index(row, shape))}]" if shape else "targets"
+
+
 def class_position(classes: Sequence[Hashable]) -> dict[Hashable, int]:
     """Column number of each class; classes must be distinct."""
     names = [name.item() if isinstance(name, np.generic) else name for name in classes]
@@ -42,42 +47,58 @@ def class_position(classes: Sequence[Hashable]) -> dict[Hashable, int]:
     return position
 
 
-def _from_names(targets: NDArray, position: Mapping[Hashable, int], ignore_index: int | None) -> NDArray:
-    """Column number of each target; -1 where it equals ignore_index."""
-    found, inverse = np.unique(targets.astype(object) if targets.dtype.kind == "T" else targets, return_inverse=True)
-    columns = np.empty(found.size, np.int64)
-    for i, value in enumerate(found.tolist()):
-        if ignore_index is not None and value == ignore_index:
-            columns[i] = -1
-        elif value in position:
-            columns[i] = position[value]
-        else:
-            row = tuple(int(x) for x in np.argwhere(targets == found[i])[0])
-            where = ", ".join(map(str, row))
-            known = ", ".join(map(value_text, list(position)[:8])) + (", ..." if len(position) > 8 else "")
-            raise LabelError(
-                f"targets[{where}] is {value_text(value)}, which is not among classes ({known}). "
-                "Correct the label, or give classes= in the order of the prediction's columns."
-            )
-    return columns[inverse].reshape(targets.shape)
+def _distinct(targets: NDArray) -> tuple[list[Any], NDArray]:
+    """The distinct values of the flat targets and each target's number among them, in no particular order."""
+    if targets.dtype.kind not in "OT":
+        found, inverse = np.unique(targets, return_inverse=True)
+        return found.tolist(), inverse.reshape(-1)
+    number: dict[Any, int] = {}
+    inverse = np.array([number.setdefault(value, len(number)) for value in targets.reshape(-1).tolist()], np.intp)
+    return list(number), inverse
 
 
-def _whole(targets: NDArray) -> NDArray:
-    """Floating labels as int64; fractional or non-finite ones are refused with their row."""
-    with np.errstate(invalid="ignore"):
-        fractional = ~(np.floor(targets) == targets) | (np.abs(targets) >= 2.0**53)
-    if fractional.any():
-        row = np.argwhere(fractional)[0]
-        where = ", ".join(str(int(i)) for i in row)
-        value = float(targets[tuple(row)])
+def _from_names(
+    targets: NDArray, position: Mapping[Hashable, int], ignore_index: int | None, left_out: NDArray | None
+) -> NDArray:
+    """Column number of each target; -1 where it equals ignore_index, or is unknown in a row that is left out."""
+    values, inverse = _distinct(targets)
+    ignored = [ignore_index is not None and bool(value == ignore_index) for value in values]
+    columns = np.array([-1 if skip else position.get(v, -2) for v, skip in zip(values, ignored, strict=True)], np.int64)
+    labels = columns[inverse] if inverse.size else np.zeros(0, np.int64)
+    unknown = labels == -2 if left_out is None else (labels == -2) & ~left_out.reshape(-1)
+    if unknown.any():
+        row = int(np.argmax(unknown))
+        known = ", ".join(map(value_text, list(position)[:8])) + (", ..." if len(position) > 8 else "")
         raise LabelError(
-            f"targets[{where}] is {value}, but class indices are whole numbers. Targets with as many dimensions as "
-            "the prediction are taken as distributions; for a single probability use binary_cross_entropy."
+            f"{_place(row, targets.shape)} is {value_text(values[inverse[row]])}, which is not among classes "
+            f"({known}). Correct the label, or give classes= in the order of the prediction's columns."
         )
-    return targets.astype(np.int64)
+    return np.maximum(labels, -1).reshape(targets.shape)
 
 
-def _indices(targets: NDArray, classes: Sequence[Hashable] | None, K: int, ignore_index: int | None) -> Targets:
+def _whole(targets: NDArray, left_out: NDArray | None) -> NDArray:
+    """Floating labels as int64; fractional or non-finite ones are refused with their row."""
+    numbers = targets.astype(np.float64)
+    if left_out is not None:
+        numbers[left_out] = 0
+    fractional = ~(np.floor(numbers) == numbers) | (np.abs(numbers) >= 2.0**53)
+    if fractional.any():
+        row = int(np.argmax(fractional))
+        raise LabelError(
+            f"{_place(row, numbers.shape)} is {float(numbers.reshape(-1)[row])}, but class indices are whole numbers. "
+            "Targets with as many dimensions as the prediction are taken as distributions; for a single probability "
+            "use binary_cross_entropy."
+        )
+    return numbers.astype(np.int64)
+
+
+def _indices(
+    targets: NDArray,
+    classes: Sequence[Hashable] | None,
+    K: int,
+    ignore_index: int | None,
+    left_out: NDArray | None,
+) -> Targets:
     if targets.dtype.kind == "b":
         raise DtypeError(
             "targets are bool with one dimension fewer than the prediction. Pass them as integers "
@@ -88,8 +109,9 @@ def _indices(targets: NDArray, classes: Sequence[Hashable] | None, K: int, ignor
         if len(position) != K:
             raise ShapeError(f"classes has {len(position)} names, but the prediction has {K} classes: they must agree.")
         if targets.dtype.kind == "f":
-            targets = _whole(targets)
-        return Targets(_from_names(targets, position, ignore_index), None, None if ignore_index is None else -1)
+            targets = _whole(targets, left_out)
+        labels = _from_names(targets, position, ignore_index, left_out)
+        return Targets(labels, None, None if ignore_index is None else -1)
     if targets.dtype.kind in _TEXT_KINDS:
         example = value_text(targets.flat[0]) if targets.size else "none"
         raise LabelError(
@@ -97,10 +119,12 @@ def _indices(targets: NDArray, classes: Sequence[Hashable] | None, K: int, ignor
             f"{K} class names in the order of the prediction's columns; it is never inferred by sorting."
         )
     if targets.dtype.kind == "f":
-        targets = _whole(targets)
+        targets = _whole(targets, left_out)
     elif targets.dtype.kind not in "iu":
         raise DtypeError(f"targets have dtype {targets.dtype}; integers, names, or distributions are allowed.")
-    return Targets(np.ascontiguousarray(targets, targets.dtype.newbyteorder("=")), None, ignore_index)
+    if not (targets.dtype.isnative and targets.flags.c_contiguous and targets.flags.aligned):
+        targets = np.array(targets, targets.dtype.newbyteorder("="), order="C")
+    return Targets(targets, None, ignore_index)
 
 
 def class_targets(
@@ -110,20 +134,24 @@ def class_targets(
     *,
     classes: Sequence[Hashable] | None,
     ignore_index: int | None,
+    left_out: NDArray | None = None,
 ) -> Targets:
-    """Reads targets for a prediction of the given shape whose classes lie on `axis` (already >= 0)."""
+    """Reads targets for a prediction of the given shape whose classes lie on `axis` (already >= 0).
+
+    Rows marked in `left_out` (weight 0) may have any label.
+    """
     y = np.asarray(targets)
     rows = shape[:axis] + shape[axis + 1 :]
     K = shape[axis]
     if y.shape == rows:
-        return _indices(y, classes, K, ignore_index)
+        return _indices(y, classes, K, ignore_index, left_out)
     if (
         y.ndim == len(shape)
         and y.shape == (*shape[:axis], 1, *shape[axis + 1 :])
         and K != 1
         and y.dtype.kind in "iuUSTO"
     ):
-        return _indices(y.reshape(rows), classes, K, ignore_index)
+        return _indices(y.reshape(rows), classes, K, ignore_index, left_out)
     if y.shape != shape:
         raise ShapeError(
             f"targets have shape {y.shape}, the prediction {shape} with its {K} classes on axis {axis}. Pass indices "
@@ -148,7 +176,7 @@ def binary_targets(targets: Any, shape: tuple[int, ...], *, classes: Sequence[Ha
         position = class_position(classes)
         if len(position) != 2:
             raise ShapeError(f"classes has {len(position)} names; binary needs 2, (negative, positive).")
-        return _from_names(y, position, None)
+        return _from_names(y, position, None, None)
     if y.dtype.kind in _TEXT_KINDS:
         raise LabelError("targets are names. Pass classes=(negative, positive); it is never inferred by sorting.")
     return y
@@ -156,9 +184,8 @@ def binary_targets(targets: Any, shape: tuple[int, ...], *, classes: Sequence[Ha
 
 def label_error(labels: NDArray, row: int, K: int, ignore_index: int | None) -> LabelError:
     """The error for the label of flat row number `row`, with a hint where all labels look 1-based."""
-    where = ", ".join(str(int(i)) for i in np.unravel_index(row, labels.shape)) if labels.ndim else ""
     label = int(labels.reshape(-1)[row])
-    message = f"targets[{where}] is {label}, but the prediction has {K} classes (labels 0..{K - 1})."
+    message = f"{_place(row, labels.shape)} is {label}, but the prediction has {K} classes (labels 0..{K - 1})."
     kept = labels if ignore_index is None else labels[labels != ignore_index]
     if kept.min() >= 1 and kept.max() == K:
         names = "1, ..., K" if K > 4 else ", ".join(str(k + 1) for k in range(K))

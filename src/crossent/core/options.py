@@ -3,6 +3,7 @@
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import index
 from typing import Any, Literal
 
 from crossent.core.types import ArrayLike, Reduction, Unit
@@ -14,6 +15,13 @@ __all__ = ["BinaryOptions", "SharedOptions", "SoftmaxOptions"]
 def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise OptionError(f"{name} is {value!r}; one of {', '.join(map(repr, allowed))} is allowed.")
+
+
+def _whole_number(name: str, value: Any) -> int:
+    """An integer of Python or NumPy, but no bool, as an int."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise OptionError(f"{name} is {value!r}; a whole number is allowed.")
+    return index(value)
 
 
 def _within(name: str, value: Any, low: float, high: float, *, open_ends: bool) -> None:
@@ -66,10 +74,8 @@ class SoftmaxOptions(SharedOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         _one_of("empty_rows", self.empty_rows, ("error", "ignore"))
-        if self.ignore_index is not None and (
-            isinstance(self.ignore_index, bool) or not isinstance(self.ignore_index, int)
-        ):
-            raise OptionError(f"ignore_index is {self.ignore_index!r}; a whole number is allowed.")
+        if self.ignore_index is not None:
+            object.__setattr__(self, "ignore_index", _whole_number("ignore_index", self.ignore_index))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,11 +5,14 @@ it. The calling thread always works too; a share that no worker has begun when t
 busy workers never hold up a call.
 """
 
+import atexit
 import os
 import queue
 import threading
 from collections.abc import Callable
+from operator import index
 
+from crossent import _native
 from crossent.errors import OptionError
 
 __all__ = ["get_num_threads", "run_shares", "set_num_threads"]
@@ -63,8 +66,10 @@ _pool = _Pool()
 def _start_anew() -> None:
     global _pool
     _pool = _Pool()
+    _native.after_fork()
 
 
+atexit.register(_native.close_down)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_start_anew)
 
@@ -73,7 +78,7 @@ def _default_threads() -> int:
     text = os.environ.get("CROSSENT_THREADS")
     if text is None:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not text.isdigit() or int(text) < 1:
+    if not (text.isascii() and text.isdigit()) or int(text) < 1:
         raise OptionError(f"CROSSENT_THREADS is {text!r}; a whole number >= 1 is allowed. Unset it to use every core.")
     return int(text)
 
@@ -104,9 +109,9 @@ def set_num_threads(n: int) -> None:
     >>> set_num_threads(before)
     """
     global _threads
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+    if isinstance(n, bool) or not hasattr(n, "__index__") or index(n) < 1:
         raise OptionError(f"set_num_threads got {n!r}; a whole number >= 1 is allowed.")
-    _threads = n
+    _threads = index(n)
 
 
 def run_shares(work: Callable[[], None], stop: Callable[[], None], tasks: int) -> None:

@@ -1,5 +1,6 @@
 """Value, gradient and Hessian of any job: reductions, empty batches, buffers. The jobs know the loss, this the mean."""
 
+import sys
 import warnings
 from typing import Any, Protocol
 
@@ -58,13 +59,21 @@ class Job(Protocol):
         """What the caller should hear after a pass that succeeded."""
 
 
+def _caller() -> int:
+    """The stack level of the first frame outside crossent, as `warnings.warn` in the calling function counts it."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "crossent":
+        level, frame = level + 1, frame.f_back
+    return level
+
+
 def _run(job: Job, **outputs: Any) -> Sums:
     try:
         sums = job.run(**outputs)
     except BadRow as bad:
         raise job.error(bad) from None
     for note in job.notes():
-        warnings.warn(note, stacklevel=5)
+        warnings.warn(note, stacklevel=_caller())
     return sums
 
 

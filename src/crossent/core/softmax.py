@@ -43,10 +43,15 @@ class _SoftmaxBase:
         self.axis = axis_number(options.axis, self.array, self.name)
         self.K = self.array.shape[self.axis]
         self.shape = self.array.shape[: self.axis] + self.array.shape[self.axis + 1 :]
-        self.targets = class_targets(
-            targets, self.array.shape, self.axis, classes=options.classes, ignore_index=options.ignore_index
-        )
         self.row_weight = row_weights(sample_weight, self.shape)
+        self.targets = class_targets(
+            targets,
+            self.array.shape,
+            self.axis,
+            classes=options.classes,
+            ignore_index=options.ignore_index,
+            left_out=None if self.row_weight is None else self.row_weight == 0,
+        )
         self.job = engine.SoftmaxJob(
             self.array, self.axis, labels=self.targets.labels, row_weight=self.row_weight,
             ignore_index=self.targets.ignore_index, smoothing=float(options.label_smoothing),
@@ -182,21 +187,21 @@ class SoftmaxProbs(_SoftmaxBase):
 
         def block(first: int, end: int, sums: NDArray) -> None:
             w, label_weight, t = self._kept(first, end)
-            if look or dense:
+            if look:
                 self._look(p_rows.read(first, end, np.dtype(np.float64)), w, first)
-            with np.errstate(divide="ignore"):
+            with np.errstate(divide="ignore", invalid="ignore"):
                 if dense:
                     losses, mass, g = self._dense(p_rows, first, end, w, label_weight, t, grad is not None)
                 else:
                     assert t is not None
                     losses, mass, g = self._indexed(p_rows, first, end, w, label_weight, t, grad is not None)
             w = np.where(mass > 0, w, 0)
-            losses = np.where(w > 0, losses * w * value_factor, 0).astype(dtype)
+            losses = np.where(w > 0, losses, 0) * (w * value_factor)
+            losses = losses.astype(dtype)
             if flat_values is not None:
                 flat_values[first:end] = losses
             if g is not None and g_rows is not None:
-                with np.errstate(invalid="ignore"):
-                    g_rows.write(first, end, np.where(w[:, None] > 0, g * (w * grad_factor)[:, None], 0))
+                g_rows.write(first, end, np.where(w[:, None] > 0, g, 0) * (w * grad_factor)[:, None])
             sums[0] = losses.sum(dtype=np.float64), (w * mass).sum(), np.count_nonzero(w)
 
         return run_blocks(block, self.job.rows, self.K)
@@ -248,6 +253,7 @@ class SoftmaxProbs(_SoftmaxBase):
             q = self._soft_rows(first, end, w)
             mass = q.sum(axis=1) if cw is None else q @ cw
         q = formula.dense_targets(np, q, class_weight=cw, smoothing=float(self.options.label_smoothing))
+        self.seen.check_entries(given, kept & (q > 0), first)
         p, free = self._adjusted(np.where(kept, given, 0.0 if self.logarithms else 1.0), kept & (q > 0))
         losses = formula.log_prob_loss(np, p, q) if self.logarithms else formula.prob_loss(np, p, q)
         g = None
@@ -258,7 +264,8 @@ class SoftmaxProbs(_SoftmaxBase):
     def _soft_rows(self, first: int, end: int, w: NDArray) -> NDArray:
         assert self.job.soft is not None
         q = Rows(self.job.soft, self.axis).read(first, end, np.dtype(np.float64))
-        invalid = ~((q >= 0) & (q < np.inf)).all(axis=1) & (w > 0)
+        q[w == 0] = 0
+        invalid = ~((q >= 0) & (q < np.inf)).all(axis=1)
         if invalid.any():
             raise BadRow(first + int(np.argmax(invalid)), Fault.TARGET)
         if self.job.soft_factor is not None:

@@ -16,14 +16,14 @@ def row_weights(sample_weight: Any, shape: tuple[int, ...]) -> NDArray | None:
     """Weights as contiguous float64 of the given shape; finite and >= 0."""
     if sample_weight is None:
         return None
-    w = np.ascontiguousarray(sample_weight, dtype=np.float64)
-    if w.shape != shape and not (w.ndim == 1 and shape == ()):
+    w = np.asarray(sample_weight, dtype=np.float64, order="C")
+    if w.shape != shape:
         raise ShapeError(f"sample_weight has shape {w.shape}, the rows {shape}: they must agree.")
     good = (w >= 0) & (w < np.inf)
     if not good.all():
-        row = np.argwhere(~good)[0]
-        where = ", ".join(str(int(i)) for i in row)
-        raise WeightError(f"sample_weight[{where}] is {float(w[tuple(row)])}; finite weights >= 0 are allowed.")
+        row = tuple(int(i) for i in np.argwhere(~good)[0])
+        where = f"sample_weight[{', '.join(map(str, row))}]" if row else "sample_weight"
+        raise WeightError(f"{where} is {float(w[row])}; finite weights >= 0 are allowed.")
     return w
 
 
