@@ -23,6 +23,8 @@ __all__ = ["Command", "Show", "run"]
 ACCURACY_NEEDED = 0.95
 LOSS_NEEDED = 0.2
 AGREEMENT_NEEDED = 1e-12
+_LONG_LINE = 100
+_SECOND_LINE = ("--model", "--format", "-o")  # where a long command is broken
 
 
 class Command(Protocol):
@@ -81,10 +83,12 @@ def run(folder: str, *, command: Command, show: Show) -> bool:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
         raise DataError(f"Cannot make the folder {folder}: {error.strerror or error}. Choose another.") from error
+    show.text(f"Tables, models, predictions and reports go to {folder}. Each command below is run for real;")
+    show.text("paste it to run it again.")
     good = _act(digits, folder, command=command, show=show)
     _second_act(digits, folder, command=command, show=show)
     good = _act(cancer, folder, command=command, show=show) and good
-    show.heading("Look at it")
+    show.heading("Open these pages; they need no network")
     for table in (digits, cancer):
         show.text(_Paths(folder, table.stem).report)
     return good
@@ -117,13 +121,12 @@ def _act(table: _Table, folder: str, *, command: Command, show: Show) -> bool:
 
 
 def _to_paste(words: Sequence[str]) -> str:
-    """A command as a shell takes it, with the options after --target on a second line if it is long."""
+    """A command as a shell takes it, on two lines if it is long."""
     line = shlex.join(["crossent", *words])
-    if len(line) <= 100:
+    if len(line) <= _LONG_LINE:
         return line
-    cut = next((i for i in range(len(words) - 2, 0, -1) if words[i] in ("--model", "--format", "-o")), len(words))
-    first = words.index("--model") if "--model" in words else cut
-    return f"{shlex.join(['crossent', *words[:first]])} \\\n    {shlex.join(words[first:])}"
+    cut = next((i for i, word in enumerate(words) if word in _SECOND_LINE), len(words))
+    return f"{shlex.join(['crossent', *words[:cut]])} \\\n    {shlex.join(words[cut:])}"
 
 
 def _commands(table: _Table, paths: _Paths) -> list[list[str]]:

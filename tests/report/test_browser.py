@@ -1,4 +1,4 @@
-"""The report page in Chromium: desktop and phone, light and dark, scripts on and off; nothing but the file is asked for."""
+"""The report page in Chromium: desktop and phone, light and dark, scripts on and off; nothing but the file is read."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -72,10 +72,10 @@ def _bug(problem: BaseException, arguments: Sequence[str]) -> None:
     ]
     summary = f"{type(problem).__name__}: {problem}".splitlines()[0]
     try:
-        options = {"prefix": "crossent-", "suffix": ".log", "delete": False, "encoding": "utf-8"}
-        with tempfile.NamedTemporaryFile("w", errors="backslashreplace", **options) as log:
+        descriptor, path = tempfile.mkstemp(prefix="crossent-", suffix=".log")
+        with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as log:
             log.write("\n".join(lines))
-        where = f"The traceback is in {log.name}; please report it."
+        where = f"The traceback is in {path}; please report it."
     except OSError:
         print("\n".join(lines), file=sys.stderr)
         where = "Please report it with the traceback above."

@@ -36,7 +36,7 @@ __all__ = ["fit"]
 )
 @click.option(
     "--l2",
-    type=float,
+    type=click.FloatRange(min=0),
     metavar="X",
     help="Penalty >= 0: X/2 times the sum of squared coefficients of standardised features. [default: 1/rows]",
 )
@@ -47,11 +47,20 @@ __all__ = ["fit"]
     show_default=True,
     help="balanced: every class counts the same.",
 )
-@click.option("--learning-rate", type=float, default=0.1, show_default=True, metavar="X", help="Step length of gd.")
-@click.option("--max-iter", type=int, default=1000, show_default=True, metavar="N", help="Most iterations.")
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=0.1,
+    show_default=True,
+    metavar="X",
+    help="Step length of gd.",
+)
+@click.option(
+    "--max-iter", type=click.IntRange(min=1), default=1000, show_default=True, metavar="N", help="Most iterations."
+)
 @click.option(
     "--tol",
-    type=float,
+    type=click.FloatRange(min=0),
     default=1e-6,
     show_default=True,
     metavar="X",

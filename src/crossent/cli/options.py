@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,7 +16,13 @@ _TABLES = ("parquet", "csv", "tsv")
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
-class InputFile(click.ParamType):
+if TYPE_CHECKING:
+    _PathType = click.ParamType[str]
+else:
+    _PathType = click.ParamType  # click 8.1 has no parameter there
+
+
+class InputFile(_PathType):
     """A path to read; the file itself is checked by whoever opens it, which knows what it should be."""
 
     name = "file"

@@ -1,12 +1,14 @@
 """run: the commands in one group, and every way in which one of them can end."""
 
 import io
+import os
 import sys
 from collections.abc import Sequence
 
 import click
 
 from crossent import __version__
+from crossent.cli import console
 from crossent.cli.demo import demo
 from crossent.cli.failures import Exit, failed
 from crossent.cli.fit import fit
@@ -28,15 +30,19 @@ class _InOrder(click.Group):
 @click.group(
     cls=_InOrder,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    invoke_without_command=True,
     epilog="New here? Run: crossent demo",
 )
 @click.version_option(__version__, prog_name="crossent", message="%(prog)s %(version)s")
-def commands() -> None:
+@click.pass_context
+def commands(ctx: click.Context) -> None:
     """Cross-entropy of files: fit a classifier by minimising it, score predictions with it.
 
     Data goes to standard output, messages to standard error. Exit status: 0 fine, 1 a stated gate failed, 2 usage or
     data, 70 a bug in crossent, 130 interrupted.
     """
+    if ctx.invoked_subcommand is None:
+        console.data(ctx.get_help() + "\n")
 
 
 for _command in (demo, fit, predict, score, losses, show_config):
@@ -50,9 +56,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         arguments: words after `crossent`; None takes those of the process.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a narrow encoding must not end a command
+    _prepare_streams()
     try:
         status = commands.main(args=words, prog_name="crossent", standalone_mode=False)
         sys.stdout.flush()
@@ -61,3 +65,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return Exit.FINE
     except BaseException as problem:
         return failed(problem, words)
+
+
+def _prepare_streams() -> None:
+    """Neither a closed stream nor one of a narrow encoding ends a command."""
+    for name in ("stdout", "stderr"):
+        stream: object = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - for the whole process
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

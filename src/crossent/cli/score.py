@@ -30,7 +30,7 @@ _FORMATS = {"table": report.to_text, "json": report.to_json}
 @click.option("--positive", metavar="CLASS", help="The class that a single column is for.")
 @click.option("--weight", metavar="COLUMN", help="Column with weights; only their ratios matter.")
 @click.option("--clip", type=click.FloatRange(0, 0.5, min_open=True, max_open=True), metavar="X",
-              help="Move p into X..1-X and say how many rows that touched. [default: off, p = 0 gives inf]")  # fmt: skip
+              help="Move p into X..1-X, and tell how many rows moved. [default: off, p = 0 gives inf]")  # fmt: skip
 @click.option("--confidence", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.95,
               show_default=True, metavar="X", help="Coverage of the intervals.")  # fmt: skip
 @click.option("--worst", type=click.IntRange(0, 10_000), default=10, show_default=True, metavar="N",
@@ -99,9 +99,16 @@ def _model_facts(model: SoftmaxModel) -> dict[str, Any]:
         "features": len(model.features),
         "classes": len(model.classes),
         "target": model.target,
-        **{name: value for name, value in model.options.items() if value is not None},
+        **{name.replace("_", " "): _short(value) for name, value in model.options.items() if value is not None},
         "trace": model.trace,
     }
+
+
+def _short(value: Any) -> Any:
+    """A number to six digits, truth as yes or no."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.6g}" if isinstance(value, float) else value
 
 
 def _provenance(file: str, binding: Binding, model: str | None) -> dict[str, str]:

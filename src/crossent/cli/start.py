@@ -20,9 +20,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         from crossent.cli.run import run
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in _LIBRARIES:
+        library = (error.name or "").partition(".")[0]
+        if library not in _LIBRARIES:
             raise
-        print(f"Error: {MissingExtraError.for_extra('cli', error.name, 'The command line')}", file=sys.stderr)
+        print(f"Error: {MissingExtraError.for_extra('cli', library, 'The command line')}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

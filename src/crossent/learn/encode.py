@@ -88,8 +88,8 @@ def _refuse_wrong_names(names: Sequence[str], target: str) -> None:
         raise DataError(f"Column {quoted(target)} is the target and cannot be a feature. Take it out of the features.")
 
 
-def finite_matrix(block: Block, features: Sequence[str]) -> Floats:
-    """The features of a block as float64 [n, D].
+def finite_matrix(block: Block, features: Sequence[str], *, droppable: bool = False) -> Floats:
+    """The features of a block as float64 [n, D]; `droppable` tells whether the caller may do without a column.
 
     Raises: DataError naming row and column of the first cell that is missing, NaN or infinite.
     """
@@ -97,9 +97,10 @@ def finite_matrix(block: Block, features: Sequence[str]) -> Floats:
     if not np.isfinite(matrix).all():
         row, column = (int(i) for i in np.argwhere(~np.isfinite(matrix))[0])
         found = "missing or NaN" if np.isnan(matrix[row, column]) else "infinite"
+        remedy = f", leave out the row, or --drop {features[column]}" if droppable else " or leave out the row"
         raise DataError(
             f"{block.place(row)}: column {quoted(features[column])} is {found} there; every feature needs a "
-            f"finite number. Fill in the cell, leave out the row, or --drop {features[column]}."
+            f"finite number. Fill in the cell{remedy}."
         )
     return matrix
 

@@ -162,7 +162,7 @@ def _read(source: Source, features: Sequence[str], target: str) -> tuple[Floats,
     parts: list[Floats] = []
     labels = ClassCodes(target)
     for block in source.blocks([*features, target]):
-        parts.append(finite_matrix(block, features))
+        parts.append(finite_matrix(block, features, droppable=True))
         labels.add(block)
     classes, codes = labels.finish()
     if len(classes) < 2:

@@ -75,7 +75,7 @@ def _infinities(score: Score) -> str:
     if not any((found.rows, *found.below.values())):
         return ""
     below = ", ".join(f"{count:,} below {bound}" for bound, count in found.below.items())
-    lines = [f"Probability at the true class: {found.rows:,} rows at 0, {below}."]
+    lines = [f"Rows by probability at the true class: {found.rows:,} at 0, {below}."]
     if found.note:
         lines.append(f"{found.note}.")
     lines += [remark] if (remark := clipping_remark(score)) else []

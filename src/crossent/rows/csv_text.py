@@ -115,7 +115,8 @@ def _kinds(opened: Any, path: str, separator: str, width: int) -> list[Kind]:
 def _mistyped_numbers(opened: Any, path: str, separator: str, kinds: list[Kind]) -> list[int]:
     """Text columns half of whose first cells or more are numbers: a stray text, to be reported with its row.
 
-    A cell with a leading zero makes a column text (postal codes).
+    A cell with a leading zero makes a column text (postal codes). Without any row nothing speaks for text, and whoever
+    reads is told that there are no rows.
     """
     texts = [i for i, kind in enumerate(kinds) if kind == "text"]
     if not texts:
@@ -123,6 +124,8 @@ def _mistyped_numbers(opened: Any, path: str, separator: str, kinds: list[Kind])
     picked = ", ".join(f"c{i}" for i in texts)
     query = reading_query(path, separator, picked, [f"c{i}" for i in range(len(kinds))])
     sample = opened.sql(f"{query} limit {max(50, _SAMPLED_CELLS // len(texts))}").fetchall()
+    if not sample:
+        return texts
     return [i for i, cells in zip(texts, zip(*sample, strict=True), strict=False) if _mostly_numbers(cells)]
 
 

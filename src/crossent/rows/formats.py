@@ -40,7 +40,7 @@ def format_of(path: str, asked: str | None, allowed: Sequence[str], *, verb: str
     if known not in allowed:
         suffixes = ", ".join(suffix for suffix, name in _SUFFIXES.items() if name in allowed)
         raise DataError(
-            f"Cannot {verb} {path}: the suffix {suffix!r} tells no format. Use one of {suffixes}, or give "
-            f"the format ({', '.join(allowed)})."
+            f"Cannot {verb} {path}: the suffix {suffix!r} tells no format. Use one of {suffixes}, or pass "
+            f"format= ({', '.join(allowed)})."
         )
     return str(known)

@@ -97,11 +97,11 @@ def score_file(
         targets = block.codes(binding.target, binding.classes)
         prediction = _prediction(block, binding)
         weights = None if weight is None else _filled(block, (weight,), block.numbers(weight)[:, None])[:, 0]
-        place = {"sample_weight": weights, "source": source.name, "first_row": block.first_row}
         if binding.positive is None:
-            tally.update(targets, prediction, **place)
+            update = tally.update
         else:
-            tally.update_binary(targets, prediction[:, 0], **place)
+            update, prediction = tally.update_binary, prediction[:, 0]
+        update(targets, prediction, sample_weight=weights, source=source.name, first_row=block.first_row)
         if on_rows is not None:
             on_rows(block.first_row + len(block))
     return tally.result(confidence=confidence)
