@@ -47,7 +47,11 @@ def block_rows_for(rows: int, width: int) -> int:
 
 
 def _merge(sums: NDArray) -> Sums:
-    value, mass, rows = (math.fsum(column) if np.isfinite(column).all() else float(column.sum()) for column in sums.T)
+    """The blocks' sums, rounded once; infinite ones stay infinite."""
+    if len(sums) == 1:
+        value, mass, rows = sums[0].tolist()
+    else:
+        value, mass, rows = (math.fsum(column) for column in sums.T.tolist())
     return Sums(value, mass, int(rows))
 
 

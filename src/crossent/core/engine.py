@@ -1,5 +1,6 @@
 """Runs losses of logits on native code: layouts, blocks, buffers. One job description, one place that calls _native."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -52,11 +53,11 @@ class SoftmaxJob:
 
     @property
     def inner(self) -> int:
-        return int(np.prod(self.logits.shape[self.axis + 1 :], dtype=np.int64))
+        return math.prod(self.logits.shape[self.axis + 1 :])
 
     @property
     def rows(self) -> int:
-        return int(np.prod(self.logits.shape[: self.axis], dtype=np.int64)) * self.inner
+        return math.prod(self.logits.shape[: self.axis]) * self.inner
 
     @property
     def dtype(self) -> np.dtype[Any]:
