@@ -1,0 +1,352 @@
+"""The thread pool: its setting, fork, many callers, errors, interrupts, exit."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import crossent as ce
+from crossent.core import pool
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+
+
+def run_python(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs a program in a fresh interpreter."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def batch(N: int = 200_000, K: int = 4) -> tuple[Any, Any]:
+    """Several blocks of rows."""
+    rng = np.random.default_rng(0)
+    return rng.integers(0, K, N), rng.normal(size=(N, K)).astype(np.float32)
+
+
+# ---------------------------------------------------------------- the setting
+
+
+@pytest.mark.parametrize("bad", [0, -1, 1.5, "2", None, True])
+def test_thread_numbers_are_whole_and_positive(bad: Any) -> None:
+    before = ce.get_num_threads()
+    with pytest.raises(ce.OptionError, match="a whole number >= 1 is allowed"):
+        ce.set_num_threads(bad)
+    assert ce.get_num_threads() == before
+
+
+@pytest.mark.parametrize("n", [1, 3, 64, np.int64(2)])
+def test_thread_numbers_can_be_set(n: Any, set_threads: Any) -> None:
+    set_threads(n)
+    assert ce.get_num_threads() == n
+
+
+def test_environment_sets_the_number_of_threads() -> None:
+    done = run_python("import crossent as ce; print(ce.get_num_threads())", CROSSENT_THREADS="3")
+    assert done.stdout.strip() == "3"
+    program = """
+        import os, crossent as ce
+        print(ce.get_num_threads() == len(os.sched_getaffinity(0)))
+    """
+    if hasattr(os, "sched_getaffinity") and "CROSSENT_THREADS" not in os.environ:
+        assert run_python(program).stdout.strip() == "True"
+
+
+@pytest.mark.parametrize("bad", ["0", "-2", "many", "", "1.5", "²"])
+def test_environment_must_be_a_whole_number(bad: str) -> None:
+    done = run_python("import crossent", CROSSENT_THREADS=bad)
+    assert done.returncode == 1
+    assert f"OptionError: CROSSENT_THREADS is {bad!r}; a whole number >= 1 is allowed" in done.stderr
+
+
+# ---------------------------------------------------------------- fork
+
+
+def _in_child(action: Callable[[], Any], seconds: float = 20) -> None:
+    """Forks; the child runs the action and says by its exit status whether it came out true."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of fork beside threads, which is the point
+        child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            status = 0 if action() else 2
+        finally:
+            os._exit(status)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            assert os.waitstatus_to_exitcode(status) == 0
+            return
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    pytest.fail("the forked child hung")
+
+
+@needs_fork
+def test_a_forked_child_computes_the_same(set_threads: Any) -> None:
+    set_threads(3)
+    y, z = batch()
+    want = ce.cross_entropy(y, logits=z)
+    _in_child(lambda: ce.cross_entropy(y, logits=z) == want)
+    assert ce.cross_entropy(y, logits=z) == want
+
+
+@needs_fork
+def test_fork_while_other_threads_use_the_pool(set_threads: Any) -> None:
+    """The child must not wait for locks or workers that exist in the parent only."""
+    set_threads(3)
+    y, z = batch()
+    want, stop = ce.cross_entropy(y, logits=z), threading.Event()
+
+    def keep_busy() -> None:
+        while not stop.is_set():
+            ce.cross_entropy(y, logits=z)
+
+    busy = [threading.Thread(target=keep_busy) for _ in range(2)]
+    for thread in busy:
+        thread.start()
+    try:
+        for _ in range(8):
+            _in_child(lambda: ce.cross_entropy(y, logits=z) == want)
+    finally:
+        stop.set()
+        for thread in busy:
+            thread.join()
+
+
+@needs_fork
+def test_fork_while_the_pool_is_locked(set_threads: Any) -> None:
+    set_threads(3)
+    y, z = batch()
+    want = ce.cross_entropy(y, logits=z)
+    with pool._pool.lock:
+        _in_child(lambda: ce.cross_entropy(y, logits=z) == want)
+
+
+@needs_fork
+def test_a_forked_grandchild_computes_the_same(set_threads: Any) -> None:
+    set_threads(2)
+    y, z = batch()
+    want = ce.cross_entropy(y, logits=z)
+
+    def child() -> bool:
+        first = ce.cross_entropy(y, logits=z) == want
+        _in_child(lambda: ce.cross_entropy(y, logits=z) == want)
+        return first
+
+    _in_child(child)
+
+
+# ---------------------------------------------------------------- many callers
+
+
+def test_many_threads_at_once(set_threads: Any) -> None:
+    """Each gets its own answer and its own error."""
+    set_threads(4)
+    y, z = batch(100_000)
+    bad = y.copy()
+    bad[77_777] = 9
+    want = ce.CrossEntropy().value_and_grad(y, logits=z)
+    failures: list[str] = []
+
+    def call(number: int) -> None:
+        for round_ in range(6):
+            if (number + round_) % 3 == 0:
+                try:
+                    ce.cross_entropy(bad, logits=z)
+                    failures.append("no error")
+                except ce.LabelError as error:
+                    if "targets[77777] is 9" not in str(error):
+                        failures.append(str(error))
+            else:
+                got = ce.CrossEntropy().value_and_grad(y, logits=z)
+                if got.value != want.value or not np.array_equal(got.grad, want.grad):
+                    failures.append("other bits")
+
+    threads = [threading.Thread(target=call, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+def test_the_setting_may_change_while_others_compute(set_threads: Any) -> None:
+    y, z = batch(100_000)
+    want, stop, wrong = ce.cross_entropy(y, logits=z), threading.Event(), []
+
+    def compute() -> None:
+        while not stop.is_set():
+            if ce.cross_entropy(y, logits=z) != want:
+                wrong.append(1)
+
+    worker = threading.Thread(target=compute)
+    worker.start()
+    for n in (1, 4, 2, 8, 1, 3):
+        set_threads(n)
+        time.sleep(0.01)
+    stop.set()
+    worker.join()
+    assert not wrong
+
+
+# ---------------------------------------------------------------- run_shares
+
+
+def test_shares_run_in_several_threads(set_threads: Any) -> None:
+    set_threads(3)
+    together, names = threading.Barrier(3, timeout=20), set()
+
+    def work() -> None:
+        names.add(threading.get_ident())
+        together.wait()
+
+    pool.run_shares(work, lambda: None, tasks=10)
+    assert len(names) == 3
+
+
+@pytest.mark.parametrize(("threads", "tasks"), [(1, 10), (4, 1)])
+def test_one_thread_or_one_task_stays_in_the_caller(threads: int, tasks: int, set_threads: Any) -> None:
+    set_threads(threads)
+    seen: list[int] = []
+    pool.run_shares(lambda: seen.append(threading.get_ident()), lambda: None, tasks=tasks)
+    assert seen == [threading.get_ident()]
+
+
+@pytest.mark.parametrize("where", ["caller", "worker"])
+def test_an_exception_in_a_share_is_raised(where: str, set_threads: Any) -> None:
+    """After the others have ended; the pool goes on working."""
+    set_threads(2)
+    caller, both, ended = threading.get_ident(), threading.Barrier(2, timeout=20), []
+
+    def work() -> None:
+        both.wait()
+        if (threading.get_ident() == caller) == (where == "caller"):
+            raise ZeroDivisionError("planted")
+        time.sleep(0.05)
+        ended.append(1)
+
+    with pytest.raises(ZeroDivisionError, match="planted"):
+        pool.run_shares(work, lambda: None, tasks=2)
+    assert ended == [1]
+    y, z = batch()
+    assert ce.cross_entropy(y, logits=z) > 0
+
+
+def test_an_exception_in_the_caller_stops_the_others(set_threads: Any) -> None:
+    set_threads(2)
+    caller, both, stopped = threading.get_ident(), threading.Barrier(2, timeout=20), threading.Event()
+
+    def work() -> None:
+        both.wait()
+        if threading.get_ident() == caller:
+            raise KeyboardInterrupt
+        assert stopped.wait(20)
+
+    with pytest.raises(KeyboardInterrupt):
+        pool.run_shares(work, stopped.set, tasks=2)
+    assert stopped.is_set()
+
+
+def test_busy_workers_do_not_hold_up_a_call(set_threads: Any) -> None:
+    """A share that no worker has begun is taken back."""
+    set_threads(2)
+    release, both = threading.Event(), threading.Barrier(2, timeout=20)
+
+    def block() -> None:
+        both.wait()
+        release.wait(20)
+
+    other = threading.Thread(target=lambda: pool.run_shares(block, release.set, tasks=2))
+    other.start()
+    time.sleep(0.05)
+    y, z = batch()
+    assert ce.cross_entropy(y, logits=z) > 0
+    assert not release.is_set()
+    release.set()
+    other.join()
+
+
+# ---------------------------------------------------------------- exit and interrupts
+
+
+def test_exit_while_threads_compute() -> None:
+    """Daemon workers and callers: the interpreter leaves at once and without a word."""
+    program = """
+        import threading, time, numpy as np, crossent as ce
+        ce.set_num_threads(4)
+        z, y = np.zeros((2_000_000, 4), np.float32), np.zeros(2_000_000, np.uint8)
+        def forever():
+            while True:
+                ce.cross_entropy(y, logits=z)
+        for _ in range(2):
+            threading.Thread(target=forever, daemon=True).start()
+        time.sleep(0.2)
+        print("done")
+    """
+    for _ in range(2):
+        started = time.monotonic()
+        done = run_python(program)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+        assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize("kind", ["direct", "staged", "probs"])
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to a child")
+def test_interrupt_in_a_long_call(kind: str, threads: str) -> None:
+    """Control-C in one call of many seconds (a zero-stride view of hundreds of millions of rows) ends it promptly."""
+    program = f"""
+        import sys, numpy as np, crossent as ce
+        y = np.broadcast_to(np.uint8(0), (300_000_000,))
+        z = np.broadcast_to(np.float32(0.5), (300_000_000, 2))
+        if {kind!r} == "direct":
+            z, y = np.zeros((400, 262144), np.float32), np.zeros(400, int)
+        name = "probs" if {kind!r} == "probs" else "logits"
+        print("ready", flush=True)
+        try:
+            if {kind!r} == "direct":
+                while True:
+                    ce.cross_entropy(y, logits=z)
+            ce.cross_entropy(y, **{{name: z}})
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+            z = np.zeros((100_000, 3))
+            print(ce.cross_entropy(np.zeros(100_000, int), logits=z) > 0)
+    """
+    child = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        env={**os.environ, "CROSSENT_THREADS": threads},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    try:
+        assert child.stdout.readline() == "ready\n"
+        time.sleep(0.7)
+        child.send_signal(signal.SIGINT)
+        sent = time.monotonic()
+        rest = child.communicate(timeout=30)[0]
+        assert time.monotonic() - sent < 8
+        assert rest == "interrupted\nTrue\n"
+        assert child.returncode == 0
+    finally:
+        child.kill()
+        child.wait()
