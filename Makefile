@@ -103,7 +103,7 @@ sanitize: $(DEV_MADE)
 	PYTHONPATH="$(CURDIR)/$(SANITIZED)/site:$$libraries" PYTHONDONTWRITEBYTECODE=1 \
 	LD_PRELOAD="$$libasan $$libubsan $$libstdcxx" ASAN_OPTIONS=detect_leaks=0 \
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 CROSSENT_SANITIZED="$(CURDIR)/$(SANITIZED)" \
-	$$base -m pytest -q -p no:cacheprovider $(wildcard tests/native tests/core) tests/house/test_symbols.py tests/test_sanitized.py
+	$$base -m pytest -q --capture=sys -p no:cacheprovider $(wildcard tests/native tests/core) tests/house/test_symbols.py tests/test_sanitized.py
 
 clean:
 	rm -rf build dist docs/_build demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis

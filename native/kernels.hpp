@@ -25,6 +25,8 @@ struct Blocks {
     double* sums;        // [blocks, 3]: weighted loss, weighted target mass, rows kept
 };
 
+static inline int64_t block_count(const Blocks& b) { return b.rows == 0 ? 0 : (b.rows - 1) / b.block_rows + 1; }
+
 // Rows of K logits: data [outer, K, inner], row number = outer index * inner + inner index.
 struct SoftmaxJob {
     Blocks blocks;

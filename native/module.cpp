@@ -54,9 +54,14 @@ void close_down() {
     for (int i = 0; calls.load() > 0 && i < 10000; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
+template <class A> bool aligned(const A& array) {
+    return reinterpret_cast<uintptr_t>(array.data()) % array.itemsize() == 0;
+}
+
 template <class A> auto data(const Maybe<A>& array, int64_t size, const char* what) -> decltype(array->data()) {
     if (!array) return nullptr;
     need(int64_t(array->size()) == size, what);
+    need(aligned(*array), what);
     return array->data();
 }
 
@@ -72,10 +77,11 @@ int32_t label_type(const Any& labels) {
 // state: int64 [2] = next block, lowest bad row * 8 + code; sums: float64 [blocks, 3].
 Blocks make_blocks(int64_t rows, int64_t block_rows, int64_t last, Out<int64_t>& state, Out<double>& sums) {
     need(rows >= 0 && block_rows > 0, "block_rows");
-    need(state.size() == 2, "state");
+    need(state.size() == 2 && aligned(state) && aligned(sums), "state");
     need(state.data()[0] >= 0, "state");
-    need(int64_t(sums.size()) == 3 * ((rows + block_rows - 1) / block_rows), "sums");
-    return {rows, block_rows, last, state.data(), state.data() + 1, sums.data()};
+    const Blocks blocks{rows, block_rows, last, state.data(), state.data() + 1, sums.data()};
+    need(sums.size() % 3 == 0 && int64_t(sums.size() / 3) == block_count(blocks), "sums");
+    return blocks;
 }
 
 template <class T> struct Softmax {
@@ -85,6 +91,7 @@ template <class T> struct Softmax {
                     double grad_factor, double sum_tolerance, int output, Maybe<Out<T>> values, Maybe<Out<T>> grad,
                     Maybe<Out<T>> hess, int64_t block_rows, int64_t last, Out<int64_t> state, Out<double> sums) {
         const int64_t size = int64_t(logits.size());
+        need(aligned(logits), "logits");
         need(classes > 0 && inner > 0 && size % classes == 0 && (size / classes) % inner == 0, "logits");
         const int64_t rows = size / classes;
         need(class_weight.has_value() == class_weight_lanes.has_value(), "class_weight");
@@ -126,6 +133,7 @@ template <class T> struct Sigmoid {
                     double value_factor, double grad_factor, Maybe<Out<T>> values, Maybe<Out<T>> grad,
                     Maybe<Out<T>> hess, int64_t block_rows, int64_t last, Out<int64_t> state, Out<double> sums) {
         const int64_t size = int64_t(logits.size());
+        need(aligned(logits), "logits");
         need(columns > 0 && size % columns == 0, "logits");
         const int64_t rows = size / columns;
         SigmoidJob job{};
@@ -139,10 +147,10 @@ template <class T> struct Sigmoid {
             job.target_row = columns;
             job.target_column = 1;
         } else {
-            job.targets = targets->data();
+            job.targets = data(targets, 1, "targets");
         }
         if (pos_weight && pos_weight->size() == 1) {
-            job.pos_weight = pos_weight->data();
+            job.pos_weight = data(pos_weight, 1, "pos_weight");
         } else {
             job.pos_weight = data(pos_weight, columns, "pos_weight");
             job.pos_weight_column = 1;
@@ -150,6 +158,7 @@ template <class T> struct Sigmoid {
         if (weight) {
             const bool by_row = int64_t(weight->size()) == rows;
             need(by_row || int64_t(weight->size()) == size, "weight");
+            need(aligned(*weight), "weight");
             job.weight = weight->data();
             job.weight_row = by_row ? 1 : columns;
             job.weight_column = by_row ? 0 : 1;
@@ -183,7 +192,7 @@ template <class T> struct Mass {
         job.labels = data(labels, rows, "labels");
         job.label_type = labels ? label_type(*labels) : 0;
         if (soft) need(int64_t(soft->size()) % classes == 0 && int64_t(soft->size()) / classes == rows, "soft targets");
-        job.soft = soft ? soft->data() : nullptr;
+        job.soft = soft ? data(soft, int64_t(soft->size()), "soft targets") : nullptr;
         job.soft_factor = data(soft_factor, rows, "soft_factor");
         job.class_weight = data(class_weight, classes, "class_weight");
         job.row_weight = data(row_weight, rows, "row_weight");

@@ -102,7 +102,9 @@ CROSSENT_INLINE void finish_tile(const SoftmaxJob& job, int64_t index, const Til
     }
     const Vec<T> zero = splat<Vec<T>>(0), value = counted ? to_narrow<T>(exact) : zero;
     const Wide<T> kept = to_wide<T>(counted ? splat<Vec<T>>(1) : zero);
-    const Wide<T> mass = each<T>(CROSSENT_PART { return plan.weight.part[p] * rows.mass.part[p] * kept.part[p]; });
+    const Wide<T> mass = each<T>(CROSSENT_PART {
+        return kept.part[p] > F64{} ? plan.weight.part[p] * rows.mass.part[p] : F64{};
+    });
     totals.add(value, mass, count);
     if (job.values) store_lanes(static_cast<T*>(job.values) + index, tile.n, value);
 }

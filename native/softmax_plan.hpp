@@ -9,14 +9,13 @@ namespace {
 // Draws the next block of rows; false when none is left or a bad row was found. Blocks are drawn in order, so every
 // block before the one with a bad row is finished by whoever drew it, and the lowest bad row wins.
 CROSSENT_INLINE bool draw_block(const Blocks& b, int64_t& first, int64_t& end, int64_t& block) {
-    const int64_t count = (b.rows + b.block_rows - 1) / b.block_rows;
-    const int64_t last = b.last < count ? b.last : count;
+    const int64_t last = b.last < block_count(b) ? b.last : block_count(b);
     block = __atomic_load_n(b.next, __ATOMIC_RELAXED);
     do {
         if (block >= last || __atomic_load_n(b.bad, __ATOMIC_RELAXED) != INT64_MAX) return false;
     } while (!__atomic_compare_exchange_n(b.next, &block, block + 1, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
     first = block * b.block_rows;
-    end = first + b.block_rows < b.rows ? first + b.block_rows : b.rows;
+    end = b.block_rows < b.rows - first ? first + b.block_rows : b.rows;
     return true;
 }
 
@@ -74,7 +73,11 @@ CROSSENT_INLINE int64_t load_label(const void* labels, int32_t type, int64_t i) 
         case kUint8: return static_cast<const uint8_t*>(labels)[i];
         case kUint16: return static_cast<const uint16_t*>(labels)[i];
         case kUint32: return static_cast<const uint32_t*>(labels)[i];
-        default: return static_cast<const int64_t*>(labels)[i];  // above 2^63 a uint64 is negative: out of range
+        case kUint64: {
+            const uint64_t label = static_cast<const uint64_t*>(labels)[i];
+            return label > uint64_t(INT64_MAX) ? INT64_MAX : int64_t(label);  // no class has that number
+        }
+        default: return static_cast<const int64_t*>(labels)[i];
     }
 }
 

@@ -64,8 +64,7 @@ class _BinaryBase:
             kept = np.broadcast_to(True if self.weight is None else self._per_element() > 0, self.shape)
             positives = self.targets.sum(dtype=np.float64, where=kept)
             count = np.array([np.count_nonzero(kept) - positives, positives])
-            with np.errstate(divide="ignore"):
-                pair = np.where(count > 0, count.sum() / (2 * count), 0.0)
+            pair = np.divide(count.sum(), 2 * count, out=np.zeros(2), where=count > 0)
         else:
             found = class_weights(given, 2, self.options.classes)
             pair = np.ones(2) if found is None else found
@@ -194,11 +193,14 @@ class BinaryProbs(_BinaryBase):
             losses, slope = self._terms(given, y, w, first, grad is not None)
             mass = self.positive * y + self.negative * (1 - y)
             kept = np.broadcast_to((w > 0) & (mass > 0), y.shape)
-            losses = (np.where(kept, losses, 0) * (w * value_factor)).astype(dtype)
+            with np.errstate(over="ignore"):
+                losses = (np.where(kept, losses, 0) * (w * value_factor)).astype(dtype)
             if flat_values is not None:
                 flat_values[first * width : end * width] = losses.reshape(-1)
             if g_rows is not None and slope is not None:
-                g_rows.write(first, end, np.where(kept, slope, 0) * (w * grad_factor))
+                with np.errstate(over="ignore"):
+                    scaled = np.where(kept, slope, 0) * (w * grad_factor)
+                g_rows.write(first, end, scaled)
             sums[0] = losses.sum(dtype=np.float64), (w * mass * kept).sum(), np.count_nonzero(kept)
 
         return run_blocks(block, rows, width)
@@ -222,7 +224,7 @@ class BinaryProbs(_BinaryBase):
             y, smoothing=float(options.label_smoothing), pos_weight=1.0 if self.pos_weight is None else self.pos_weight,
             negative=self.negative, positive=self.positive,
         )  # fmt: skip
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             if self.logarithms:
                 losses = formula.binary_log_prob_loss(np, p, A, B)
                 slope = formula.binary_log_prob_gradient(np, p, A, B) if want_grad else None

@@ -125,7 +125,7 @@ class Rows:
     def read(self, first: int, end: int, dtype: np.dtype[Any], *, classes_first: bool = False) -> NDArray:
         """Rows first .. end as a contiguous [n, K] (or [K, n]) array of dtype."""
         block = self.view[self._index(first, end)]
-        return np.ascontiguousarray(block.T if classes_first else block, dtype=dtype)
+        return np.require(block.T if classes_first else block, dtype, ["C", "A"])
 
     def write(self, first: int, end: int, block: NDArray, *, classes_first: bool = False) -> None:
         """Stores an [n, K] (or [K, n]) block into rows first .. end, rounding to the array's dtype."""

@@ -19,6 +19,7 @@ __all__ = [
     "output_buffer",
     "prediction",
     "unit_factor",
+    "unmasked",
 ]
 
 _LN2_INVERSE = 1.4426950408889634
@@ -32,9 +33,19 @@ class Prediction(NamedTuple):
     array: NDArray
 
 
+def unmasked(value: Any, name: str) -> NDArray:
+    """The value as an array; a masked array is refused, for its mask would be lost without a word."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise UnsupportedError(
+            f"{name} is a masked array, and its mask would be ignored. Pass {name}.data, and sample_weight 0 (or "
+            "ignore_index) for the rows that are masked."
+        )
+    return np.asarray(value)
+
+
 def float_array(value: Any, name: str) -> NDArray:
     """A floating array as it is, integers as float64; any other dtype is refused."""
-    array = np.asarray(value)
+    array = unmasked(value, name)
     kind = array.dtype.kind
     if kind == "f" and array.dtype.itemsize <= 8:
         return array

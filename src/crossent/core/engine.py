@@ -61,7 +61,10 @@ class SoftmaxJob:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return compute_dtype(self.logits.dtype)
+        """Of the arithmetic: float64 targets are exact numbers too, so they lift float32 logits."""
+        dtype = compute_dtype(self.logits.dtype)
+        lifted = self.soft is not None and self.soft.dtype.kind == "f" and self.soft.dtype.itemsize == 8
+        return np.dtype(np.float64) if lifted else dtype
 
 
 @dataclass(slots=True)
@@ -120,7 +123,7 @@ def run_softmax(
     dtype = job.dtype
     function = _SOFTMAX[dtype.itemsize]
     lanes = None if job.class_weight is None else job.class_weight.astype(dtype)
-    if all(_plain(array, dtype) for array in (job.logits, job.soft, grad, hess)):
+    if all(_plain(array, dtype) for array in (job.logits, job.soft, grad, hess, values)):
 
         def direct(block_rows: int, last: int, state: NDArray, sums: NDArray) -> None:
             function(
@@ -141,7 +144,7 @@ def _staged_softmax(
     grad: NDArray | None,
     hess: NDArray | None,
 ) -> Callable[[int, int, NDArray], None]:
-    dtype, inner = job.dtype, job.inner > 1
+    dtype, loss_dtype, inner = job.dtype, compute_dtype(job.logits.dtype), job.inner > 1
     logits, soft = Rows(job.logits, job.axis), None if job.soft is None else Rows(job.soft, job.axis)
     outputs = [None if array is None else Rows(array, job.axis) for array in (grad, hess)]
     labels, flat_values = _flat(job.labels), _flat(values)
@@ -151,13 +154,19 @@ def _staged_softmax(
         z = logits.read(first, end, dtype, classes_first=inner)
         q = None if soft is None else soft.read(first, end, dtype, classes_first=inner)
         g, h = (None if rows is None else np.empty_like(z) for rows in outputs)
+        v = np.empty(end - first, dtype) if dtype != loss_dtype else _part(flat_values, first, end)
         state = np.array([0, NO_BAD_ROW])
         function(
             z, job.classes, end - first if inner else 1, _part(labels, first, end), q, _part(factor, first, end),
             job.class_weight, lanes, _part(weight, first, end), job.ignore_index, job.smoothing, job.value_factor,
-            job.grad_factor, job.sum_tolerance, job.output, _part(flat_values, first, end), g, h, end - first, 1,
-            state, sums,
+            job.grad_factor, job.sum_tolerance, job.output, v, g, h, end - first, 1, state, sums,
         )  # fmt: skip
+        if v is not None and dtype != loss_dtype:
+            with np.errstate(over="ignore"):
+                rounded = v.astype(loss_dtype)
+            sums[0, 0] = rounded.sum(dtype=np.float64)
+            if flat_values is not None:
+                flat_values[first:end] = rounded
         _check(state, first)
         for rows, block in zip(outputs, (g, h), strict=True):
             if rows is not None and block is not None:

@@ -21,6 +21,7 @@ class Fault(IntEnum):
     ENTRY = 5
     ROW_SUM = 6
     EMPTY_TARGET = 7
+    EXTREME_TARGET = 8
 
 
 def place(name: str, index: tuple[Any, ...]) -> str:
@@ -78,8 +79,12 @@ def softmax_fault(name: str, array: NDArray, axis: int, soft: NDArray | None, ro
         )
     if fault is Fault.EMPTY_TARGET:
         return LabelError(f"{where} have no positive; pass empty_rows='ignore' to leave such rows out.")
+    with np.errstate(over="ignore"):
+        total = f"{q.sum():.6g}"
+    if fault is Fault.EXTREME_TARGET:
+        return LabelError(f"{where} sum to {total}, too extreme to normalise; sums from 1e-300 to 1e300 are allowed.")
     return LabelError(
-        f"{where} sum to {q.sum():.6g}, but a distribution sums to 1. Pass normalize_targets=True if each positive "
+        f"{where} sum to {total}, but a distribution sums to 1. Pass normalize_targets=True if each positive "
         "shall count 1 / number of positives, or use binary_cross_entropy for independent labels."
     )
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from crossent.core.check import unmasked
 from crossent.core.types import NDArray
 from crossent.errors import DtypeError, LabelError, OptionError, ShapeError, UnsupportedError
 
@@ -140,7 +141,7 @@ def class_targets(
 
     Rows marked in `left_out` (weight 0) may have any label.
     """
-    y = np.asarray(targets)
+    y = unmasked(targets, "targets")
     rows = shape[:axis] + shape[axis + 1 :]
     K = shape[axis]
     if y.shape == rows:
@@ -166,7 +167,7 @@ def class_targets(
 
 def binary_targets(targets: Any, shape: tuple[int, ...], *, classes: Sequence[Hashable] | None) -> NDArray:
     """Targets in [0, 1] for independent labels; names need classes=(negative, positive)."""
-    y = np.asarray(targets)
+    y = unmasked(targets, "targets")
     if y.shape != shape:
         raise ShapeError(
             f"targets have shape {y.shape}, the prediction {shape}: binary_cross_entropy needs one target for each "

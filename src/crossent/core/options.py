@@ -3,6 +3,7 @@
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from operator import index
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ __all__ = ["BinaryOptions", "SharedOptions", "SoftmaxOptions"]
 
 
 def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise OptionError(f"{name} is {value!r}; one of {', '.join(map(repr, allowed))} is allowed.")
 
 
@@ -21,12 +22,14 @@ def _whole_number(name: str, value: Any) -> int:
     """An integer of Python or NumPy, but no bool, as an int."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise OptionError(f"{name} is {value!r}; a whole number is allowed.")
+    if not -(2**63) <= index(value) < 2**63:
+        raise OptionError(f"{name} is {value!r}; a whole number from -2^63 to 2^63 - 1 is allowed.")
     return index(value)
 
 
 def _within(name: str, value: Any, low: float, high: float, *, open_ends: bool) -> None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool) and not math.isnan(value)
-    fits = number and (low < value < high if open_ends else low <= value <= high)
+    number = float(value) if isinstance(value, Real) and str(value) not in ("True", "False") else math.nan
+    fits = low < number < high if open_ends else low <= number <= high
     if not fits:
         ends = f"strictly between {low:g} and {high:g}" if open_ends else f"from {low:g} to {high:g}"
         raise OptionError(f"{name} is {value!r}; a number {ends} is allowed.")

@@ -18,6 +18,7 @@ from crossent.errors import CrossentError, DtypeError, UnsupportedError
 __all__ = ["SoftmaxLogits", "SoftmaxProbs", "softmax_job"]
 
 _SUM_TOLERANCE = 1e-5
+_SMALLEST_SUM = 1e-300  # of targets that are normalised: its inverse is a number too
 
 
 def _soft_array(soft: NDArray) -> NDArray:
@@ -59,7 +60,7 @@ class _SoftmaxBase:
         self._take_soft(self.targets)
         weight = options.class_weight
         if isinstance(weight, str):
-            self.job.class_weight = balanced(self.targets, self.K, self.row_weight)
+            self.job.class_weight = balanced(self.targets, self.K, self.row_weight, self.job.soft_factor)
         else:
             self.job.class_weight = class_weights(weight, self.K, options.classes)
 
@@ -87,7 +88,10 @@ class _SoftmaxBase:
         empty = kept & (sums == 0)
         if empty.any() and self.options.empty_rows == "error":
             raise self.error(BadRow(int(np.argmax(empty)), Fault.EMPTY_TARGET))
-        self.job.soft_factor = np.divide(1.0, sums, out=np.zeros_like(sums), where=sums > 0)
+        extreme = kept & (sums > 0) & ~((sums >= _SMALLEST_SUM) & (sums <= 1 / _SMALLEST_SUM))
+        if extreme.any():
+            raise self.error(BadRow(int(np.argmax(extreme)), Fault.EXTREME_TARGET))
+        self.job.soft_factor = np.divide(1.0, sums, out=np.zeros_like(sums), where=(sums > 0) & ~extreme & kept)
 
     @property
     def known_mass(self) -> float | None:
@@ -96,7 +100,7 @@ class _SoftmaxBase:
 
     @property
     def inputs(self) -> list[NDArray | None]:
-        return [self.array, self.targets.labels, self.job.soft, self.row_weight]
+        return [self.array, self.targets.labels, self.job.soft, self.row_weight, self.job.class_weight]
 
     def mass(self) -> Sums:
         return engine.run_mass(self.job)
@@ -189,19 +193,21 @@ class SoftmaxProbs(_SoftmaxBase):
             w, label_weight, t = self._kept(first, end)
             if look:
                 self._look(p_rows.read(first, end, np.dtype(np.float64)), w, first)
-            with np.errstate(divide="ignore", invalid="ignore"):
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
                 if dense:
                     losses, mass, g = self._dense(p_rows, first, end, w, label_weight, t, grad is not None)
                 else:
                     assert t is not None
                     losses, mass, g = self._indexed(p_rows, first, end, w, label_weight, t, grad is not None)
             w = np.where(mass > 0, w, 0)
-            losses = np.where(w > 0, losses, 0) * (w * value_factor)
-            losses = losses.astype(dtype)
+            with np.errstate(over="ignore"):
+                losses = (np.where(w > 0, losses, 0) * (w * value_factor)).astype(dtype)
             if flat_values is not None:
                 flat_values[first:end] = losses
             if g is not None and g_rows is not None:
-                g_rows.write(first, end, np.where(w[:, None] > 0, g, 0) * (w * grad_factor)[:, None])
+                with np.errstate(over="ignore"):
+                    scaled = np.where(w[:, None] > 0, g, 0) * (w * grad_factor)[:, None]
+                g_rows.write(first, end, scaled)
             sums[0] = losses.sum(dtype=np.float64), (w * mass).sum(), np.count_nonzero(w)
 
         return run_blocks(block, self.job.rows, self.K)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from crossent.core.check import unmasked
 from crossent.core.labels import Targets, class_position, label_error, value_text
 from crossent.core.types import NDArray
 from crossent.errors import ShapeError, WeightError
@@ -12,11 +13,19 @@ from crossent.errors import ShapeError, WeightError
 __all__ = ["balanced", "class_weights", "row_weights"]
 
 
+def _numbers(value: Any, name: str) -> NDArray:
+    """Weights as contiguous float64; anything but real numbers is refused."""
+    array = unmasked(value, name)
+    if array.dtype.kind not in "buif" and array.dtype.name != "bfloat16":
+        raise WeightError(f"{name} has dtype {array.dtype}; real numbers >= 0 are allowed.")
+    return np.require(array, np.float64, ["C", "A"])
+
+
 def row_weights(sample_weight: Any, shape: tuple[int, ...]) -> NDArray | None:
     """Weights as contiguous float64 of the given shape; finite and >= 0."""
     if sample_weight is None:
         return None
-    w = np.asarray(sample_weight, dtype=np.float64, order="C")
+    w = _numbers(sample_weight, "sample_weight")
     if w.shape != shape:
         raise ShapeError(f"sample_weight has shape {w.shape}, the rows {shape}: they must agree.")
     good = (w >= 0) & (w < np.inf)
@@ -38,9 +47,9 @@ def class_weights(weight: Any, K: int, classes: Sequence[Hashable] | None) -> ND
             if name not in position:
                 hint = "" if classes is not None else " Weights keyed by name need classes=."
                 raise WeightError(f"class_weight names {value_text(name)}, which is not a class.{hint}")
-            w[position[name]] = value
+            w[position[name]] = _numbers(value, f"class_weight[{value_text(name)}]")
     else:
-        w = np.ascontiguousarray(weight, dtype=np.float64)
+        w = _numbers(weight, "class_weight")
     if w.shape != (K,):
         raise ShapeError(f"class_weight has shape {w.shape}, but there are {K} classes: shape ({K},) is needed.")
     good = (w >= 0) & (w < np.inf)
@@ -50,7 +59,7 @@ def class_weights(weight: Any, K: int, classes: Sequence[Hashable] | None) -> ND
     return w
 
 
-def balanced(targets: Targets, K: int, row_weight: NDArray | None) -> NDArray:
+def balanced(targets: Targets, K: int, row_weight: NDArray | None, soft_factor: NDArray | None) -> NDArray:
     """n / (K count_k) over the rows kept; 0 for a class that does not occur."""
     if targets.labels is not None:
         labels = targets.labels.reshape(-1)
@@ -64,6 +73,9 @@ def balanced(targets: Targets, K: int, row_weight: NDArray | None) -> NDArray:
     else:
         assert targets.soft is not None
         soft = np.moveaxis(targets.soft, targets.axis, -1).reshape(-1, K)
-        count = soft.sum(axis=0, dtype=np.float64, where=True if row_weight is None else row_weight.reshape(-1, 1) > 0)
-    with np.errstate(divide="ignore"):
-        return np.where(count > 0, count.sum() / (K * count), 0.0)
+        factor = np.ones(len(soft)) if soft_factor is None else soft_factor
+        kept = np.ones(len(soft), bool) if row_weight is None else row_weight.reshape(-1) > 0
+        count = factor[kept] @ soft[kept].astype(np.float64)
+    weights = np.zeros(K)
+    np.divide(count.sum(), K * count, out=weights, where=count > 0)
+    return weights
