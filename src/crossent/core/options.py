@@ -28,7 +28,7 @@ def _whole_number(name: str, value: Any) -> int:
 
 
 def _within(name: str, value: Any, low: float, high: float, *, open_ends: bool) -> None:
-    number = float(value) if isinstance(value, Real) and str(value) not in ("True", "False") else math.nan
+    number = math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
     fits = low < number < high if open_ends else low <= number <= high
     if not fits:
         ends = f"strictly between {low:g} and {high:g}" if open_ends else f"from {low:g} to {high:g}"
