@@ -37,6 +37,8 @@ from crossent.measures import (
     perplexity,
 )
 from crossent.settings import get_num_threads, set_num_threads, show_config
+from crossent.settings import is_command as _is_command
+from crossent.settings import obey_environment as _obey_environment
 
 __version__ = "0.1.0"
 
@@ -85,6 +87,9 @@ __all__ = [
     "sigmoid",
     "softmax",
 ]
+
+if not _is_command():
+    _obey_environment()
 
 _ON_FIRST_USE = {"SoftmaxClassifier": "crossent.learn.classifier"}
 

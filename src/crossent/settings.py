@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sys
 from importlib.util import find_spec
 
 import numpy as np
@@ -18,18 +19,30 @@ _OPTIONAL = (
 )  # fmt: skip
 
 
-def _force_isa() -> None:
-    """Obeys CROSSENT_ISA at import."""
-    wanted = os.environ.get("CROSSENT_ISA")
-    if wanted is None or _native.select_isa(wanted):
-        return
-    available = ", ".join(_native.available_isas())
-    raise OptionError(
-        f"CROSSENT_ISA is {wanted!r}, but this machine and build run {available}. Use one of them or unset it."
+def obey_environment() -> None:
+    """Takes CROSSENT_ISA and CROSSENT_THREADS from the environment; OptionError if they cannot be had.
+
+    `import crossent` calls it, but for the command, which calls it where errors become messages.
+    """
+    isa, threads = os.environ.get("CROSSENT_ISA"), os.environ.get("CROSSENT_THREADS")
+    if isa is not None and not _native.select_isa(isa):
+        available = ", ".join(_native.available_isas())
+        raise OptionError(
+            f"CROSSENT_ISA is {isa!r}, but this machine and build run {available}. Use one of them or unset it."
+        )
+    if threads is not None:
+        if not (threads.isascii() and threads.isdigit()) or int(threads) < 1:
+            raise OptionError(
+                f"CROSSENT_THREADS is {threads!r}; a whole number >= 1 is allowed. Unset it to use every core."
+            )
+        set_num_threads(int(threads))
+
+
+def is_command() -> bool:
+    """Whether this process is the command `crossent` or `python -m crossent`."""
+    return os.path.basename(sys.argv[0] if sys.argv else "") == "crossent" or (
+        sys.argv[:1] == ["-m"] and sys.orig_argv[1:3] == ["-m", "crossent"]
     )
-
-
-_force_isa()
 
 
 def show_config() -> dict[str, object]:

@@ -184,3 +184,16 @@ def test_progress_moves_on_a_terminal_only(tmp_path, predictions):
     told = os.read(main_end, 100_000).decode()
     os.close(main_end)
     assert "scoring" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [("CROSSENT_ISA", "v9", "this machine and build run"), ("CROSSENT_THREADS", "0", "a whole number >= 1 is allowed")],
+)
+def test_a_wrong_environment_is_one_message(process, name, value, hint):
+    ran = process("show-config", **{name: value})
+    assert ran.status == 2
+    assert ran.out == ""
+    assert ran.err.startswith(f"Error: {name} is '{value}'")
+    assert hint in ran.err
+    assert "Traceback" not in ran.err

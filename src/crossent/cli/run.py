@@ -16,6 +16,7 @@ from crossent.cli.losses import losses
 from crossent.cli.predict import predict
 from crossent.cli.score import score
 from crossent.cli.show_config import show_config
+from crossent.settings import obey_environment
 
 __all__ = ["commands", "run"]
 
@@ -58,6 +59,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     _prepare_streams()
     try:
+        obey_environment()
         status = commands.main(args=words, prog_name="crossent", standalone_mode=False)
         sys.stdout.flush()
         return int(status or 0)

@@ -74,16 +74,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_start_anew)
 
 
-def _default_threads() -> int:
-    text = os.environ.get("CROSSENT_THREADS")
-    if text is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if not (text.isascii() and text.isdigit()) or int(text) < 1:
-        raise OptionError(f"CROSSENT_THREADS is {text!r}; a whole number >= 1 is allowed. Unset it to use every core.")
-    return int(text)
-
-
-_threads = _default_threads()
+_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def get_num_threads() -> int:
