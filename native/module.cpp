@@ -248,6 +248,11 @@ NB_MODULE(_native, m) {
           "Uses the named instruction set from now on; False if it is not available.");
     m.def("close_down", &close_down, "At exit: waits for calls under way; later ones in other threads never return.");
     m.def("after_fork", [] { calls = 0; }, "Forgets the calls of threads that a fork left behind.");
-    m.def("compiler", [] { return std::string(__VERSION__); }, "The compiler that built this module.");
+#if defined(__clang__)
+    const std::string compiler = __VERSION__;  // says Clang itself
+#else
+    const std::string compiler = "GCC " __VERSION__;
+#endif
+    m.def("compiler", [compiler] { return compiler; }, "The compiler that built this module.");
     m.def("current_isa", [] { return std::string(crossent::table().name); }, "The instruction set in use.");
 }

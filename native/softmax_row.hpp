@@ -148,7 +148,7 @@ template <class T> CROSSENT_INLINE RawSums dense_row(const T* z, int64_t K, cons
             const Vec<T> top = a >= 0 && a < kGroup<T> ? splat<Vec<T>>(T(a)) : padding;
             invalid |= (q.v[i] < zero) | (q.v[i] != q.v[i]) | (q.v[i] == splat<Vec<T>>(T(kInfinity)));
             Vec<T> weight = targets.weigh(q.v[i], cw.v[i]);
-            weight = (number < left) & (number != top) ? weight : zero;
+            weight = ((number < left) & (number != top)) ? weight : zero;
             rest.v[i] = weight;
             lin.v[i] = weight > zero ? weight * (m - logits.v[i]) : zero;
             heavy.v[i] = cw.v[i] * q.v[i];
