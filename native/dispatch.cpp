@@ -3,6 +3,10 @@
 
 #include <cstring>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 extern "C" {
 #if defined(__x86_64__)
 extern const KernelTable crossent_table_v2, crossent_table_v3, crossent_table_v4;
@@ -21,10 +25,26 @@ struct Candidate {
 
 #if defined(__x86_64__)
 constexpr int kCandidates = 3;
+
+// Whether the processor has every feature that the compiler may use for a level; "avx2" asks the system as well.
+bool has_v2() {
+    unsigned a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d)) return false;
+    constexpr unsigned kWanted = bit_SSE3 | bit_SSSE3 | bit_CMPXCHG16B | bit_SSE4_1 | bit_SSE4_2 | bit_POPCNT;
+    return (c & kWanted) == kWanted;
+}
+bool has_v3() {
+    unsigned a, b, c, d, extended;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !__get_cpuid(0x80000001, &a, &b, &extended, &d)) return false;
+    constexpr unsigned kWanted = bit_FMA | bit_MOVBE | bit_F16C | bit_AVX;
+    constexpr unsigned kLzcnt = 1u << 5;
+    return (c & kWanted) == kWanted && (extended & kLzcnt) && __builtin_cpu_supports("avx2") &&
+           __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+}
+
 void candidates(Candidate out[kCandidates]) {
     __builtin_cpu_init();
-    const bool v2 = __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("popcnt");
-    const bool v3 = v2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
+    const bool v2 = has_v2(), v3 = v2 && has_v3();
     const bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                     __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
                     __builtin_cpu_supports("avx512vl");

@@ -21,9 +21,9 @@ class FloatControl {
 #elif defined(__aarch64__)
     FloatControl() {
         asm volatile("mrs %0, fpcr" : "=r"(saved_));
-        asm volatile("msr fpcr, %0" : : "r"(uint64_t(0)));
+        asm volatile("msr fpcr, %0" : : "r"(uint64_t(0)) : "memory");
     }
-    ~FloatControl() { asm volatile("msr fpcr, %0" : : "r"(saved_)); }
+    ~FloatControl() { asm volatile("msr fpcr, %0" : : "r"(saved_) : "memory"); }
     FloatControl(const FloatControl&) = delete;
 
   private:

@@ -65,7 +65,7 @@ template <class V> CROSSENT_INLINE typename Number<V>::Bits bits_of(V v) {
 }
 template <class V> CROSSENT_INLINE V from_bits(typename Number<V>::Bits b) { return __builtin_bit_cast(V, b); }
 
-// A constant in every lane (or the scalar itself). Adding to {} would turn -0.0 into 0.0; so does no formula here.
+// A constant in every lane, or the scalar itself.
 template <class V> CROSSENT_INLINE V splat(typename Number<V>::Scalar x) {
     if constexpr (sizeof(V) == sizeof(x)) {
         return x;

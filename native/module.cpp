@@ -94,6 +94,7 @@ template <class T> struct Softmax {
         need(aligned(logits), "logits");
         need(classes > 0 && inner > 0 && size % classes == 0 && (size / classes) % inner == 0, "logits");
         const int64_t rows = size / classes;
+        need(inner == 1 || classes <= INT32_MAX, "classes on an inner axis");
         need(class_weight.has_value() == class_weight_lanes.has_value(), "class_weight");
         need(grad.has_value() || !hess.has_value(), "hess without grad");
         SoftmaxJob job{};
@@ -240,7 +241,9 @@ template <class T> void bind(nb::module_& m, const char* softmax, const char* si
 
 NB_MODULE(_native, m) {
     m.doc() = "Native kernels of crossent. Private: crossent.core.engine is their one caller.";
-    crossent::select_table(available_isas().back().c_str());
+    const std::vector<std::string> isas = available_isas();
+    if (isas.empty()) throw nb::import_error("crossent needs an x86-64-v2 processor (SSE4.2 and POPCNT)");
+    crossent::select_table(isas.back().c_str());
     bind<float>(m, "softmax_f32", "sigmoid_f32", "mass_f32");
     bind<double>(m, "softmax_f64", "sigmoid_f64", "mass_f64");
     m.def("available_isas", &available_isas, "Instruction sets that this build has and this machine runs, slowest first.");

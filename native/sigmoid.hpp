@@ -6,7 +6,8 @@
 // gradient at y = 0, log sigmoid(z) minus the loss at y = 1.
 #pragma once
 
-#include "softmax_plan.hpp"
+#include "block.hpp"
+#include "elementary.hpp"
 
 namespace {
 

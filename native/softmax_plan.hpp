@@ -1,69 +1,10 @@
-// What a job says about one row (label, weights, whether it takes part), and what a finished row adds to its block.
+// What a softmax job says about one row: label, weights, whether it takes part; and what a finished row leaves behind.
 #pragma once
 
-#include "kernels.hpp"
+#include "block.hpp"
 #include "softmax_row.hpp"
 
 namespace {
-
-// Draws the next block of rows; false when none is left or a bad row was found. Blocks are drawn in order, so every
-// block before the one with a bad row is finished by whoever drew it, and the lowest bad row wins.
-CROSSENT_INLINE bool draw_block(const Blocks& b, int64_t& first, int64_t& end, int64_t& block) {
-    const int64_t last = b.last < block_count(b) ? b.last : block_count(b);
-    block = __atomic_load_n(b.next, __ATOMIC_RELAXED);
-    do {
-        if (block >= last || __atomic_load_n(b.bad, __ATOMIC_RELAXED) != INT64_MAX) return false;
-    } while (!__atomic_compare_exchange_n(b.next, &block, block + 1, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-    first = block * b.block_rows;
-    end = b.block_rows < b.rows - first ? first + b.block_rows : b.rows;
-    return true;
-}
-
-CROSSENT_INLINE void report_bad(const Blocks& b, int64_t row, RowError code) {
-    const int64_t mine = row * 8 + code;
-    int64_t seen = __atomic_load_n(b.bad, __ATOMIC_RELAXED);
-    while (mine < seen && !__atomic_compare_exchange_n(b.bad, &seen, mine, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-    }
-}
-
-struct BlockSums {
-    Pair value, mass;
-    double rows = 0;
-    CROSSENT_INLINE void store(const Blocks& b, int64_t block) const {
-        b.sums[3 * block] = value.value();
-        b.sums[3 * block + 1] = mass.value();
-        b.sums[3 * block + 2] = rows;
-    }
-};
-
-// The same in lanes, for tiles whose rows all take part with mass 1 (or the masses given).
-template <class T> struct LaneTotals {
-    LaneSum<double> value, mass;
-    int64_t rows = 0;
-    CROSSENT_INLINE void add(Vec<T> values) {
-        const Wide<T> v = to_wide<T>(values);
-        CROSSENT_UNROLL for (int p = 0; p < kParts<T>; ++p) value.add(v.part[p]);
-        rows += kLanes<T>;
-    }
-    CROSSENT_INLINE void add(Vec<T> values, const Wide<T>& masses, int64_t count) {
-        const Wide<T> v = to_wide<T>(values);
-        CROSSENT_UNROLL for (int p = 0; p < kParts<T>; ++p) {
-            value.add(v.part[p]);
-            mass.add(masses.part[p]);
-        }
-        weighed += count;
-    }
-    int64_t weighed = 0;  // rows added with a mass of their own
-    CROSSENT_INLINE void into(BlockSums& sums) const {
-        const Pair v = value.total(), m = mass.total();
-        sums.value.add(v.high);
-        sums.value.low += v.low;
-        sums.mass.add(m.high);
-        sums.mass.low += m.low;
-        sums.mass.add(double(rows));
-        sums.rows += double(rows + weighed);
-    }
-};
 
 CROSSENT_INLINE int64_t load_label(const void* labels, int32_t type, int64_t i) {
     switch (type) {
@@ -157,7 +98,7 @@ CROSSENT_INLINE double finish_row(const SoftmaxJob& job, int64_t index, Plan& pl
     return plan.active ? plan.weight * job.grad_factor : 0;
 }
 
-// The gradient's element at the maximum; at an index target elsewhere see gradient_at_label.
+// The gradient's element at the maximum; at an index target elsewhere see label_gradient.
 CROSSENT_INLINE double max_gradient(const SoftmaxJob& job, const Row& row, double factor) {
     return job.labels || job.soft ? row.gradient_at_max(factor) : factor / row.s();
 }

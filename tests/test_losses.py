@@ -119,6 +119,12 @@ def test_objects_hold_options_and_nothing_else(kind: Any) -> None:
     assert loss != kind()
     assert hash(loss) == hash(kind(reduction="sum", label_smoothing=0.1))
     assert pickle.loads(pickle.dumps(loss)) == loss
+    weight = np.array([1.0, 2.0])
+    weighted = kind(class_weight=weight, classes=["a", "b"])
+    assert weighted == kind(class_weight=np.array([1.0, 2.0]), classes=["a", "b"])
+    assert hash(weighted) == hash(kind(class_weight=np.array([1.0, 2.0]), classes=["a", "b"]))
+    weight[0] = 5  # the caller's array may change, the loss does not
+    assert weighted == kind(class_weight=[1.0, 2.0], classes=["a", "b"]) or weighted.class_weight[0] == 1
     assert "label_smoothing=0.1" in repr(loss)
     assert dataclasses.replace(loss, unit="bit").unit == "bit"
     before = dict(vars(loss))
@@ -142,7 +148,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"label_smoothing": 0.2, "class_weight": [1.0, 2.0]},
     {"class_weight": "balanced"},
     {"classes": [0, 1], "class_weight": {1: 3.0}},
-    {"empty": "zero", "check": "rows"},
+    {"empty": "zero"},
     {"eps": 1e-6},
     {"clip": 1e-9},
 ]
@@ -174,7 +180,6 @@ BAD_OPTIONS: list[tuple[str, Any, str]] = [
     ("reduction", None, "one of 'mean', 'sum', 'none' is allowed"),
     ("reduction", np.zeros(2), "one of 'mean', 'sum', 'none' is allowed"),
     ("unit", "bits", "one of 'nat', 'bit' is allowed"),
-    ("check", "row", "one of 'auto', 'rows', 'entries' is allowed"),
     ("empty", "raise", "one of 'error', 'nan', 'zero' is allowed"),
     ("class_weight", "balance", "an array, a mapping or 'balanced' is allowed"),
 ]
@@ -190,6 +195,8 @@ def test_options_are_checked_when_a_loss_is_made(kind: Any, name: str, value: An
 def test_options_of_softmax_alone_and_in_pairs() -> None:
     with pytest.raises(ce.OptionError, match="empty_rows is 'drop'; one of 'error', 'ignore'"):
         ce.CrossEntropy(empty_rows="drop")  # type: ignore[arg-type]  # wrong on purpose
+    with pytest.raises(ce.OptionError, match="check is 'row'; one of 'auto', 'rows', 'entries' is allowed"):
+        ce.CrossEntropy(check="row")  # type: ignore[arg-type]  # wrong on purpose
     with pytest.raises(ce.OptionError, match="clip and eps are two ways"):
         ce.CrossEntropy(clip=1e-3, eps=1e-3)
     for bad in (1.0, "1", None, True):
@@ -266,8 +273,77 @@ def test_results_are_plain() -> None:
     result = ce.CrossEntropy().value_and_grad([1, 0, 4], logits=z)
     assert isinstance(result, ce.LossGrad)
     assert result._fields == ("value", "grad")
-    assert result.grad.flags.owndata or result.grad.base is not None
+    assert (result.grad.shape, result.grad.dtype, result.grad.flags.c_contiguous) == (z.shape, z.dtype, True)
     assert isinstance(ce.CrossEntropy().grad_and_hess([1, 0, 4], logits=z), ce.GradHess)
+
+
+@pytest.mark.parametrize("power", [-1040, -400, 400, 1020])
+@pytest.mark.parametrize("named", ["logits", "probs"])
+def test_only_ratios_of_weights_matter_to_a_mean(named: str, power: int) -> None:
+    """Weights of any size give the bits of those near 1, to value and gradient, by row and by class."""
+    rng = np.random.default_rng(5)
+    y, w = rng.integers(0, 3, 40), rng.integers(0, 8, 40) / 4
+    z = rng.normal(size=(40, 3)).astype(np.float32)
+    x = z if named == "logits" else ce.softmax(z)
+    one = x[:, 0].copy()
+    for scale in ({"sample_weight": np.ldexp(w, power)}, {}):
+        by_class = {} if scale else {"class_weight": np.ldexp([0.5, 1.0], power)}
+        plain = {"sample_weight": w} if scale else {}
+        by_one = {} if scale else {"class_weight": [0.5, 1.0]}
+        got = ce.BinaryCrossEntropy(**by_class).value_and_grad(y > 0, **{named: one}, **scale)
+        want = ce.BinaryCrossEntropy(**by_one).value_and_grad(y > 0, **{named: one}, **plain)
+        assert got.value == want.value == ce.BinaryCrossEntropy(**by_class)(y > 0, **{named: one}, **scale)
+        np.testing.assert_array_equal(got.grad, want.grad)
+        triple = {} if scale else {"class_weight": np.ldexp([0.5, 1.0, 2.0], power)}
+        by_three = {} if scale else {"class_weight": [0.5, 1.0, 2.0]}
+        got = ce.CrossEntropy(**triple).value_and_grad(y, **{named: x}, **scale)
+        want = ce.CrossEntropy(**by_three).value_and_grad(y, **{named: x}, **plain)
+        assert got.value == want.value == ce.CrossEntropy(**triple)(y, **{named: x}, **scale)
+        np.testing.assert_array_equal(got.grad, want.grad)
+
+
+def test_balanced_weights_count_a_row_of_weight_2_twice() -> None:
+    y, w, z = np.array([0, 0, 0, 1]), np.array([1, 1, 1, 9]), np.random.default_rng(0).normal(size=(4, 2))
+    twice = np.repeat(np.arange(4), w)
+    loss = ce.CrossEntropy(class_weight="balanced")
+    assert loss(y, logits=z, sample_weight=w) == pytest.approx(loss(y[twice], logits=z[twice]), rel=1e-15)
+    soft = np.eye(2)[y]
+    assert loss(soft, logits=z, sample_weight=w) == pytest.approx(loss(y, logits=z, sample_weight=w), rel=1e-15)
+    binary = ce.BinaryCrossEntropy(class_weight="balanced")
+    got, want = binary(y, logits=z[:, 0], sample_weight=w), binary(y[twice], logits=z[twice, 0])
+    assert got == pytest.approx(want, rel=1e-15)
+
+
+WRONG: list[tuple[type[Exception], str, Any]] = [
+    (ce.WeightError, "pos_weight has dtype", lambda: ce.binary_cross_entropy([1], logits=[0.0], pos_weight="a")),
+    (ce.WeightError, "pos_weight has dtype", lambda: ce.binary_cross_entropy([1], logits=[0.0], pos_weight={1: 2})),  # type: ignore[arg-type]  # wrong on purpose
+    (
+        ce.UnsupportedError,
+        "pos_weight is a masked array",
+        lambda: ce.binary_cross_entropy([1], logits=[0.0], pos_weight=np.ma.array([1.0], mask=[True])),
+    ),
+    (ce.UnsupportedError, "logits is a masked array", lambda: ce.cross_entropy([0], logits=np.ma.zeros((1, 2)))),
+    (
+        ce.UnsupportedError,
+        "targets is a masked array",
+        lambda: ce.cross_entropy(np.ma.zeros(1, int), logits=[[0, 1.0]]),
+    ),
+    (
+        ce.WeightError,
+        r"class_weight\[0\] has shape",
+        lambda: ce.cross_entropy([0], logits=[[0, 1]], class_weight={0: [1.0, 2]}),
+    ),  # type: ignore[dict-item]  # wrong on purpose
+    (ce.ShapeError, "logits is no array", lambda: ce.cross_entropy([0], logits=[[0.0, 1.0], [2.0]])),
+    (ce.ShapeError, "targets is no array", lambda: ce.cross_entropy([[1, 0], [1]], logits=[[0.0, 1.0]])),
+    (ce.OptionError, "classes holds lists", lambda: ce.cross_entropy(["a"], logits=[[0, 1]], classes=[["a"], "b"])),  # type: ignore[list-item]  # wrong on purpose
+    (ce.OptionError, "ignore_index is 1180591620717411303424", lambda: ce.CrossEntropy(ignore_index=2**70)),
+]
+
+
+@pytest.mark.parametrize(("kind", "message", "call"), WRONG)
+def test_wrong_kinds_of_input_are_clear_errors(kind: type[Exception], message: str, call: Any) -> None:
+    with pytest.raises(kind, match=message):
+        call()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

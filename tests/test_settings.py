@@ -32,7 +32,7 @@ def test_environment_forces_the_instruction_set(isa: str) -> None:
     assert json.loads(done.stdout)["isa"] == isa
 
 
-@pytest.mark.parametrize("bad", ["v9", "AVX2", "", "V3", "v3 "])
+@pytest.mark.parametrize("bad", ["v9", "AVX2", "V3", "v3 "])
 def test_an_instruction_set_that_is_not_there_is_a_clear_error(bad: str) -> None:
     done = import_with(CROSSENT_ISA=bad)
     assert done.returncode == 1

@@ -31,7 +31,16 @@ class _Loss:
         log_probs: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Any:
-        """The loss: a float, or an array of row losses with reduction="none"."""
+        """The loss.
+
+        Args:
+            targets: labels, names or distributions, as the class says.
+            logits, probs, log_probs: exactly one prediction.
+            sample_weight: [...] weights >= 0 of the rows.
+        Returns: a float, or an array of row losses for reduction="none" (float32 for float32 and half precision).
+        Raises: LabelError, ProbabilityError, NonFiniteError, ShapeError, DtypeError, WeightError, EmptyBatchError,
+            UnsupportedError.
+        """
         return reduce.value(self._job(targets, logits, probs, log_probs, sample_weight))
 
     def value_and_grad(
@@ -47,6 +56,7 @@ class _Loss:
         """The loss and its gradient with respect to the prediction that was named, in one pass.
 
         Args:
+            targets, logits, probs, log_probs, sample_weight: as in calling the loss.
             out: a writable array like the prediction that receives the gradient; the prediction itself works in place.
         Returns: LossGrad(value, grad); with reduction="none" row i of grad is the gradient of row loss i.
         Raises: as the loss itself; ShapeError for a buffer that does not fit.
@@ -58,12 +68,15 @@ class _Loss:
     ) -> GradHess:
         """Gradient and Hessian diagonal with respect to the logits: per row, weighted, sum-scaled whatever `reduction`.
 
+        Args:
+            targets, sample_weight: as in calling the loss.
+            logits: [..., K] raw scores; other predictions are refused (UnsupportedError).
         Returns: GradHess(grad, hess), both like the logits; the diagonal is Q p_j (1 - p_j) >= 0.
         """
         return reduce.grad_and_hess(self._job(targets, logits, None, None, sample_weight))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class CrossEntropy(SoftmaxOptions, _Loss):
     """Cross-entropy of predicted class distributions against the truth.
 
@@ -103,7 +116,7 @@ class CrossEntropy(SoftmaxOptions, _Loss):
         return softmax_job(self, targets, prediction(logits, probs, log_probs), sample_weight)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class BinaryCrossEntropy(BinaryOptions, _Loss):
     """Cross-entropy of independent labels: each element has its own target y in [0, 1] and one prediction.
 
@@ -116,7 +129,7 @@ class BinaryCrossEntropy(BinaryOptions, _Loss):
         classes: (negative, positive), where targets are names.
         class_weight: [2] weights of negatives and positives, a mapping, or "balanced".
         pos_weight: weight of the positive term: one number, or one for each label of the last axis.
-        label_smoothing, clip, eps, check, reduction, unit, empty: as in `CrossEntropy`.
+        label_smoothing, clip, eps, reduction, unit, empty: as in `CrossEntropy`.
     Raises: OptionError.
     Source: as `CrossEntropy`, with K = 2 and the other logit 0.
 
@@ -191,7 +204,6 @@ def binary_cross_entropy(
     label_smoothing: float = 0.0,
     clip: float | None = None,
     eps: float | None = None,
-    check: Literal["auto", "rows", "entries"] = "auto",
     reduction: Reduction = "mean",
     unit: Unit = "nat",
     empty: Literal["error", "nan", "zero"] = "error",
@@ -216,6 +228,6 @@ def binary_cross_entropy(
     """
     loss = BinaryCrossEntropy(
         classes=classes, class_weight=class_weight, pos_weight=pos_weight, label_smoothing=label_smoothing, clip=clip,
-        eps=eps, check=check, reduction=reduction, unit=unit, empty=empty,
+        eps=eps, reduction=reduction, unit=unit, empty=empty,
     )  # fmt: skip
     return loss(targets, logits=logits, probs=probs, log_probs=log_probs, sample_weight=sample_weight)

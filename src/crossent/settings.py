@@ -24,13 +24,13 @@ def obey_environment() -> None:
 
     `import crossent` calls it, but for the command, which calls it where errors become messages.
     """
-    isa, threads = os.environ.get("CROSSENT_ISA"), os.environ.get("CROSSENT_THREADS")
-    if isa is not None and not _native.select_isa(isa):
+    isa, threads = os.environ.get("CROSSENT_ISA"), os.environ.get("CROSSENT_THREADS")  # empty: as if unset
+    if isa and not _native.select_isa(isa):
         available = ", ".join(_native.available_isas())
         raise OptionError(
             f"CROSSENT_ISA is {isa!r}, but this machine and build run {available}. Use one of them or unset it."
         )
-    if threads is not None:
+    if threads:
         if not (threads.isascii() and threads.isdigit()) or int(threads) < 1:
             raise OptionError(
                 f"CROSSENT_THREADS is {threads!r}; a whole number >= 1 is allowed. Unset it to use every core."

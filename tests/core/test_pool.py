@@ -66,7 +66,7 @@ def test_environment_sets_the_number_of_threads() -> None:
         assert run_python(program).stdout.strip() == "True"
 
 
-@pytest.mark.parametrize("bad", ["0", "-2", "many", "", "1.5", "²"])
+@pytest.mark.parametrize("bad", ["0", "-2", "many", "1.5", "²"])
 def test_environment_must_be_a_whole_number(bad: str) -> None:
     done = run_python("import crossent", CROSSENT_THREADS=bad)
     assert done.returncode == 1

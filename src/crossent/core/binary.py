@@ -12,7 +12,7 @@ from crossent.core.labels import binary_targets
 from crossent.core.options import BinaryOptions
 from crossent.core.probability import ProbabilityNotes, clipped, logarithm_clip
 from crossent.core.types import NDArray
-from crossent.core.weights import class_weights, row_weights
+from crossent.core.weights import class_weights, real_numbers, row_weights, unit_scaled
 from crossent.errors import CrossentError, DtypeError, ShapeError, UnsupportedError, WeightError
 
 __all__ = ["BinaryLogits", "BinaryProbs", "binary_job"]
@@ -22,7 +22,7 @@ def _positive_weights(value: Any, shape: tuple[int, ...]) -> NDArray | None:
     """One weight for all, or one for each label of the last axis."""
     if value is None:
         return None
-    w = np.atleast_1d(np.ascontiguousarray(value, dtype=np.float64))
+    w = np.atleast_1d(real_numbers(value, "pos_weight"))
     labels = shape[-1] if shape else 1
     if w.shape not in ((1,), (labels,)):
         raise ShapeError(
@@ -61,9 +61,10 @@ class _BinaryBase:
     def _class_weights(self) -> tuple[float, float]:
         given = self.options.class_weight
         if isinstance(given, str):
-            kept = np.broadcast_to(True if self.weight is None else self._per_element() > 0, self.shape)
-            positives = self.targets.sum(dtype=np.float64, where=kept)
-            count = np.array([np.count_nonzero(kept) - positives, positives])
+            w = np.ones(()) if self.weight is None else self._per_element()
+            kept = np.broadcast_to(w > 0, self.shape)
+            y = np.where(kept, self.targets, 0).astype(np.float64)
+            count = np.array([np.sum(w * (1 - y), where=kept), np.sum(w * y, where=kept)])
             pair = np.divide(count.sum(), 2 * count, out=np.zeros(2), where=count > 0)
         else:
             found = class_weights(given, 2, self.options.classes)
@@ -111,6 +112,12 @@ class _BinaryBase:
         if bad.any():
             raise BadRow(first * y.shape[1] + int(np.argmax(bad)), Fault.LABEL)
         return y
+
+    def scale_weights(self) -> None:
+        self.weight = unit_scaled(self.weight)
+        pair = unit_scaled(np.array([self.negative, self.positive]))
+        assert pair is not None
+        self.negative, self.positive = map(float, pair)
 
     def mass(self) -> Sums:
         def block(first: int, end: int, sums: NDArray) -> None:

@@ -40,7 +40,10 @@ def unmasked(value: Any, name: str) -> NDArray:
             f"{name} is a masked array, and its mask would be ignored. Pass {name}.data, and sample_weight 0 (or "
             "ignore_index) for the rows that are masked."
         )
-    return np.asarray(value)
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ShapeError(f"{name} is no array: {error}. Rows of one length are needed.") from None
 
 
 def float_array(value: Any, name: str) -> NDArray:

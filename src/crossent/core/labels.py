@@ -41,7 +41,10 @@ def _place(row: int, shape: tuple[int, ...]) -> str:
 def class_position(classes: Sequence[Hashable]) -> dict[Hashable, int]:
     """Column number of each class; classes must be distinct."""
     names = [name.item() if isinstance(name, np.generic) else name for name in classes]
-    position = {name: k for k, name in enumerate(names)}
+    try:
+        position = {name: k for k, name in enumerate(names)}
+    except TypeError:
+        raise OptionError("classes holds lists or other changeable values; numbers and text are allowed.") from None
     if len(position) != len(names):
         twice = next(name for k, name in enumerate(names) if position[name] != k)
         raise OptionError(f"classes names {value_text(twice)} twice; each column needs a class of its own.")

@@ -2,10 +2,13 @@
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from numbers import Real
 from operator import index
 from typing import Any, Literal
+
+import numpy as np
 
 from crossent.core.types import ArrayLike, Reduction, Unit
 from crossent.errors import OptionError
@@ -35,7 +38,16 @@ def _within(name: str, value: Any, low: float, high: float, *, open_ends: bool) 
         raise OptionError(f"{name} is {value!r}; a number {ends} is allowed.")
 
 
-@dataclass(frozen=True, kw_only=True)
+def _comparable(value: Any) -> Any:
+    """A value of an option in a form that has == and a hash."""
+    if isinstance(value, np.ndarray):
+        return (value.shape, tuple(value.reshape(-1).tolist()))
+    if isinstance(value, Mapping):
+        return frozenset((name, _comparable(item)) for name, item in value.items())
+    return tuple(map(_comparable, value)) if isinstance(value, (list, tuple)) else value
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class SharedOptions:
     """Options that every loss takes; `CrossEntropy` and `BinaryCrossEntropy` explain them."""
 
@@ -44,12 +56,23 @@ class SharedOptions:
     label_smoothing: float = 0.0
     clip: float | None = None
     eps: float | None = None
-    check: Literal["auto", "rows", "entries"] = "auto"
     reduction: Reduction = "mean"
     unit: Unit = "nat"
     empty: Literal["error", "nan", "zero"] = "error"
 
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._key()))
+
+    def _key(self) -> Any:
+        return tuple(_comparable(value) for value in vars(self).values())
+
     def __post_init__(self) -> None:
+        for name in ("classes", "class_weight", "pos_weight"):
+            if isinstance(getattr(self, name, None), (list, dict, np.ndarray)):  # what a caller may change later
+                object.__setattr__(self, name, copy(getattr(self, name)))
         if isinstance(self.class_weight, str) and self.class_weight != "balanced":
             raise OptionError(f"class_weight is {self.class_weight!r}; an array, a mapping or 'balanced' is allowed.")
         _within("label_smoothing", self.label_smoothing, 0, 1, open_ends=False)
@@ -59,13 +82,12 @@ class SharedOptions:
             _within("eps", self.eps, 0, 1, open_ends=True)
         if self.clip is not None and self.eps is not None:
             raise OptionError("clip and eps are two ways to change probabilities; give one of them, or better none.")
-        _one_of("check", self.check, ("auto", "rows", "entries"))
         _one_of("reduction", self.reduction, ("mean", "sum", "none"))
         _one_of("unit", self.unit, ("nat", "bit"))
         _one_of("empty", self.empty, ("error", "nan", "zero"))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class SoftmaxOptions(SharedOptions):
     """Options of a loss over classes of which one is true."""
 
@@ -73,15 +95,17 @@ class SoftmaxOptions(SharedOptions):
     ignore_index: int | None = None
     normalize_targets: bool = False
     empty_rows: Literal["error", "ignore"] = "error"
+    check: Literal["auto", "rows", "entries"] = "auto"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _one_of("empty_rows", self.empty_rows, ("error", "ignore"))
+        _one_of("check", self.check, ("auto", "rows", "entries"))
         if self.ignore_index is not None:
             object.__setattr__(self, "ignore_index", _whole_number("ignore_index", self.ignore_index))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class BinaryOptions(SharedOptions):
     """Options of a loss over independent labels."""
 

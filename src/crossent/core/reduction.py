@@ -41,6 +41,9 @@ class Job(Protocol):
     def mass(self) -> Sums:
         """Checks the targets and sums their mass, before any prediction is read or written."""
 
+    def scale_weights(self) -> None:
+        """For a mean: brings weights of extreme size near 1, by powers of two."""
+
     def run(
         self,
         *,
@@ -101,6 +104,8 @@ def _result(values: NDArray | None, sums: Sums, options: SharedOptions) -> Any:
 def value(job: Job) -> Any:
     """The reduced loss, or the row losses."""
     factor = unit_factor(job.options.unit)
+    if job.options.reduction == "mean":
+        job.scale_weights()
     values = _values(job)
     sums = _run(job, values=values, grad=None, hess=None, value_factor=factor, grad_factor=factor)
     return _result(values, sums, job.options)
@@ -110,6 +115,8 @@ def value_and_grad(job: Job, out: Any) -> LossGrad:
     """The loss and its gradient with respect to the prediction."""
     options = job.options
     factor = grad_factor = unit_factor(options.unit)
+    if options.reduction == "mean":
+        job.scale_weights()
     grad = output_buffer(out, job.array, job.inputs)
     in_place = grad is job.array or grad.ctypes.data == job.array.ctypes.data
     if in_place or options.reduction == "mean":

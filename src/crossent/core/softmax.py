@@ -12,7 +12,7 @@ from crossent.core.labels import Targets, class_targets, label_error
 from crossent.core.options import SoftmaxOptions
 from crossent.core.probability import ProbabilityNotes, clipped, logarithm_clip
 from crossent.core.types import NDArray
-from crossent.core.weights import balanced, class_weights, row_weights
+from crossent.core.weights import balanced, class_weights, row_weights, unit_scaled
 from crossent.errors import CrossentError, DtypeError, UnsupportedError
 
 __all__ = ["SoftmaxLogits", "SoftmaxProbs", "softmax_job"]
@@ -31,8 +31,8 @@ def _soft_array(soft: NDArray) -> NDArray:
 
 def _sum_tolerance(dtype: Any) -> float:
     """Silent up to here: 1e-5, or what the rounding of a half-precision row makes."""
-    import_eps = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
-    return max(_SUM_TOLERANCE, 4 * import_eps.get(np.dtype(dtype).name, 0.0))
+    half_eps = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
+    return max(_SUM_TOLERANCE, 4 * half_eps.get(np.dtype(dtype).name, 0.0))
 
 
 class _SoftmaxBase:
@@ -101,6 +101,10 @@ class _SoftmaxBase:
     @property
     def inputs(self) -> list[NDArray | None]:
         return [self.array, self.targets.labels, self.job.soft, self.row_weight, self.job.class_weight]
+
+    def scale_weights(self) -> None:
+        self.row_weight = self.job.row_weight = unit_scaled(self.row_weight)
+        self.job.class_weight = unit_scaled(self.job.class_weight)
 
     def mass(self) -> Sums:
         return engine.run_mass(self.job)

@@ -21,14 +21,20 @@ Unit: TypeAlias = Literal["nat", "bit"]
 
 
 class LossGrad(NamedTuple):
-    """A loss and its gradient with respect to the prediction that was named."""
+    """A loss and its gradient with respect to the prediction that was named.
+
+    value: a float, or [...] row losses for reduction="none". grad: shape and dtype of the prediction.
+    """
 
     value: Any
     grad: Any
 
 
 class GradHess(NamedTuple):
-    """Gradient and diagonal of the Hessian per element, sum-scaled, as boosting libraries need them."""
+    """Gradient and diagonal of the Hessian per element, sum-scaled, as boosting libraries need them.
+
+    grad, hess: shape and dtype of the logits; hess >= 0.
+    """
 
     grad: Any
     hess: Any

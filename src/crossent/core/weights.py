@@ -1,5 +1,6 @@
 """Row and class weights: their shapes, ranges, and what "balanced" means."""
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -10,10 +11,10 @@ from crossent.core.labels import Targets, class_position, label_error, value_tex
 from crossent.core.types import NDArray
 from crossent.errors import ShapeError, WeightError
 
-__all__ = ["balanced", "class_weights", "row_weights"]
+__all__ = ["balanced", "class_weights", "real_numbers", "row_weights", "unit_scaled"]
 
 
-def _numbers(value: Any, name: str) -> NDArray:
+def real_numbers(value: Any, name: str) -> NDArray:
     """Weights as contiguous float64; anything but real numbers is refused."""
     array = unmasked(value, name)
     if array.dtype.kind not in "buif" and array.dtype.name != "bfloat16":
@@ -25,7 +26,7 @@ def row_weights(sample_weight: Any, shape: tuple[int, ...]) -> NDArray | None:
     """Weights as contiguous float64 of the given shape; finite and >= 0."""
     if sample_weight is None:
         return None
-    w = _numbers(sample_weight, "sample_weight")
+    w = real_numbers(sample_weight, "sample_weight")
     if w.shape != shape:
         raise ShapeError(f"sample_weight has shape {w.shape}, the rows {shape}: they must agree.")
     good = (w >= 0) & (w < np.inf)
@@ -47,9 +48,12 @@ def class_weights(weight: Any, K: int, classes: Sequence[Hashable] | None) -> ND
             if name not in position:
                 hint = "" if classes is not None else " Weights keyed by name need classes=."
                 raise WeightError(f"class_weight names {value_text(name)}, which is not a class.{hint}")
-            w[position[name]] = _numbers(value, f"class_weight[{value_text(name)}]")
+            number = real_numbers(value, f"class_weight[{value_text(name)}]")
+            if number.ndim:
+                raise WeightError(f"class_weight[{value_text(name)}] has shape {number.shape}; one number is allowed.")
+            w[position[name]] = number
     else:
-        w = _numbers(weight, "class_weight")
+        w = real_numbers(weight, "class_weight")
     if w.shape != (K,):
         raise ShapeError(f"class_weight has shape {w.shape}, but there are {K} classes: shape ({K},) is needed.")
     good = (w >= 0) & (w < np.inf)
@@ -59,23 +63,31 @@ def class_weights(weight: Any, K: int, classes: Sequence[Hashable] | None) -> ND
     return w
 
 
+def unit_scaled(weights: NDArray | None) -> NDArray | None:
+    """Weights of a mean, where only ratios matter, moved by an exact power of two if they are very large or small."""
+    largest = 0.0 if weights is None else float(weights.max(initial=0.0))
+    exponent = math.frexp(largest)[1]
+    return weights if weights is None or abs(exponent) < 64 else np.ldexp(weights, -exponent)
+
+
 def balanced(targets: Targets, K: int, row_weight: NDArray | None, soft_factor: NDArray | None) -> NDArray:
-    """n / (K count_k) over the rows kept; 0 for a class that does not occur."""
+    """n / (K count_k), counted with the row weights over the rows kept; 0 for a class that does not occur."""
+    w = None if row_weight is None else row_weight.reshape(-1)
     if targets.labels is not None:
         labels = targets.labels.reshape(-1)
-        kept = np.ones(labels.shape, bool) if row_weight is None else row_weight.reshape(-1) > 0
+        kept = np.ones(labels.shape, bool) if w is None else w > 0
         if targets.ignore_index is not None:
             kept &= labels != targets.ignore_index
         outside = kept & ((labels < 0) | (labels >= K))
         if outside.any():
             raise label_error(targets.labels, int(np.argmax(outside)), K, targets.ignore_index)
-        count = np.bincount(labels[kept].astype(np.int64), minlength=K).astype(np.float64)
+        count = np.bincount(labels[kept].astype(np.int64), w if w is None else w[kept], minlength=K).astype(np.float64)
     else:
         assert targets.soft is not None
         soft = np.moveaxis(targets.soft, targets.axis, -1).reshape(-1, K)
         factor = np.ones(len(soft)) if soft_factor is None else soft_factor
-        kept = np.ones(len(soft), bool) if row_weight is None else row_weight.reshape(-1) > 0
-        count = factor[kept] @ soft[kept].astype(np.float64)
+        kept = np.ones(len(soft), bool) if w is None else w > 0
+        count = (factor if w is None else factor * w)[kept] @ soft[kept].astype(np.float64)
     weights = np.zeros(K)
     np.divide(count.sum(), K * count, out=weights, where=count > 0)
     return weights

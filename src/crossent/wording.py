@@ -1,0 +1,49 @@
+"""Words for messages: names in quotes, short lists of names, counts, and the name that was probably meant."""
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["counted", "did_you_mean", "listed", "quoted"]
+
+
+def quoted(text: str, limit: int = 60) -> str:
+    """A name or cell for a message: in quotes, control characters escaped, cut to `limit` characters.
+
+    >>> quoted("a\\nb"), quoted("x" * 9, 6)
+    ("'a\\\\nb'", "'xxx...'")
+    """
+    return repr(text if len(text) <= limit else text[: limit - 3] + "...")
+
+
+def listed(names: Iterable[str], limit: int = 8) -> str:
+    """Names for a message: the first few of them, and how many there are if that is more.
+
+    >>> listed(["cat", "dog"]), listed("abcdef", 3)
+    ("'cat', 'dog'", "'a', 'b', 'c', ... (6 in all)")
+    """
+    every = list(names)
+    shown = ", ".join(quoted(name, 40) for name in every[:limit])
+    return shown if len(every) <= limit else f"{shown}, ... ({len(every)} in all)"
+
+
+def counted(count: int, noun: str = "row") -> str:
+    """A count and what is counted, in the plural unless there is one.
+
+    >>> counted(1), counted(12345), counted(0, "column")
+    ('1 row', '12,345 rows', '0 columns')
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """ " Did you mean 'x'?" (with the leading space) for the nearest of `words`, or "" if none is near.
+
+    >>> did_you_mean("tagret", ["target", "weight"])
+    " Did you mean 'target'?"
+    """
+    known = list(words)[:10_000]
+    folded: dict[str, str] = {}
+    for name in known:
+        folded.setdefault(name.strip().casefold(), name)
+    near = difflib.get_close_matches(word.strip().casefold(), folded, n=1, cutoff=0.6)
+    return f" Did you mean {quoted(folded[near[0]])}?" if near else ""
