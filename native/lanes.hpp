@@ -1,4 +1,4 @@
-// A vector of T in every width: load, store, select, explicit mul_add, error-free sums. GCC and clang vector extensions.
+// A vector of T in every width: load, store, explicit mul_add, exact errors of sums. GCC and clang vector extensions.
 //
 // Everything lives in an unnamed namespace and is always inlined: this header is compiled once per instruction set,
 // and no body made for one of them may serve another. CROSSENT_LANE_BYTES is the register width of that set.
@@ -76,8 +76,12 @@ template <class V> CROSSENT_INLINE V splat(typename Number<V>::Scalar x) {
     }
 }
 
-template <class T> CROSSENT_INLINE Vec<T> load(const T* p) { return *reinterpret_cast<const typename LaneTypes<T>::Loose*>(p); }
-template <class T> CROSSENT_INLINE void store(T* p, Vec<T> v) { *reinterpret_cast<typename LaneTypes<T>::Loose*>(p) = v; }
+template <class T> CROSSENT_INLINE Vec<T> load(const T* p) {
+    return *reinterpret_cast<const typename LaneTypes<T>::Loose*>(p);
+}
+template <class T> CROSSENT_INLINE void store(T* p, Vec<T> v) {
+    *reinterpret_cast<typename LaneTypes<T>::Loose*>(p) = v;
+}
 
 // The first n lanes only, 0 <= n < W; the others read as `pad`.
 template <class T> CROSSENT_INLINE Vec<T> load_some(const T* p, int n, T pad) {

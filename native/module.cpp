@@ -28,8 +28,8 @@ void need(bool fits, const char* what) {
 // A call into native code, from before the lock of the interpreter is released until it is held again.
 //
 // A daemon thread that asks for that lock while the interpreter shuts down is unwound by force (before Python 3.14),
-// which no C++ frame survives. So `close_down`, run at exit, waits until no call is under way, and a call that begins later,
-// in any thread but the closing one, sleeps for the rest of the process.
+// which no C++ frame survives. So `close_down`, run at exit, waits until no call is under way, and a call that begins
+// later, in any thread but the closing one, sleeps for the rest of the process.
 std::atomic<int64_t> calls{0};
 std::atomic<bool> closed{false};
 std::thread::id closing_thread;
@@ -128,10 +128,34 @@ template <class T> struct Softmax {
 };
 
 template <class T> struct Sigmoid {
+    static void bind_targets(SigmoidJob& job, const Maybe<In<T>>& targets, const Maybe<In<double>>& wide_targets,
+                             int64_t size) {
+        need(targets.has_value() != wide_targets.has_value(), "targets and wide_targets");
+        if (wide_targets || targets->size() != 1 || size == 1) {
+            job.targets = data(targets, size, "targets");
+            job.wide_targets = data(wide_targets, size, "wide_targets");
+            job.target_row = job.columns;
+            job.target_column = 1;
+        } else {
+            job.targets = data(targets, 1, "targets");
+        }
+    }
+
+    static void bind_weights(SigmoidJob& job, const Maybe<In<double>>& pos_weight, const Maybe<In<double>>& weight,
+                             int64_t size) {
+        const bool one = pos_weight && pos_weight->size() == 1;
+        job.pos_weight = data(pos_weight, one ? 1 : job.columns, "pos_weight");
+        job.pos_weight_column = one ? 0 : 1;
+        if (!weight) return;
+        const bool by_row = int64_t(weight->size()) == size / job.columns;
+        job.weight = data(weight, by_row ? size / job.columns : size, "weight");
+        job.weight_row = by_row ? 1 : job.columns;
+        job.weight_column = by_row ? 0 : 1;
+    }
+
     static void run(In<T> logits, int64_t columns, Maybe<In<T>> targets, Maybe<In<double>> wide_targets,
-                    Maybe<In<double>> pos_weight,
-                    Maybe<In<double>> weight, double smoothing, double negative_weight, double positive_weight,
-                    double value_factor, double grad_factor, Maybe<Out<T>> values, Maybe<Out<T>> grad,
+                    Maybe<In<double>> pos_weight, Maybe<In<double>> weight, double smoothing,
+                    double negative_weight, double positive_weight, double value_factor, double grad_factor, Maybe<Out<T>> values, Maybe<Out<T>> grad,
                     Maybe<Out<T>> hess, int64_t block_rows, int64_t last, Out<int64_t> state, Out<double> sums) {
         const int64_t size = int64_t(logits.size());
         need(aligned(logits), "logits");
@@ -141,29 +165,8 @@ template <class T> struct Sigmoid {
         job.blocks = make_blocks(rows, block_rows, last, state, sums);
         job.columns = columns;
         job.logits = logits.data();
-        need(targets.has_value() != wide_targets.has_value(), "targets and wide_targets");
-        if (wide_targets || targets->size() != 1 || size == 1) {
-            job.targets = data(targets, size, "targets");
-            job.wide_targets = data(wide_targets, size, "wide_targets");
-            job.target_row = columns;
-            job.target_column = 1;
-        } else {
-            job.targets = data(targets, 1, "targets");
-        }
-        if (pos_weight && pos_weight->size() == 1) {
-            job.pos_weight = data(pos_weight, 1, "pos_weight");
-        } else {
-            job.pos_weight = data(pos_weight, columns, "pos_weight");
-            job.pos_weight_column = 1;
-        }
-        if (weight) {
-            const bool by_row = int64_t(weight->size()) == rows;
-            need(by_row || int64_t(weight->size()) == size, "weight");
-            need(aligned(*weight), "weight");
-            job.weight = weight->data();
-            job.weight_row = by_row ? 1 : columns;
-            job.weight_column = by_row ? 0 : 1;
-        }
+        bind_targets(job, targets, wide_targets, size);
+        bind_weights(job, pos_weight, weight, size);
         job.smoothing = smoothing;
         job.negative_weight = negative_weight;
         job.positive_weight = positive_weight;
@@ -219,22 +222,24 @@ std::vector<std::string> available_isas() {
 
 template <class T> void bind(nb::module_& m, const char* softmax, const char* sigmoid, const char* mass) {
     m.def(softmax, &Softmax<T>::run, CROSSENT_ARG("logits"), nb::arg("classes"), nb::arg("inner"),
-          CROSSENT_MAYBE("labels"), CROSSENT_MAYBE("soft"), CROSSENT_MAYBE("soft_factor"), CROSSENT_MAYBE("class_weight"),
+          CROSSENT_MAYBE("labels"), CROSSENT_MAYBE("soft"), CROSSENT_MAYBE("soft_factor"),
+          CROSSENT_MAYBE("class_weight"),
           CROSSENT_MAYBE("class_weight_lanes"), CROSSENT_MAYBE("row_weight"), nb::arg("ignore_index").none(),
           nb::arg("smoothing"), nb::arg("value_factor"), nb::arg("grad_factor"), nb::arg("sum_tolerance"),
           nb::arg("output"), CROSSENT_MAYBE("values"), CROSSENT_MAYBE("grad"), CROSSENT_MAYBE("hess"),
           nb::arg("block_rows"), nb::arg("last"), CROSSENT_ARG("state"), CROSSENT_ARG("sums"),
           "Softmax cross-entropy of a block range: see SoftmaxJob in native/kernels.hpp.");
     m.def(sigmoid, &Sigmoid<T>::run, CROSSENT_ARG("logits"), nb::arg("columns"), CROSSENT_MAYBE("targets"),
-          CROSSENT_MAYBE("wide_targets"), CROSSENT_MAYBE("pos_weight"), CROSSENT_MAYBE("weight"), nb::arg("smoothing"), nb::arg("negative_weight"),
+          CROSSENT_MAYBE("wide_targets"), CROSSENT_MAYBE("pos_weight"), CROSSENT_MAYBE("weight"), nb::arg("smoothing"),
+          nb::arg("negative_weight"),
           nb::arg("positive_weight"), nb::arg("value_factor"), nb::arg("grad_factor"), CROSSENT_MAYBE("values"),
           CROSSENT_MAYBE("grad"), CROSSENT_MAYBE("hess"), nb::arg("block_rows"), nb::arg("last"), CROSSENT_ARG("state"),
           CROSSENT_ARG("sums"), "Binary cross-entropy of a block range: see SigmoidJob in native/kernels.hpp.");
     m.def(mass, &Mass<T>::run, nb::arg("rows"), nb::arg("classes"), nb::arg("inner"), CROSSENT_MAYBE("labels"),
           CROSSENT_MAYBE("soft"), CROSSENT_MAYBE("soft_factor"), CROSSENT_MAYBE("class_weight"),
           CROSSENT_MAYBE("row_weight"), nb::arg("ignore_index").none(), nb::arg("sum_tolerance"),
-          CROSSENT_MAYBE("row_sums"), nb::arg("block_rows"), nb::arg("last"), CROSSENT_ARG("state"), CROSSENT_ARG("sums"),
-          "Mass of the targets of a block range: see MassJob in native/kernels.hpp.");
+          CROSSENT_MAYBE("row_sums"), nb::arg("block_rows"), nb::arg("last"), CROSSENT_ARG("state"),
+          CROSSENT_ARG("sums"), "Mass of the targets of a block range: see MassJob in native/kernels.hpp.");
 }
 
 }  // namespace
@@ -246,7 +251,7 @@ NB_MODULE(_native, m) {
     crossent::select_table(isas.back().c_str());
     bind<float>(m, "softmax_f32", "sigmoid_f32", "mass_f32");
     bind<double>(m, "softmax_f64", "sigmoid_f64", "mass_f64");
-    m.def("available_isas", &available_isas, "Instruction sets that this build has and this machine runs, slowest first.");
+    m.def("available_isas", &available_isas, "Instruction sets of this build that this machine runs, slowest first.");
     m.def("select_isa", [](const std::string& name) { return crossent::select_table(name.c_str()); }, nb::arg("name"),
           "Uses the named instruction set from now on; False if it is not available.");
     m.def("close_down", &close_down, "At exit: waits for calls under way; later ones in other threads never return.");

@@ -23,7 +23,8 @@ template <class T> CROSSENT_INLINE Wide<T> exp_minus_abs(Vec<T> z) {
     } else {
         const F32 limit = splat<F32>(-1000), round = splat<F32>(ExpTable<float>::kRound);
         F32 n;
-        const Wide<T> mantissa = to_wide<T>(exp_reduced<F32>(d < limit ? limit : d, zero, n)), power = to_wide<T>(n - round);
+        const Wide<T> mantissa = to_wide<T>(exp_reduced<F32>(d < limit ? limit : d, zero, n));
+        const Wide<T> power = to_wide<T>(n - round);
         return each<T>(CROSSENT_PART {
             return mantissa.part[p] * power_of_two(power.part[p] + splat<F64>(ExpTable<double>::kRound));
         });
@@ -35,11 +36,13 @@ struct SigmoidResult {
 };
 
 // Beyond |z| = 700 exp(-|z|) nears the subnormal numbers: factors are multiplied in before its power of two.
-CROSSENT_INLINE void sigmoid_deep(F64 z, F64 A, F64 B, F64 linear, F64 value_factor, F64 grad_factor, SigmoidResult& r) {
+CROSSENT_INLINE void sigmoid_deep(F64 z, F64 A, F64 B, F64 linear, F64 value_factor, F64 grad_factor,
+                                  SigmoidResult& r) {
     const F64 zero{}, size = z > zero ? z : -z, d = -size;
     const auto deep = size > splat<F64>(700);
     const F64 value = exp_scaled<F64>(d, zero, value_factor * (A + B)) + value_factor * linear;
-    const F64 other = exp_scaled<F64>(d, zero, grad_factor * (z > zero ? A : B)), own = grad_factor * (z > zero ? B : A);
+    const F64 other = exp_scaled<F64>(d, zero, grad_factor * (z > zero ? A : B));
+    const F64 own = grad_factor * (z > zero ? B : A);
     r.value = deep ? value : r.value;
     r.grad = deep ? (z > zero ? own - other : other - own) : r.grad;
     r.hess = deep ? exp_scaled<F64>(d, zero, grad_factor * (A + B)) : r.hess;
@@ -146,8 +149,8 @@ template <class T> CROSSENT_INLINE void store_tile(const SigmoidJob& job, const 
 
 // Elements j .. end of row i.
 template <class T>
-CROSSENT_INLINE void sigmoid_row(const SigmoidJob& job, const SigmoidOptions& options, int64_t i, int64_t j, int64_t end,
-                                 BlockSums& sums) {
+CROSSENT_INLINE void sigmoid_row(const SigmoidJob& job, const SigmoidOptions& options, int64_t i, int64_t j,
+                                 int64_t end, BlockSums& sums) {
     const bool plain = !job.weight && job.negative_weight == 1 && job.positive_weight == 1;
     LaneTotals<T> totals;
     for (; j < end; j += kLanes<T>) {

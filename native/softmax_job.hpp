@@ -18,7 +18,8 @@ template <class T> CROSSENT_INLINE double uniform_at(const SoftmaxJob& job, int6
 
 // One row whose classes are contiguous: z, and q, g, h where they are used.
 template <class T>
-CROSSENT_INLINE void long_row(const SoftmaxJob& job, int64_t index, const T* z, const T* q, T* g, T* h, BlockSums& sums) {
+CROSSENT_INLINE void long_row(const SoftmaxJob& job, int64_t index, const T* z, const T* q, T* g, T* h,
+                              BlockSums& sums) {
     const int64_t K = job.classes;
     Plan plan = plan_row(job, index);
     Row row;
@@ -211,7 +212,8 @@ CROSSENT_INLINE void short_rows(const SoftmaxJob& job, int64_t first, int64_t en
         const int n = int(end - i < W ? end - i : W);
         stage(logits + i * K, z, n, K);
         if (soft) stage(soft + i * K, q, n, K);
-        tile_rows<T>(job, i, Tile<T>{z, W, n}, soft ? q : nullptr, grad ? g : nullptr, hess ? h : nullptr, totals, sums);
+        const Tile<T> tile{z, W, n};
+        tile_rows<T>(job, i, tile, soft ? q : nullptr, grad ? g : nullptr, hess ? h : nullptr, totals, sums);
         if (grad) unstage(g, grad + i * K, n, K);
         if (hess) unstage(h, hess + i * K, n, K);
     }

@@ -104,8 +104,8 @@ CROSSENT_INLINE double max_gradient(const SoftmaxJob& job, const Row& row, doubl
 }
 
 // Q p_t - q_t at an index target t != a, given exp(z_t - m); without smoothing in the form that stays exact near 1.
-CROSSENT_INLINE double label_gradient(const SoftmaxJob& job, const Plan& plan, const Row& row, double factor, double e_t,
-                                      double uniform_t) {
+CROSSENT_INLINE double label_gradient(const SoftmaxJob& job, const Plan& plan, const Row& row, double factor,
+                                      double e_t, double uniform_t) {
     if (job.smoothing == 0) return row.gradient_at_target(factor, e_t);
     return factor * (row.q_sum * (e_t / row.s()) - ((1 - job.smoothing) * plan.label_weight + uniform_t));
 }

@@ -149,7 +149,8 @@ template <class T> CROSSENT_INLINE void add_labels(const TilePlan<T>& plan, cons
 // The lane as the row that the code of long rows finishes.
 template <class T> CROSSENT_INLINE Row lane_row(const TileRows<T>& rows, int i) {
     alignas(64) double part[7][kLanes<T>];
-    const Wide<T>* fields[] = {&rows.r_high, &rows.r_low, &rows.q_sum, &rows.q_others, &rows.q_max, &rows.linear, &rows.mass};
+    const Wide<T>* fields[] = {&rows.r_high, &rows.r_low,  &rows.q_sum, &rows.q_others,
+                               &rows.q_max,  &rows.linear, &rows.mass};
     for (int f = 0; f < 7; ++f) store_wide<T>(part[f], *fields[f]);
     Row row;
     row.m = double(rows.m[i]);

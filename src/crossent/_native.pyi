@@ -39,9 +39,7 @@ def mass_f64(rows: int, classes: int, inner: int, labels: Annotated[NDArray, dic
     """
 
 def available_isas() -> list[str]:
-    """
-    Instruction sets that this build has and this machine runs, slowest first.
-    """
+    """Instruction sets of this build that this machine runs, slowest first."""
 
 def select_isa(name: str) -> bool:
     """
