@@ -55,8 +55,14 @@ def float_array(value: Any, name: str) -> NDArray:
     if array.dtype.name == "bfloat16":
         return array
     if kind in "iu":
-        return array.astype(np.float64)
-    raise DtypeError(f"{name} has dtype {array.dtype}; float16, bfloat16, float32, float64 or integers are allowed.")
+        numbers = array.astype(np.float64)
+        if array.dtype.itemsize == 8 and np.abs(numbers).max(initial=0.0) > 2.0**53:
+            raise DtypeError(f"{name} holds integers beyond 2^53, which float64 rounds. Pass floats.")
+        return numbers
+    raise DtypeError(
+        f"{name} has dtype {array.dtype}; float16, bfloat16, float32, float64 or integers "
+        "are allowed. Convert it, for instance with .astype(float)."
+    )
 
 
 def prediction(logits: Any, probs: Any, log_probs: Any) -> Prediction:

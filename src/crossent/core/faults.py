@@ -91,6 +91,8 @@ def softmax_fault(name: str, array: NDArray, axis: int, soft: NDArray | None, ro
 
 def _probability_fault(name: str, values: NDArray, index: tuple[int, ...], axis: int) -> CrossentError:
     hint = f"These look like logits: pass logits= instead of {name}=."
+    if name == "probs" and (values >= 0).all() and 99 < values.sum() < 101:
+        hint = "These look like percentages: divide by 100."
     if name == "log_probs":
         bad = np.flatnonzero(~(values <= 0))
         if bad.size:
@@ -102,8 +104,20 @@ def _probability_fault(name: str, values: NDArray, index: tuple[int, ...], axis:
         if found:
             return ProbabilityError(f"{found}; probabilities lie in [0, 1]. {hint}")
     where = place(name, _with_class(index, axis, None))
+    where = f"exp({where})" if name == "log_probs" else where
     total = f"{values.sum():.6g}"
     return ProbabilityError(f"{where} sum to {total}, but a row of probabilities sums to 1 (within 0.01). {hint}")
+
+
+def _binary_hint(targets: NDArray) -> str:
+    """What labels other than 0 and 1 look like."""
+    numbers = targets.astype(np.float64)
+    found = set(np.unique(numbers[np.isfinite(numbers)]).tolist())
+    if found <= {1, 2}:
+        return "The labels look like 1 and 2: pass targets - 1, or classes=[1, 2]."
+    if found <= {-1, 1}:
+        return "The labels look like -1 and 1: pass classes=[-1, 1]."
+    return "Use cross_entropy for more than two classes."
 
 
 def binary_fault(name: str, array: NDArray, targets: NDArray, element: int, fault: Fault) -> CrossentError:
@@ -111,11 +125,7 @@ def binary_fault(name: str, array: NDArray, targets: NDArray, element: int, faul
     index = _row_index(element, array.shape)
     if fault is Fault.LABEL:
         y = float(targets[index])
-        kept = targets[np.isfinite(targets.astype(np.float64))]
-        one_based = kept.size and set(np.unique(kept).tolist()) <= {1, 2}
-        hint = "The labels look like 1 and 2: pass targets - 1, or classes=[1, 2]." if one_based else (
-            "Use cross_entropy for more than two classes."
-        )  # fmt: skip
+        hint = _binary_hint(targets)
         return LabelError(f"{place('targets', index)} is {y:g}; labels 0 and 1, or probabilities, are allowed. {hint}")
     value = float(array[index])
     if fault is Fault.NON_FINITE:

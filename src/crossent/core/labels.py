@@ -194,4 +194,6 @@ def label_error(labels: NDArray, row: int, K: int, ignore_index: int | None) -> 
     if kept.min() >= 1 and kept.max() == K:
         names = "1, ..., K" if K > 4 else ", ".join(str(k + 1) for k in range(K))
         return LabelError(f"{message} The labels look 1-based: pass targets - 1, or classes=[{names}].")
+    if label >= 2**63:
+        return LabelError(message)
     return LabelError(f"{message} Pass ignore_index={label} to leave such rows out.")
