@@ -72,8 +72,8 @@ class ProbabilityNotes:
         if self.off:
             notes.append(
                 RowSumWarning(
-                    f"{self.off} rows of {self.name} sum to {self.lowest:.6g}..{self.highest:.6g}, not 1; they are "
-                    "used as given. Written with few decimals?"
+                    f"{self.name}: sums off 1 in {self.off} row{'s' if self.off > 1 else ''}, "
+                    f"{self.lowest:.6g}..{self.highest:.6g}; used as given. Written with few decimals?"
                 )
             )
         if self.clip is not None and self.touched:
