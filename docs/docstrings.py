@@ -51,7 +51,9 @@ def _prose(block: list[str]) -> Iterator[str]:
         argument = ARGUMENT.match(line.strip())
         if section:
             inside = section[1]
-            yield from ["", f"**{inside}** {_inline(section[2])}".rstrip(), ""]
+            yield from ["", f"**{inside}** {_inline(section[2])}".rstrip()]
+            if not section[2]:
+                yield ""
         elif inside in ("Args", "Attributes") and argument:
             yield from ["", f"- ``{argument[1]}``: {_inline(argument[2])}"]
         elif inside in ("Args", "Attributes"):

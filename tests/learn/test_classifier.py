@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from closeness import assert_close
 from crossent.errors import ConvergenceWarning, DataError
 from crossent.learn.classifier import SoftmaxClassifier
+from crossent.learn.predict import model_logits
 from toys import toy
 
 TUTORIAL_X = [[1, 2], [3, 4], [5, 6], [7, 8]]
@@ -274,4 +275,4 @@ class TestPredictions:
         assert stored.classes == ("0", "1", "2")
         assert stored.features == ("x0", "x1", "x2", "x3")
         assert stored.options["class_weight"] == {"0": 2.0}
-        assert_close(stored.logits(X), model.decision_function(X), rtol=1e-13)
+        assert_close(model_logits(stored, X), model.decision_function(X), rtol=1e-13)

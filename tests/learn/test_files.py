@@ -8,7 +8,7 @@ from sklearn.datasets import load_breast_cancer, load_iris
 
 from closeness import assert_close
 from crossent.errors import DataError, LabelError, OptionError, WeightError
-from crossent.learn import SoftmaxClassifier, fit_file, load_model, predict_file, save_model
+from crossent.learn import SoftmaxClassifier, SoftmaxModel, fit_file, load_model, predict_file, save_model
 from crossent.learn.predict import model_logits
 from crossent.rows import from_table, open_sink, open_source
 
@@ -46,7 +46,7 @@ def test_fit_is_the_estimator_on_standardised_features(iris_file):
     assert result.classes == ("setosa", "versicolor", "virginica")
     assert result.class_counts == (50, 50, 50)
     assert result.rows == 150
-    assert result.l2 == 1 / 150
+    assert (result.solver, result.l2) == ("lbfgs", 1 / 150)
     assert result.model.features == tuple(NAMES)
     assert result.converged
     assert result.warnings == ()
@@ -54,6 +54,23 @@ def test_fit_is_the_estimator_on_standardised_features(iris_file):
     assert "150 rows, 4 features, 3 classes" in repr(result)
     assert_close(result.model.coef, direct.coef_, bound=1e-7)
     assert_close(model_logits(result.model, X), direct.decision_function(Z), bound=1e-6)
+
+
+@pytest.mark.parametrize("K", [2, 3])
+def test_logits_of_a_model_are_its_formula(K):
+    rng = np.random.default_rng(0)
+    rows = 1 if K == 2 else K
+    model = SoftmaxModel(
+        coef=rng.normal(size=(rows, 2)),
+        intercept=rng.normal(size=rows),
+        classes=tuple(map(str, range(K))),
+        features=("a", "b"),
+        center=rng.normal(size=2),
+        scale=rng.uniform(0.5, 2, size=2),
+    )
+    X = rng.normal(size=(5, 2))
+    wanted = (X - model.center) / model.scale @ model.coef.T + model.intercept
+    assert_close(model_logits(model, X), wanted[:, 0] if K == 2 else wanted, rtol=1e-13)
 
 
 def test_trace_and_progress():

@@ -116,13 +116,14 @@ def test_labels(y, error, message):
 @pytest.mark.parametrize(
     ("weight", "error", "message"),
     [
-        (np.ones(59), ShapeError, r"shape \(59,\); X has 60 rows"),
+        (np.ones(59), ShapeError, r"shape \(59,\), the rows \(60,\)"),
         (np.ones((60, 1)), ShapeError, r"shape \(60, 1\)"),
         (1.0, ShapeError, r"shape \(\)"),
-        (np.r_[1, -2.0, np.ones(58)], WeightError, "-2.0 at row 1"),
-        (np.r_[1, np.nan, np.ones(58)], WeightError, "nan at row 1"),
+        (np.r_[1, -2.0, np.ones(58)], WeightError, r"sample_weight\[1\] is -2.0"),
+        (np.r_[1, np.nan, np.ones(58)], WeightError, r"sample_weight\[1\] is nan"),
         (np.zeros(60), WeightError, "Every sample_weight is zero"),
-        (["a"] * 60, WeightError, "not a number"),
+        (["a"] * 60, WeightError, "real numbers >= 0"),
+        (np.ma.ones(60), UnsupportedError, "masked"),
         (np.r_[1.0, np.zeros(59)], LabelError, "only 1 class"),
     ],
 )

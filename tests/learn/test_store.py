@@ -13,7 +13,7 @@ import safetensors.numpy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from crossent.errors import DataError, MissingExtraError, ModelFileError, ShapeError
+from crossent.errors import DataError, MissingExtraError, ModelFileError
 from crossent.learn.store import SCHEMA, SoftmaxModel, load_model, save_model
 
 
@@ -64,17 +64,6 @@ def test_the_same_model_gives_the_same_file(tmp_path):
     for name in ("a", "b"):
         save_model(model_of(), tmp_path / name)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-
-
-def test_logits():
-    X = np.random.default_rng(1).normal(size=(5, 2))
-    three, two = model_of(3), model_of(2)
-    wanted = (X - three.center) / three.scale @ three.coef.T + three.intercept
-    np.testing.assert_allclose(three.logits(X), wanted, rtol=1e-15)
-    assert two.logits(X).shape == (5, 2)
-    assert np.all(two.logits(X)[:, 0] == 0)
-    with pytest.raises(ShapeError, match=r"X has shape \(5, 1\), the model has 2 features"):
-        three.logits(X[:, :1])
 
 
 @pytest.mark.parametrize(

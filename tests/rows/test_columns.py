@@ -1,4 +1,4 @@
-"""Canonical text and the wording of messages about columns."""
+"""Canonical text, and the message for a column that is not there."""
 
 import datetime
 from decimal import Decimal
@@ -14,9 +14,6 @@ from crossent.rows.columns import (
     canonical_text,
     cell_number,
     cell_text,
-    did_you_mean,
-    listed,
-    quoted,
     require_column,
 )
 
@@ -111,17 +108,6 @@ def test_cells_that_are_numbers(cell, number):
 @pytest.mark.parametrize("cell", ["", "abc", "1_000", "0x10", "1,5", "1 2", "NA", "--1", "١", "1\n2"])
 def test_cells_that_are_no_numbers(cell):
     assert cell_number(cell) is None
-
-
-def test_did_you_mean_looks_past_case_and_spaces_and_says_nothing_of_strangers():
-    assert did_you_mean("Target", [" target", "x"]) == " Did you mean ' target'?"
-    assert did_you_mean("zzz", ["target", "x"]) == ""
-
-
-def test_names_in_messages_are_short_and_on_one_line():
-    assert len(quoted("x" * 1000)) < 70
-    assert "\n" not in quoted("a\nb")
-    assert listed(map(str, range(100)), 2) == "'0', '1', ... (100 in all)"
 
 
 class _Table:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from crossent.core import weights as core_weights
 from crossent.core.types import NDArray
 from crossent.errors import (
     DataError,
@@ -202,27 +203,13 @@ def _is_missing(label: Any) -> bool:
 
 
 def row_weights(sample_weight: Any, *, rows: int) -> Floats | None:
-    """Weights [N] as float64, or None.
+    """Weights [N] as float64, at least one of them positive; None for None.
 
-    Raises: ShapeError, WeightError.
+    Raises: ShapeError, WeightError, UnsupportedError for a masked array.
     """
-    if sample_weight is None:
+    weights = core_weights.row_weights(sample_weight, (rows,))
+    if weights is None:
         return None
-    try:
-        weights = np.asarray(sample_weight, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise WeightError(f"sample_weight holds something that is not a number: {error}. Pass weights >= 0.") from None
-    if weights.shape != (rows,):
-        raise ShapeError(
-            f"sample_weight has shape {weights.shape}; X has {rows} rows, so it must have shape ({rows},). "
-            "Pass one weight per row."
-        )
-    wrong = np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))
-    if wrong.size:
-        raise WeightError(
-            f"sample_weight is {weights[wrong[0]]} at row {wrong[0]}; weights must be finite and >= 0. "
-            "Use 0 to leave a row out."
-        )
     if not weights.any():
         raise WeightError(
             "Every sample_weight is zero, so no class and no row is left. Give some rows a positive weight."

@@ -98,11 +98,18 @@ class SoftmaxClassifier(Conventions):
         self.tol = tol
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Fit the model to rows X [N, D] with labels y [N] and, optionally, weights sample_weight [N] >= 0.
+        """Fit the model by minimising F; a ConvergenceWarning says why it stopped early and what to do.
 
+        Args:
+            X: [N, D] finite features: an array, lists, or a data frame of numbers.
+            y: [N] labels: whole numbers, text or booleans, at least two distinct ones.
+            sample_weight: [N] weights >= 0, or None for 1 each; rows of weight 0 are left out.
         Returns: self.
-        Raises: ShapeError, DataError, NonFiniteError, LabelError (fewer than two classes, missing labels,
-            fractions), WeightError, OptionError. Warns: ConvergenceWarning with the reason and what to do.
+        Raises: ShapeError, DtypeError, DataError, NonFiniteError, UnsupportedError, LabelError (fewer than two
+            classes, missing labels, fractions), WeightError, OptionError.
+
+        >>> SoftmaxClassifier().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"]).classes_.tolist()
+        ['a', 'b']
         """
         options = SolverOptions(max_iter=self.max_iter, tol=self.tol, learning_rate=self.learning_rate)
         check_class_weight(self.class_weight)
@@ -134,7 +141,17 @@ class SoftmaxClassifier(Conventions):
         return self
 
     def decision_function(self, X: Any) -> Floats:
-        """Logits: [N] for two classes (that of classes_[1]), [N, K] for more."""
+        """Logits z = X coef_^T + intercept_.
+
+        Args:
+            X: [N, D] finite features, in the columns and order of `fit`.
+        Returns: [N] for two classes (the logit of classes_[1]), [N, K] for more; float64.
+        Raises: NotFittedError, ShapeError, DtypeError, DataError, NonFiniteError, UnsupportedError.
+
+        >>> model = SoftmaxClassifier().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"])
+        >>> model.decision_function([[1.5]]).round(6).tolist()
+        [0.0]
+        """
         self._require_fitted()
         names = feature_names(X)
         require_same_names(names, getattr(self, "feature_names_in_", None))
@@ -142,21 +159,63 @@ class SoftmaxClassifier(Conventions):
         return linear_logits(features, self.coef_, self.intercept_)
 
     def predict(self, X: Any) -> NDArray:
-        """The most probable class of every row, [N]."""
+        """The most probable class of every row; the first of ties.
+
+        Args:
+            X: [N, D] finite features, in the columns and order of `fit`.
+        Returns: [N] labels, of the type given to `fit`.
+        Raises: as `decision_function`.
+
+        >>> model = SoftmaxClassifier().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"])
+        >>> model.predict([[0.2], [2.8]]).tolist()
+        ['a', 'b']
+        """
         logits = self.decision_function(X)
         predicted: NDArray = self.classes_[decide(logits)]
         return predicted
 
     def predict_proba(self, X: Any) -> Floats:
-        """Class probabilities [N, K], columns in the order of classes_."""
+        """Class probabilities p = softmax(z); of two classes neither is computed as 1 minus the other.
+
+        Args:
+            X: [N, D] finite features, in the columns and order of `fit`.
+        Returns: [N, K] float64, columns in the order of classes_.
+        Raises: as `decision_function`.
+
+        >>> model = SoftmaxClassifier().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"])
+        >>> model.predict_proba([[1.5]]).round(6).tolist()
+        [[0.5, 0.5]]
+        """
         return probabilities(self.decision_function(X))
 
     def predict_log_proba(self, X: Any) -> Floats:
-        """Logarithms of the class probabilities [N, K], finite where a probability underflows to 0."""
+        """Logarithms of the class probabilities, finite where a probability underflows to 0.
+
+        Args:
+            X: [N, D] finite features, in the columns and order of `fit`.
+        Returns: [N, K] float64 in nats, columns in the order of classes_.
+        Raises: as `decision_function`.
+
+        >>> model = SoftmaxClassifier().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"])
+        >>> bool(np.isfinite(model.predict_log_proba([[1e6]])).all()), model.predict_proba([[1e6]]).tolist()
+        (True, [[0.0, 1.0]])
+        """
         return log_probabilities(self.decision_function(X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Share of rows (by weight) whose class is predicted, as scikit-learn's classifiers define it."""
+        """Accuracy: the share of rows (by weight) whose class is predicted, as scikit-learn defines it.
+
+        Args:
+            X: [N, D] finite features, in the columns and order of `fit`.
+            y: [N] true labels.
+            sample_weight: [N] weights >= 0, or None for 1 each.
+        Returns: a float in [0, 1].
+        Raises: as `decision_function`; LabelError, WeightError.
+
+        >>> model = SoftmaxClassifier().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"])
+        >>> model.score([[0.2], [2.8]], ["a", "a"])
+        0.5
+        """
         predicted = self.predict(X)
         labels, _ = label_column(y, rows=len(predicted), shape=(len(predicted), self.n_features_in_))
         weights = row_weights(sample_weight, rows=len(predicted))
@@ -167,6 +226,12 @@ class SoftmaxClassifier(Conventions):
 
         Args:
             target: name of the target column. Features without names are called x0, x1, ...
+        Returns: the `SoftmaxModel`, with the same logits.
+        Raises: NotFittedError.
+
+        >>> model = SoftmaxClassifier().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"])
+        >>> model.to_model().features
+        ('x0',)
         """
         from crossent.learn.store import SoftmaxModel  # loads crossent.rows, which arrays do not need
         from crossent.rows.columns import canonical_text

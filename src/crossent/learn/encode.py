@@ -15,25 +15,18 @@ from crossent.errors import DataError
 from crossent.learn.moments import moments
 from crossent.learn.types import Codes, Floats
 from crossent.rows.block import Block
-from crossent.rows.columns import HasColumns, listed, quoted, require_column
+from crossent.rows.columns import HasColumns, require_column
+from crossent.wording import listed, quoted
 
 __all__ = ["ClassCodes", "Standardiser", "choose_features", "finite_matrix", "fit_encoder", "natural_order"]
 
 
 class Standardiser(NamedTuple):
-    """Center, scale > 0 and whether it is constant, for each of D features: x becomes (x - center) / "
-    "scale."""
+    """For each of D features its center, its scale > 0 and whether it is constant: see `standardised`."""
 
     center: Floats
     scale: Floats
     constant: npt.NDArray[np.bool_]
-
-    def apply(self, features: Floats, *, out: Floats | None = None) -> Floats:
-        """Standardised features [N, D], written into `out` if given (which may be the features "
-        "themselves)."""
-        standardised = np.subtract(features, self.center, out=out)
-        standardised /= self.scale
-        return standardised
 
 
 def fit_encoder(features: Floats) -> Standardiser:

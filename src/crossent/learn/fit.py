@@ -15,13 +15,15 @@ from crossent.learn.class_weight import (
     weigh_classes,
 )
 from crossent.learn.encode import ClassCodes, Standardiser, choose_features, finite_matrix, fit_encoder
+from crossent.learn.moments import standardised
 from crossent.learn.solvers import SolverOptions, find_solver
 from crossent.learn.store import SoftmaxModel
 from crossent.learn.trace import OnStep, Solution
 from crossent.learn.training import Training, check_fit_intercept, check_l2, convergence_message, train
 from crossent.learn.types import Codes, Floats
-from crossent.rows.columns import canonical_text, listed, quoted
+from crossent.rows.columns import canonical_text
 from crossent.rows.sources import Source
+from crossent.wording import listed, quoted
 
 __all__ = ["FitResult", "fit_file"]
 
@@ -31,11 +33,10 @@ class FitResult:
     """A model fitted to a file, and what to tell about it.
 
     Attributes:
-        model: the model, ready for `save_model` and `predict_file`; its trace has one entry per iteration.
+        model: the model, ready for `save_model` and `predict_file`; its options say how it was fitted, its
+            trace has one entry per iteration.
         rows: number of rows fitted.
         class_counts: rows per class, in the order of `model.classes`.
-        solver: name of the solver.
-        l2: the penalty used, on coefficients of standardised features.
         solution: the solver's steps, whether it converged, and why it stopped.
         warnings: what a person should hear: no convergence, constant columns, classes with a single row.
     """
@@ -43,8 +44,6 @@ class FitResult:
     model: SoftmaxModel
     rows: int
     class_counts: tuple[int, ...]
-    solver: str
-    l2: float
     solution: Solution
     warnings: tuple[str, ...] = ()
 
@@ -58,6 +57,16 @@ class FitResult:
     def classes(self) -> tuple[str, ...]:
         """Class names in natural order."""
         return self.model.classes
+
+    @property
+    def solver(self) -> str:
+        """Name of the solver."""
+        return str(self.model.options["solver"])
+
+    @property
+    def l2(self) -> float:
+        """The penalty used, on coefficients of standardised features."""
+        return float(self.model.options["l2"])
 
     @property
     def trace(self) -> list[dict[str, Any]]:
@@ -117,6 +126,12 @@ def fit_file(
     Returns: FitResult; that the solver did not converge is one of its warnings.
     Raises: OptionError, DataError (missing column, text among the features, empty or infinite cell, no rows),
         LabelError, WeightError.
+
+    >>> import pyarrow as pa
+    >>> from crossent.rows import from_table
+    >>> result = fit_file(from_table(pa.table({"x": [0.0, 1.0, 2.0, 3.0], "y": ["a", "a", "b", "b"]})), target="y")
+    >>> result.classes, result.class_counts, result.converged, round(result.loss, 4)
+    (('a', 'b'), (2, 2), True, 0.4876)
     """
     options = SolverOptions(max_iter=max_iter, tol=tol, learning_rate=learning_rate, on_step=on_step)
     find_solver(solver)
@@ -129,7 +144,7 @@ def fit_file(
     weights = _class_weights(class_weight, classes, codes)
     encoder = fit_encoder(matrix)
     training = train(
-        encoder.apply(matrix, out=matrix),
+        standardised(matrix, encoder.center, encoder.scale, out=matrix),
         codes,
         classes=len(classes),
         sample_weight=weights,
@@ -151,7 +166,7 @@ def fit_file(
     model = _model(training, encoder, classes=classes, features=names, target=target, options=recorded)
     counts = tuple(np.bincount(codes, minlength=len(classes)).tolist())
     warnings = _warnings(training.solution, solver, model, counts, encoder)
-    return FitResult(model, len(codes), counts, solver, training.l2, training.solution, warnings)
+    return FitResult(model, len(codes), counts, training.solution, warnings)
 
 
 def _read(source: Source, features: Sequence[str], target: str) -> tuple[Floats, tuple[str, ...], Codes]:

@@ -16,6 +16,9 @@ def linear_logits(features: Floats, coef: Floats, intercept: Floats) -> Floats:
         coef: [1, D] for two classes, [K, D] for more.
         intercept: [1] or [K].
     Returns: [N] for two classes (the logit of the second), [N, K] for more.
+
+    >>> linear_logits(np.array([[1.0], [2.0]]), np.array([[3.0]]), np.array([1.0])).tolist()
+    [4.0, 7.0]
     """
     logits: Floats = features @ coef.T + intercept
     return logits[:, 0] if len(coef) == 1 else logits

@@ -1,10 +1,10 @@
-"""Center and spread of feature columns, for standardising and for giving solvers even directions."""
+"""Center and spread of feature columns, for giving solvers even directions, and standardising by them."""
 
 import numpy as np
 
 from crossent.learn.types import Floats
 
-__all__ = ["moments"]
+__all__ = ["moments", "standardised"]
 
 _BLOCK_ROWS = 4096
 
@@ -32,3 +32,20 @@ def moments(features: Floats, *, sample_weight: Floats | None = None, centred: b
         offset = (features[part] - center) / unit
         square += weights[part] @ (offset * offset)
     return center, unit * np.sqrt(square)
+
+
+def standardised(features: Floats, center: Floats, scale: Floats, *, out: Floats | None = None) -> Floats:
+    """Features in units of their scale, (x - center) / scale.
+
+    Args:
+        features: [N, D].
+        center, scale: [D] each, scale > 0.
+        out: where to write; it may be the features themselves.
+    Returns: [N, D], `out` if given.
+
+    >>> standardised(np.array([[1.0], [3.0]]), np.array([2.0]), np.array([0.5])).tolist()
+    [[-2.0], [2.0]]
+    """
+    result: Floats = np.subtract(features, center, out=out)
+    result /= scale
+    return result

@@ -8,16 +8,18 @@ import numpy as np
 from crossent.errors import DataError
 from crossent.learn.encode import finite_matrix
 from crossent.learn.inference import decide, linear_logits, probabilities
+from crossent.learn.moments import standardised
 from crossent.learn.store import SoftmaxModel
 from crossent.learn.types import Floats
+from crossent.rows.binding import prediction_column
 from crossent.rows.block import Block
-from crossent.rows.columns import listed, quoted, require_column
+from crossent.rows.columns import require_column
 from crossent.rows.sinks import Sink
 from crossent.rows.sources import Source
+from crossent.wording import listed, quoted
 
 __all__ = ["Predicted", "model_logits", "predict_file"]
 
-PREFIX = "p_"
 DECISION = "prediction"
 
 
@@ -29,8 +31,20 @@ class Predicted(NamedTuple):
 
 
 def model_logits(model: SoftmaxModel, features: Floats) -> Floats:
-    """Logits of raw features [N, D]: [N] for two classes (that of the second), [N, K] for more."""
-    return linear_logits((features - model.center) / model.scale, model.coef, model.intercept)
+    """Logits of a model.
+
+        z = ((x - center) / scale) coef^T + intercept
+
+    Args:
+        model: the model.
+        features: [N, D] raw features, in the order of `model.features`.
+    Returns: [N] for two classes (the logit of the second), [N, K] for more.
+    """
+    return linear_logits(standardised(features, model.center, model.scale), model.coef, model.intercept)
+
+
+def _probability_columns(model: SoftmaxModel) -> tuple[str, ...]:
+    return tuple(prediction_column("probs", name) for name in model.classes)
 
 
 def predict_file(
@@ -55,13 +69,23 @@ def predict_file(
         on_rows: called after each block with the number of rows done, for instance by a progress bar.
     Returns: Predicted.
     Raises: DataError for a missing column, a cell that is no finite number (row and column), names that
-    collide.
+        collide.
+
+    >>> import pathlib, tempfile
+    >>> from crossent.rows import from_table, open_sink
+    >>> import pyarrow as pa
+    >>> columns = {"features": ("x",), "center": np.zeros(1), "scale": np.ones(1)}
+    >>> model = SoftmaxModel(coef=np.ones((1, 1)), intercept=np.zeros(1), classes=("no", "yes"), **columns)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with open_sink(pathlib.Path(folder, "p.csv")) as sink:
+    ...         predict_file(model, from_table(pa.table({"x": [-1.0, 2.0]})), sink)
+    Predicted(rows=2, columns=('p_no', 'p_yes', 'prediction'))
     """
     for name in (*model.features, *passthrough):
         require_column(source, name)
     names = {column.name for column in source.columns}
     kept = tuple(dict.fromkeys([*([model.target] if model.target in names else []), *passthrough]))
-    outputs = (*(PREFIX + name for name in model.classes), DECISION)
+    outputs = (*_probability_columns(model), DECISION)
     _refuse_collisions(source.name, kept, outputs)
     rows = 0
     for block in source.blocks(list(dict.fromkeys([*model.features, *kept]))):
@@ -78,7 +102,7 @@ def _predicted_block(model: SoftmaxModel, block: Block, kept: Sequence[str]) -> 
     columns: dict[str, Any] = {name: block.select(every, name) for name in kept}
     logits = model_logits(model, finite_matrix(block, model.features))
     probs = probabilities(logits)
-    columns.update({PREFIX + name: probs[:, k] for k, name in enumerate(model.classes)})
+    columns.update(zip(_probability_columns(model), probs.T, strict=True))
     columns[DECISION] = np.array(model.classes, dtype=object)[decide(logits)]
     return columns
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crossent.errors import DataError, MissingExtraError, ModelFileError, ShapeError
+from crossent.errors import DataError, MissingExtraError, ModelFileError
 from crossent.rows.filesafe import atomic_write
 
 __all__ = ["SCHEMA", "SoftmaxModel", "load_model", "save_model"]
@@ -55,22 +55,24 @@ class SoftmaxModel:
     options: dict[str, Any] = field(default_factory=dict)
     trace: list[dict[str, Any]] = field(default_factory=list)
 
-    def logits(self, X: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Logits [n, K] of rows X [n, D] of raw features, in the order of `classes`; two classes give (0, z).
-
-        Raises: ShapeError.
-        """
-        D = self.coef.shape[1]
-        if X.ndim != 2 or X.shape[1] != D:
-            raise ShapeError(f"X has shape {X.shape}, the model has {D} features: X must be (rows, {D}).")
-        z: npt.NDArray[np.float64] = ((X - self.center) / self.scale) @ self.coef.T + self.intercept
-        return z if len(self.classes) != 2 else np.column_stack([np.zeros(len(z)), z[:, 0]])
-
 
 def save_model(model: SoftmaxModel, path: str | os.PathLike[str]) -> None:
     """Writes a model file; an old file of that name stays until the new one is complete.
 
-    Raises: DataError if the file cannot be written, ModelFileError if the model is not fit to be stored.
+    Args:
+        model: the model, for instance `SoftmaxClassifier.to_model()` or `FitResult.model`.
+        path: the file to write, customarily *.safetensors; its folder must exist.
+    Raises: DataError if the file cannot be written, ModelFileError if the model is not fit to be stored,
+        MissingExtraError without safetensors.
+
+    >>> import pathlib, tempfile
+    >>> from crossent.learn import SoftmaxClassifier
+    >>> model = SoftmaxClassifier().fit([[0.0], [1.0], [2.0], [3.0]], ["a", "a", "b", "b"]).to_model(target="y")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "model.safetensors")
+    ...     save_model(model, path)
+    ...     load_model(path).classes
+    ('a', 'b')
     """
     try:
         import safetensors.numpy as store
@@ -97,7 +99,16 @@ def save_model(model: SoftmaxModel, path: str | os.PathLike[str]) -> None:
 def load_model(path: str | os.PathLike[str]) -> SoftmaxModel:
     """Reads a model file and checks names, shapes, dtypes and that all numbers are finite.
 
-    Raises: DataError if there is no such file, ModelFileError if it is truncated, foreign or inconsistent.
+    Args:
+        path: a file that `save_model` or `crossent fit` wrote. Nothing in it is run.
+    Returns: the `SoftmaxModel`, to the bit as it was saved.
+    Raises: DataError if there is no such file, ModelFileError if it is truncated, foreign or inconsistent,
+        MissingExtraError without safetensors.
+
+    >>> load_model("nowhere.safetensors")
+    Traceback (most recent call last):
+        ...
+    crossent.errors.DataError: nowhere.safetensors does not exist. Give a model file, as crossent fit writes it.
     """
     shown = os.fspath(path)
     try:

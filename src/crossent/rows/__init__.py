@@ -6,7 +6,6 @@ from crossent.rows.columns import ColumnInfo, canonical_text, require_column
 from crossent.rows.filesafe import atomic_write, check_writable
 from crossent.rows.sinks import Sink, open_sink
 from crossent.rows.sources import Source, from_table, open_source
-from crossent.rows.split import holdout, row_uniforms
 
 __all__ = [
     "Binding",
@@ -19,10 +18,8 @@ __all__ = [
     "canonical_text",
     "check_writable",
     "from_table",
-    "holdout",
     "open_sink",
     "open_source",
     "prediction_column",
     "require_column",
-    "row_uniforms",
 ]

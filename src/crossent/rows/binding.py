@@ -16,19 +16,12 @@ This is the only place that decides it, by these rules.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from crossent.errors import DataError, LabelError, UnsupportedError
-from crossent.rows.columns import (
-    Kind,
-    canonical_text,
-    cell_text,
-    did_you_mean,
-    listed,
-    missing_column,
-    quoted,
-)
+from crossent.rows.columns import Kind, canonical_text, cell_text, missing_column
+from crossent.wording import did_you_mean, listed, quoted
 
 __all__ = ["PREFIXES", "Binding", "PredictionKind", "bind", "prediction_column"]
 
@@ -52,7 +45,7 @@ class Binding:
     `kind` is "probs", "logits" or "log_probs"; `columns` the prediction columns in file order. With several
     columns `classes[k]` is the class of `columns[k]`. With one column `classes` is (negative, positive), and
     `positive` is the class whose probability the column holds; `positive` is None otherwise. `assumed` tells
-    what was not said.
+    what was not said, `pattern` is what the columns were found by (for messages; not compared).
     """
 
     kind: PredictionKind
@@ -61,6 +54,7 @@ class Binding:
     classes: tuple[str, ...]
     positive: str | None = None
     assumed: str = ""
+    pattern: str = field(default="", compare=False)
 
     def describe(self) -> str:
         """One line for people: what is compared with what."""
@@ -150,7 +144,10 @@ class _Asked:
 
     def read(self, kind: PredictionKind, pattern: str) -> Binding:
         """The binding under one pattern."""
-        matched = self.match(kind, pattern)
+        return replace(self.bound(kind, self.match(kind, pattern)), pattern=pattern)
+
+    def bound(self, kind: PredictionKind, matched: list[tuple[str, str]]) -> Binding:
+        """The binding of the columns that a pattern names, each with the text that is its class."""
         if len(matched) == 1:
             (column, suffix) = matched[0]
             return self.single(kind, column, suffix)

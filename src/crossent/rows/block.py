@@ -13,17 +13,8 @@ import numpy.typing as npt
 from crossent.core.types import NDArray
 from crossent.errors import DataError
 from crossent.rows.arrow import load_pyarrow
-from crossent.rows.columns import (
-    ColumnInfo,
-    Kind,
-    canonical_text,
-    cell_number,
-    cell_text,
-    did_you_mean,
-    listed,
-    missing_column,
-    quoted,
-)
+from crossent.rows.columns import ColumnInfo, Kind, canonical_text, cell_number, cell_text, missing_column
+from crossent.wording import did_you_mean, listed, quoted
 
 __all__ = ["Block", "kind_of"]
 
@@ -56,7 +47,6 @@ class Block:
         batch: a pyarrow RecordBatch.
         source: name of the source, for messages.
         first_row: row of the source, counted from 0, that is the block's first.
-        identity: name of the source relative to the common root, for row identity; `source` if left out.
         kinds: kind by column, where the Arrow type does not tell it (text files).
 
     >>> import pyarrow as pa
@@ -71,13 +61,11 @@ class Block:
         *,
         source: str,
         first_row: int = 0,
-        identity: str | None = None,
         kinds: Mapping[str, Kind] | None = None,
     ) -> None:
         self._batch = batch
         self.source = source
         self.first_row = first_row
-        self.identity = source if identity is None else identity
         self.column_names: tuple[str, ...] = tuple(batch.schema.names)
         self._index = {name: i for i, name in enumerate(self.column_names)}
         given = kinds or {}

@@ -7,7 +7,6 @@ Python's shortest repr of their own precision, so float32 0.1 is "0.1".
 """
 
 import datetime
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Literal, Protocol, TypeAlias
 import numpy as np
 
 from crossent.errors import DataError
+from crossent.wording import did_you_mean, listed, quoted
 
 __all__ = [
     "ColumnInfo",
@@ -25,10 +25,7 @@ __all__ = [
     "canonical_text",
     "cell_number",
     "cell_text",
-    "did_you_mean",
-    "listed",
     "missing_column",
-    "quoted",
     "refuse_repeated",
     "require_column",
 ]
@@ -128,36 +125,6 @@ def cell_text(cell: str, kind: Kind) -> str | None:
     if _INTEGER.match(trimmed) and len(trimmed) <= 21:
         return _integer_text(int(trimmed))
     return _float_text(float(trimmed))
-
-
-def quoted(text: str, limit: int = 60) -> str:
-    """A name or cell for a message: in quotes, control characters escaped, cut to `limit` characters."""
-    return repr(text if len(text) <= limit else text[: limit - 3] + "...")
-
-
-def listed(names: Iterable[str], limit: int = 8) -> str:
-    """Names for a message: the first few of them, and how many there are if that is more.
-
-    >>> listed(["cat", "dog"]), listed("abcdef", 3)
-    ("'cat', 'dog'", "'a', 'b', 'c', ... (6 in all)")
-    """
-    every = list(names)
-    shown = ", ".join(quoted(name, 40) for name in every[:limit])
-    return shown if len(every) <= limit else f"{shown}, ... ({len(every)} in all)"
-
-
-def did_you_mean(word: str, words: Iterable[str]) -> str:
-    """ " Did you mean 'x'?" (with the leading space) for the nearest of `words`, or "" if none is near.
-
-    >>> did_you_mean("tagret", ["target", "weight"])
-    " Did you mean 'target'?"
-    """
-    known = list(words)[:10_000]
-    folded: dict[str, str] = {}
-    for name in known:
-        folded.setdefault(name.strip().casefold(), name)
-    near = difflib.get_close_matches(word.strip().casefold(), folded, n=1, cutoff=0.6)
-    return f" Did you mean {quoted(folded[near[0]])}?" if near else ""
 
 
 def missing_column(where: str, name: str, names: Sequence[str]) -> DataError:

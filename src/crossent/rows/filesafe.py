@@ -2,8 +2,7 @@
 
 A reader, a crash or a full disk never sees half a file, and the file that stood there before stays until the
 new one is complete. Devices and pipes (/dev/stdout) cannot be renamed over and are written straight through.
-A symbolic
-link is followed: the file it points to is replaced.
+A symbolic link is followed: the file it points to is replaced.
 """
 
 import errno

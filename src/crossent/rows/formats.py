@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 
 from crossent.errors import DataError, OptionError
-from crossent.rows.columns import did_you_mean
+from crossent.wording import did_you_mean
 
 __all__ = ["format_of"]
 

@@ -11,9 +11,9 @@ from typing import Any, BinaryIO
 from crossent.core.types import NDArray
 from crossent.errors import DataError
 from crossent.rows.arrow import load_pyarrow
-from crossent.rows.columns import listed, quoted
 from crossent.rows.filesafe import atomic_write
 from crossent.rows.formats import format_of
+from crossent.wording import listed, quoted
 
 __all__ = ["Sink", "open_sink"]
 

@@ -14,8 +14,9 @@ from crossent.errors import DataError, OptionError
 from crossent.rows import csv_text
 from crossent.rows.arrow import load_duckdb, load_pyarrow
 from crossent.rows.block import Block, kind_of
-from crossent.rows.columns import ColumnInfo, did_you_mean, refuse_repeated, require_column
+from crossent.rows.columns import ColumnInfo, refuse_repeated, require_column
 from crossent.rows.formats import format_of
+from crossent.wording import did_you_mean
 
 __all__ = ["Source", "from_table", "open_source"]
 
@@ -23,13 +24,12 @@ __all__ = ["Source", "from_table", "open_source"]
 class Source:
     """A table whose rows can be read in blocks.
 
-    `name` is how messages call it, `identity` its name for row identity (see crossent.rows.split), `columns`
-    the columns in file order, `row_count` the number of rows where it is known without reading.
+    `name` is how messages call it, `columns` the columns in file order, `row_count` the number of rows where
+    it is known without reading.
     """
 
-    def __init__(self, name: str, *, identity: str, columns: tuple[ColumnInfo, ...], row_count: int | None) -> None:
+    def __init__(self, name: str, *, columns: tuple[ColumnInfo, ...], row_count: int | None) -> None:
         self.name = name
-        self.identity = identity
         self.columns = columns
         self.row_count = row_count
 
@@ -63,7 +63,7 @@ class Source:
         with closing(self._translated(list(kinds), rows)) as batches:
             for batch in batches:
                 if batch.num_rows:
-                    yield Block(batch, source=self.name, first_row=first_row, identity=self.identity, kinds=kinds)
+                    yield Block(batch, source=self.name, first_row=first_row, kinds=kinds)
                     first_row += batch.num_rows
         if not first_row:
             raise DataError(f"{self.name} has no rows. At least one row is needed.")
@@ -92,7 +92,7 @@ class ParquetSource(Source):
         except (pa.ArrowException, OSError) as error:
             raise DataError(_not_parquet(path, error)) from error
         self._path = path
-        super().__init__(path, identity=os.path.basename(path), columns=_columns(schema, path), row_count=row_count)
+        super().__init__(path, columns=_columns(schema, path), row_count=row_count)
 
     def _batches(self, names: list[str], rows: int) -> Iterator[Any]:
         # pre_buffer would keep every row group that was read until the file is closed
@@ -110,7 +110,7 @@ class CsvSource(Source):
     def __init__(self, path: str, *, separator: str | None = None) -> None:
         self._path = os.path.abspath(path)
         self._dialect = csv_text.sniff(self._path, shown=path, separator=separator)
-        super().__init__(path, identity=os.path.basename(path), columns=self._dialect.columns, row_count=None)
+        super().__init__(path, columns=self._dialect.columns, row_count=None)
 
     @property
     def separator(self) -> str:
@@ -149,7 +149,7 @@ class ArrowSource(Source):
         self._first: Any = self._stream(name)
         shape = getattr(table, "shape", None)
         rows = shape[0] if isinstance(shape, tuple) and shape and isinstance(shape[0], int) else None
-        super().__init__(name, identity=name, columns=_columns(self._first.schema, name), row_count=rows)
+        super().__init__(name, columns=_columns(self._first.schema, name), row_count=rows)
 
     def _stream(self, name: str) -> Any:
         pa = load_pyarrow()
@@ -201,7 +201,7 @@ def from_table(table: Any, *, name: str = "table") -> Source:
 
     Args:
         table: the object.
-        name: how messages and row identity call it.
+        name: how messages call it.
     Raises: DataError if the object offers no Arrow stream.
 
     >>> import pyarrow as pa

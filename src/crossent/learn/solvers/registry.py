@@ -1,6 +1,5 @@
 """The table of solvers by name; a new solver is one line here."""
 
-import difflib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -11,6 +10,7 @@ from crossent.learn.solvers.lbfgs import minimise_lbfgs
 from crossent.learn.solvers.options import SolverOptions
 from crossent.learn.trace import Solution
 from crossent.learn.types import Floats
+from crossent.wording import did_you_mean, listed
 
 __all__ = ["SOLVERS", "Solver", "find_solver"]
 
@@ -44,6 +44,4 @@ def find_solver(name: str) -> Solver:
     """
     if isinstance(name, str) and name in SOLVERS:
         return SOLVERS[name]
-    close = difflib.get_close_matches(str(name).lower(), SOLVERS, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise OptionError(f"solver is {name!r}; it must be one of {', '.join(map(repr, SOLVERS))}.{hint}")
+    raise OptionError(f"solver is {name!r}; it must be one of {listed(SOLVERS)}.{did_you_mean(str(name), SOLVERS)}")
