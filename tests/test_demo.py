@@ -30,7 +30,7 @@ def told(tmp_path_factory) -> tuple[Path, str]:
 def commands(text: str) -> list[list[str]]:
     """The commands in the demo's output."""
     joined = text.replace("\\\n", " ")
-    return [shlex.split(line) for line in joined.splitlines() if line.startswith("crossent ")]
+    return [shlex.split(line) for line in joined.splitlines() if re.match(r"(\S*/)?crossent ", line)]
 
 
 def test_it_tells_what_it_should(told):
@@ -84,6 +84,26 @@ def test_every_command_can_be_pasted(told, monkeypatch, capfd):
     ]
     for words in found:
         assert run(words[1:]) == 0
+
+
+def test_what_is_shown_is_what_runs(tmp_path):
+    shown, ran = [], []
+
+    class Show:
+        def command(self, words):
+            shown.append(shlex.split(words.replace("\\\n", " ")))
+
+        def heading(self, text): ...
+        def fact(self, name, text): ...
+        def text(self, text): ...
+
+    def command(words):
+        ran.append(list(words))
+        assert run(words) == 0
+
+    assert demo.run(str(tmp_path / "a folder"), command=command, show=Show())
+    assert [words[1:] for words in shown] == ran
+    assert {Path(words[0]).name for words in shown} == {"crossent"}
 
 
 @pytest.mark.parametrize("name", ["ACCURACY_NEEDED", "LOSS_NEEDED", "AGREEMENT_NEEDED"])

@@ -5,7 +5,6 @@ Customary alias: `import crossent as ce`.
 
 import typing as _typing
 
-from crossent.activations import log_sigmoid, log_softmax, logsumexp, sigmoid, softmax
 from crossent.core.types import GradHess, LossGrad
 from crossent.errors import (
     ClippedWarning,
@@ -26,16 +25,6 @@ from crossent.errors import (
     UnsupportedError,
     WeightError,
 )
-from crossent.losses import BinaryCrossEntropy, CrossEntropy, binary_cross_entropy, cross_entropy
-from crossent.measures import (
-    cross_entropy_of,
-    effective_classes,
-    entropy,
-    js_divergence,
-    kl_divergence,
-    mutual_information,
-    perplexity,
-)
 from crossent.settings import get_num_threads, set_num_threads, show_config
 from crossent.settings import is_command as _is_command
 from crossent.settings import obey_environment as _obey_environment
@@ -43,7 +32,18 @@ from crossent.settings import obey_environment as _obey_environment
 __version__ = "0.1.0"
 
 if _typing.TYPE_CHECKING:
+    from crossent.activations import log_sigmoid, log_softmax, logsumexp, sigmoid, softmax
     from crossent.learn.classifier import SoftmaxClassifier
+    from crossent.losses import BinaryCrossEntropy, CrossEntropy, binary_cross_entropy, cross_entropy
+    from crossent.measures import (
+        cross_entropy_of,
+        effective_classes,
+        entropy,
+        js_divergence,
+        kl_divergence,
+        mutual_information,
+        perplexity,
+    )
 
 __all__ = [
     "BinaryCrossEntropy",
@@ -91,16 +91,31 @@ __all__ = [
 if not _is_command():
     _obey_environment()
 
-_ON_FIRST_USE = {"SoftmaxClassifier": "crossent.learn.classifier"}
+# Loaded when first asked for: `import crossent` shall cost little more than NumPy.
+_ON_FIRST_USE = {
+    "activations": ("log_sigmoid", "log_softmax", "logsumexp", "sigmoid", "softmax"),
+    "learn.classifier": ("SoftmaxClassifier",),
+    "losses": ("BinaryCrossEntropy", "CrossEntropy", "binary_cross_entropy", "cross_entropy"),
+    "measures": (
+        "cross_entropy_of",
+        "effective_classes",
+        "entropy",
+        "js_divergence",
+        "kl_divergence",
+        "mutual_information",
+        "perplexity",
+    ),
+}
+_ROOM = {name: room for room, names in _ON_FIRST_USE.items() for name in names}
 
 
 def __getattr__(name: str) -> _typing.Any:
-    """Loads the rooms that `import crossent` does not need."""
-    if name in _ON_FIRST_USE:
-        from importlib import import_module
+    if name not in _ROOM:
+        raise AttributeError(f"module 'crossent' has no attribute {name!r}")
+    from importlib import import_module
 
-        return getattr(import_module(_ON_FIRST_USE[name]), name)
-    raise AttributeError(f"module 'crossent' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"crossent.{_ROOM[name]}"), name)
+    return value
 
 
 def __dir__() -> list[str]:

@@ -7,8 +7,11 @@ Every number that is told is read back from the files that the commands wrote.
 import json
 import os
 import shlex
+import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,7 +19,10 @@ import numpy.typing as npt
 
 from crossent.errors import DataError, MissingExtraError
 from crossent.learn.store import load_model
+from crossent.report.wording import caveat, told_interval, value
 from crossent.rows import open_sink, open_source
+from crossent.stats import Estimate
+from crossent.wording import counted
 
 __all__ = ["Command", "Show", "run"]
 
@@ -120,13 +126,22 @@ def _act(table: _Table, folder: str, *, command: Command, show: Show) -> bool:
     return _verdict(accuracy, ours, abs(theirs - ours), show)
 
 
+def _program() -> list[str]:
+    """The command as a shell finds it from where the user stands: by name if it is on the path."""
+    if shutil.which("crossent") is not None:
+        return ["crossent"]
+    beside = Path(sys.executable).with_name("crossent")
+    return [os.path.relpath(beside)] if beside.exists() else [sys.executable, "-m", "crossent"]
+
+
 def _to_paste(words: Sequence[str]) -> str:
     """A command as a shell takes it, on two lines if it is long."""
-    line = shlex.join(["crossent", *words])
+    program = _program()
+    line = shlex.join([*program, *words])
     if len(line) <= _LONG_LINE:
         return line
     cut = next((i for i, word in enumerate(words) if word in _SECOND_LINE), len(words))
-    return f"{shlex.join(['crossent', *words[:cut]])} \\\n    {shlex.join(words[cut:])}"
+    return f"{shlex.join([*program, *words[:cut]])} \\\n    {shlex.join(words[cut:])}"
 
 
 def _commands(table: _Table, paths: _Paths) -> list[list[str]]:
@@ -159,20 +174,21 @@ def _second_act(table: _Table, folder: str, *, command: Command, show: Show) -> 
     paths = _Paths(folder, table.stem)
     row, truth, was = _write_one_zero(paths, table.target)
     words = ["score", paths.one_zero, "--target", table.target, "--probs", "p_*"]
+    words += ["--format", "json", "-o", paths.zero_score]
     show.heading("What if one probability were 0?")
     show.text(f"In row {row + 1} the true class is {truth}, with p = {was:.4f}. Suppose the file said p = 0 there,")
     show.text("and gave that share to another class: a claim that the truth is impossible.")
     show.text("")
     show.command(_to_paste(words))
-    command([*words, "--format", "json", "-o", paths.zero_score])
+    command(words)
     score = _read_json(paths.zero_score)
     found = score["infinities"]
     finite, worst = found["finite"], score["worst"][0]
     clipped = _scikit_learn_loss(paths.one_zero, table.target, score["classes"])
     show.text("")
-    show.fact("log loss", f"{score['log_loss']['value']}, because of {found['rows']} row of {score['n']:,}")
+    show.fact("log loss", f"{score['log_loss']['value']}, because of {counted(found['rows'])} of {score['n']:,}")
     show.fact("which", f"row {worst['row'] + 1}: true class {worst['target']}, predicted {worst['predicted']}, p = 0")
-    show.fact("the others", f"{finite['value']:.4f} nat over {finite['n']:,} rows")
+    show.fact("the others", f"{finite['value']:.4f} nat over {counted(finite['n'])}")
     show.fact("scikit-learn", f"{clipped:.4f} nat: it clips p, so the number looks like an ordinary bad day")
     habits = [f"{entry['log_loss']:.4f} at {entry['eps']:.1e}" for entry in found["clipped"]]
     show.fact("clipping", f"would say {' or '.join(habits)}: it tells where the clip lies, not what the model is worth")
@@ -188,10 +204,9 @@ def _convergence(options: dict[str, Any], trace: list[dict[str, Any]]) -> str:
 
 
 def _tell_score(score: dict[str, Any], show: Show) -> None:
-    for unit, estimate in (("nat", score["log_loss"]), ("bit", score["log_loss_bits"])):
-        ends = f"{100 * estimate['confidence']:g} % interval {estimate['lower']:.4f} to {estimate['upper']:.4f}"
-        mark = " (too few events: may be too short)" if estimate["mark"] else ""
-        show.fact("log loss" if unit == "nat" else "", f"{estimate['value']:.4f} {unit}, {ends}{mark}")
+    for unit, estimate in (("nat", Estimate(**score["log_loss"])), ("bit", Estimate(**score["log_loss_bits"]))):
+        mark = f" ({caveat(estimate)})" if estimate.mark else ""
+        show.fact("log loss" if unit == "nat" else "", f"{value(estimate)} {unit}, {told_interval(estimate)}{mark}")
     show.fact("baseline", f"{score['baseline']:.4f} nat: always predicting the class shares")
     show.fact("skill", f"{score['skill']:.4f} = 1 - log loss / baseline")
     right = round(score["accuracy"]["value"] * score["n"])

@@ -113,6 +113,33 @@ def test_predict_refuses_what_is_no_model(crossent, model, flowers):
     assert files() == before
 
 
+def test_score_refuses_what_is_no_model_before_it_reads(crossent, model, flowers):
+    whole = model.read_bytes()
+    shown = ("score", "gone.csv", "--target", "kind", "--report", "r.html", "--model", "other")
+    for content in (whole[:-9], whole[:20], b"PK hello", b"", whole[:8] + b"\x00" * 400):
+        Path("other").write_bytes(content)
+        refused(crossent(*shown), "other is truncated, damaged or not a model")
+    Path("other").unlink()
+    assert files() == {"m.safetensors", "flowers.parquet"}
+
+
+def test_predict_refuses_files_without_rows(crossent, model):
+    before = files()
+    for content, text in (
+        ("", "a.csv is empty (0 bytes)"),
+        ("x,y\n", "a.csv has no rows"),
+        ("x,y", "a.csv has no rows"),
+    ):
+        Path("a.csv").write_text(content)
+        refused(crossent("predict", model, "a.csv", "-o", "p.csv"), text)
+    with open_sink("a.parquet") as sink:
+        sink.write({"x": np.empty(0), "y": np.empty(0)})
+    refused(crossent("predict", model, "a.parquet", "-o", "p.parquet"), "a.parquet has no rows")
+    Path("a.csv").unlink()
+    Path("a.parquet").unlink()
+    assert files() == before
+
+
 def test_predict_refuses_rows_it_cannot_use(crossent, model, flowers):
     Path("a.csv").write_text("x,yy\n1,2\n")
     refused(crossent("predict", model, "a.csv", "-o", "p.csv"), "a.csv has no column 'y'", "Did you mean 'yy'?")
@@ -165,8 +192,12 @@ PETS = "y,p_cat,p_dog\ncat,0.9,0.1\ndog,0.2,0.8\n"
         (PETS + ",0.5,0.5\n", SCORE, ["a.csv row 3: column 'y' is empty"]),
         (PETS + "dog,0.5,\n", SCORE, ["a.csv row 3: column 'p_dog' is missing or NaN"]),
         (PETS + "dog,0.5,half\n", SCORE, ["a.csv row 3: column 'p_dog' holds the text 'half'"]),
-        (PETS + "dog,0.5,1.5\n", SCORE, ["a.csv row 3: the probability of class 'dog' is 1.5", "logits"]),
-        (PETS + "dog,0.5,0.9\n", SCORE, ["a.csv row 3: the probabilities", "sum to 1.4"]),
+        (
+            PETS + "dog,0.5,1.5\n",
+            SCORE,
+            ["a.csv row 3: p_cat..p_dog sum to 2 (1 of 3 rows is off 1)", "--logits 'p_*'"],
+        ),
+        (PETS + "dog,0.5,0.9\n", SCORE, ["a.csv row 3: p_cat..p_dog sum to 1.4 (1 of 3 rows is off 1). Correct"]),
         ("y,p_0,p_1\n1,0.5,0.5\n2,0.5,0.5\n", SCORE, ["Labels start at 1"]),
         ("y,p\ncat,0.5\ndog,0.5\n", (*SCORE, "--probs", "p"), ["which of them is the column for?", "--positive 'cat'"]),
         ("y,p\na,0.5\nb,0.5\nc,0.5\n", (*SCORE, "--probs", "p"), ["3 values", "single column"]),
@@ -174,8 +205,16 @@ PETS = "y,p_cat,p_dog\ncat,0.9,0.1\ndog,0.2,0.8\n"
         ("y,a,b\n0,1,0\n", SCORE, ["No column is called like a prediction"]),
         ("y,z_0,z_1\n0,1,0\n1,2,inf\n", SCORE, ["a.csv row 2: column 'z_1' is inf"]),
         ("y,z_0,z_1\n0,1,0\n1,-inf,-inf\n", SCORE, ["a.csv row 2: every logit is -inf"]),
-        ("y,logp_0,logp_1\n0,-1,0.5\n1,0,0\n", SCORE, ["a.csv row 1: column 'logp_1' is 0.5", "--logits"]),
-        ("y,p_0,p_1,w\n0,1,0,1\n1,0,1,-3\n", (*SCORE, "--weight", "w"), ["a.csv row 2: weight -3"]),
+        (
+            "y,logp_0,logp_1\n0,-1,0.5\n1,0,0\n",
+            SCORE,
+            ["a.csv row 1: exp of logp_0..logp_1 sums to 2.0166 (2 of 2 rows are off 1)", "--logits 'logp_*'"],
+        ),
+        (
+            "y,p_0,p_1,w\n0,1,0,1\n1,0,1,-3\n",
+            (*SCORE, "--weight", "w"),
+            ["a.csv row 2: sample weight -3; weights from 1e-60 to 1e60, or 0, are allowed. Correct"],
+        ),
         ("y,p_0,p_1,w\n0,1,0,1\n1,0,1,\n", (*SCORE, "--weight", "w"), ["a.csv row 2: column 'w' is missing or NaN"]),
         ("y,p_0,p_1,w\n0,1,0,0\n1,0,1,0\n", (*SCORE, "--weight", "w"), ["no row to score"]),
     ],
@@ -184,6 +223,93 @@ def test_score_refuses(crossent, content, options, texts):
     Path("a.csv").write_text(content)
     refused(crossent("score", "a.csv", *options), *texts)
     assert files() == {"a.csv"}
+
+
+WEIGHED = (*SCORE, "--weight", "w", "--format", "json")
+
+
+@pytest.mark.parametrize("weights", [("1e-170", "1e-200"), ("1", "1e-61"), ("1e200", "1"), ("1e61", "1e61")])
+def test_score_refuses_weights_that_are_not_near_1(crossent, weights):
+    rows = "".join(f"{k},0.{k + 1},0.{9 - k},{w}\n" for k, w in enumerate(weights))
+    Path("a.csv").write_text("y,p_0,p_1,w\n" + rows)
+    row = 1 + next(i for i, w in enumerate(weights) if not 1e-60 <= float(w) <= 1e60)
+    ran = crossent("score", "a.csv", *WEIGHED)
+    refused(ran, f"a.csv row {row}: sample weight", "from 1e-60 to 1e60, or 0, are allowed", "only ratios".capitalize())
+    assert "Warning" not in ran.err
+
+
+@pytest.mark.parametrize("unit", [2.0**-199, 2.0**199])
+def test_the_unit_of_weights_changes_nothing(crossent, unit):
+    rng = np.random.default_rng(5)
+    p, y, w = rng.uniform(1e-12, 1, 60) ** 4, rng.integers(0, 2, 60), rng.uniform(0.9, 1.1, 60)
+    for name, scale in (("a.csv", 1.0), ("b.csv", unit)):
+        with open_sink(name) as sink:
+            sink.write({"y": y, "p": p, "w": scale * w})
+    told = [crossent("score", name, *WEIGHED, "--probs", "p").out for name in ("a.csv", "b.csv")]
+    assert told[0] == told[1].replace("b.csv", "a.csv")
+    assert '"lower": null' not in told[0]
+
+
+def test_a_huge_loss_cannot_be_weighted(crossent):
+    Path("a.csv").write_text("y,z_0,z_1,w\n0,1,0,1\n1,1e300,0,2\n")
+    refused(crossent("score", "a.csv", *WEIGHED), "a.csv row 2: the loss is 1e+300 nat; with weights")
+    assert max(map(len, crossent("score", "a.csv", *SCORE).out.splitlines())) < 200
+
+
+LOGITS = "These look like logits: try --logits"
+SLIP = "Correct such rows; if the columns are scores before softmax, try --logits"
+OUTSIDE = "probabilities lie in 0..1"
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "text"),
+    [
+        ("p_a,p_b a,2.5,-1 b,4,3 b,0.5,0.5", (), f"p_a..p_b sum to 1.5 (2 of 3 rows are off 1). {LOGITS} 'p_*'"),
+        ("p_a,p_b a,2.5,-1.5 b,1,0", (), f"p_a is 2.5; {OUTSIDE} (1 of 2 rows is off 1). {SLIP} 'p_*'"),
+        ("p_a,p_b a,2,2 b,2,2", ("--probs", "p_"), f"p_a..p_b sum to 4 (2 of 2 rows are off 1). {LOGITS} p_"),
+        ("p_a,p_b a,0.9,0.9 b,1,0", (), f"p_a..p_b sum to 1.8 (1 of 2 rows is off 1). {SLIP} 'p_*'"),
+        ("p_a,p_b a,90,10 b,20,80", (), "sum to 100 (2 of 2 rows are off 1). These look like per cents: divide them"),
+        ("p_a,p_b a,-0.693147,-0.693147 b,0,-inf", (), "These look like log-probabilities: try --log-probs 'p_*'"),
+        ("p_a,p_b a,inf,-inf b,1,0", (), f"p_a..p_b sum to nan (1 of 2 rows is off 1). {SLIP} 'p_*'"),
+        ("p 0,2.5 1,-1 0,0.5", (), f"p is 2.5; {OUTSIDE} (2 of 3 rows are off). {LOGITS} p"),
+        ("p 0,-0.5 1,-1", (), f"p is -0.5; {OUTSIDE} (2 of 2 rows are off). These look like log-prob"),
+        ("logp_a,logp_b a,2.5,-1 b,4,3", (), "exp of logp_a..logp_b sums to 12.5504 (2 of 2 rows are off 1)"),
+        ("logp_a,logp_b a,2.5,-1 b,4,3", (), f"{LOGITS} 'logp_*'"),
+        ("logp_a,logp_b a,0.5,0.5 b,0.1,0.9", (), "These look like probabilities: try --probs 'logp_*'"),
+        ("logp 0,0.5 1,-1", (), "logp is 0.5; logarithms of probabilities are <= 0 (1 of 2 rows is off)"),
+        ("p$a,p$b a,2,2 b,2,2", ("--probs", "p$"), f"{LOGITS} 'p$'"),
+    ],
+)
+def test_score_names_columns_counts_rows_and_says_what_to_try(crossent, rows, options, text):
+    Path("a.csv").write_text("y," + rows.replace(" ", "\n") + "\n")
+    refused(crossent("score", "a.csv", *SCORE, *options), "a.csv row 1: ", text)
+
+
+def test_rows_that_are_off_are_counted_in_the_whole_file(crossent):
+    n = 150_000
+    p = np.full((n, 3), 1 / 3)
+    p[70_000:70_812] = [3.0, 4.31, 0.0]
+    y, w = np.arange(n) % 3, np.ones(n)
+    w[70_000:70_012] = 0
+    columns = {"y": [("cat", "dog", "owl")[k] for k in y], "w": w}
+    with open_sink("preds.parquet") as sink:
+        sink.write({**columns, "p_cat": p[:, 0], "p_dog": p[:, 1], "p_owl": p[:, 2]})
+    found = "p_cat..p_owl sum to 7.31"
+    ran = crossent("score", "preds.parquet", *SCORE, "--weight", "w")
+    refused(ran, f"preds.parquet row 70013: {found} (800 of 149988 rows are off 1). {LOGITS} 'p_*'.")
+    p[140_000, 1] = np.nan
+    p[:5] = 9
+    with open_sink("preds.parquet") as sink:
+        sink.write({**columns, "p_cat": p[:, 0], "p_dog": p[:, 1], "p_owl": p[:, 2]})
+    refused(crossent("score", "preds.parquet", *SCORE), "row 1: p_cat..p_owl sum to 27 (817 of 149999 rows are off 1)")
+
+
+def test_a_cell_that_cannot_be_read_ends_the_count(crossent):
+    rows = ["cat,2,3\n"] * 140_000
+    rows[139_000] = "cat,owl,3\n"
+    Path("a.csv").write_text("y,p_cat,p_dog\n" + "".join(rows))
+    ran = crossent("score", "a.csv", *SCORE)
+    refused(ran, "row 1: p_cat..p_dog sum to 5 (131072 of the first 131072 rows are off 1)", LOGITS)
 
 
 def test_a_target_with_very_many_values_is_not_read_to_its_end(crossent):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from crossent.errors import DataError, OptionError
-from crossent.rows import from_table, open_sink, open_source
+from crossent.errors import DataError, OptionError, ProbabilityError, WeightError
+from crossent.rows import Binding, from_table, open_sink, open_source
 from crossent.score import Tally
 from crossent.score.files import bind_source, score_file
 
@@ -73,8 +73,22 @@ def test_clip_adds_up_with_the_same_clip_only():
     left.update(y[:1], p[:1])
     right.update(y[1:], p[1:], first_row=1)
     assert (left + right).result() == whole.result()
-    with pytest.raises(OptionError, match="layout"):
+    with pytest.raises(OptionError, match=r"clip is 0\.1 and None"):
         left + Tally(["a", "b"])
     for bad in (0.0, 0.5, -1.0, np.nan):
         with pytest.raises(OptionError, match="clip is"):
             Tally(["a", "b"], clip=bad)
+
+
+def test_a_row_is_named_as_its_block_names_it():
+    """A tally has no block; its messages say where a row is in the same words."""
+    source = from_table(pa.table({"y": ["a", "b"], "p_a": [1.0, 0.0], "p_b": [0.0, 1.0], "w": [1.0, -1.0]}))
+    (block,) = source.blocks()
+    with pytest.raises(WeightError, match=f"^{block.place(1)}: "):
+        score_file(source, bind_source(source, target="y", weight="w"), weight="w")
+
+
+def test_a_binding_without_a_pattern_is_scored_too():
+    source = from_table(pa.table({"y": ["a", "b"], "p_a": [2.0, 0.0], "p_b": [3.0, 1.0]}))
+    with pytest.raises(ProbabilityError, match=r"p_a\.\.p_b sum to 5 \(1 of 2 rows is off 1\).*--logits PATTERN"):
+        score_file(source, Binding("probs", "y", ("p_a", "p_b"), ("a", "b")))

@@ -290,7 +290,7 @@ def test_row_sums_are_looked_at():
     [
         (lambda y, p: p.__setitem__((4, 1), np.nan), (ProbabilityError, NonFiniteError), "f row 105"),
         (lambda y, p: p.__setitem__((4, 1), -0.5), ProbabilityError, "f row 105: .*'bee' is -0.5"),
-        (lambda y, p: y.__setitem__(4, 9), LabelError, "f rows 100..119"),
+        (lambda y, p: y.__setitem__(4, 9), LabelError, r"f rows 101..120 \(index 0 below is row 101\): targets\[4\]"),
     ],
 )
 def test_bad_values_are_named_with_their_place(change, error, text):
@@ -309,7 +309,7 @@ def test_bad_shapes_weights_options_and_no_rows():
         tally.update(y, p[:, :3])
     with pytest.raises(ShapeError):
         tally.update(y, p, sample_weight=w[:3])
-    for bad in (-1.0, np.nan, np.inf):
+    for bad in (-1.0, np.nan, np.inf, 1e-61, 1e61):
         w[5] = bad
         with pytest.raises(WeightError, match="row 6"):
             tally.update(y, p, sample_weight=w)

@@ -9,7 +9,7 @@ from crossent.learn.solvers.registry import SOLVERS
 from crossent.learn.store import save_model
 from crossent.learn.trace import Step
 from crossent.rows import open_source
-from crossent.rows.columns import listed, quoted
+from crossent.wording import counted, listed, quoted
 
 __all__ = ["fit"]
 
@@ -114,7 +114,7 @@ def _running(step: Step) -> str:
 def _tell(result: FitResult, output: str) -> None:
     model = result.model
     console.say(f"target {quoted(model.target)}: {len(model.classes)} classes, {listed(model.classes, 12)}")
-    console.say(f"features: {len(model.features)} columns, {listed(model.features, 4)}")
+    console.say(f"features: {counted(len(model.features), 'column')}, {listed(model.features, 4)}")
     console.say(f"rows: {result.rows:,}")
     if result.converged:
         console.say(result.convergence)

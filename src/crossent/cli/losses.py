@@ -6,6 +6,7 @@ import click
 
 from crossent.cli import console
 from crossent.explain import CARDS
+from crossent.report.table import aligned
 
 __all__ = ["losses"]
 
@@ -24,10 +25,8 @@ def losses(form: str) -> None:
 def _table() -> str:
     heads = ("loss", "for", "proper", "convex", "formula [nat]")
     rows = [heads, *((c.name, c.use, _yes(c.proper), _yes(c.convex), c.formula) for c in CARDS)]
-    widths = [max(len(row[k]) for row in rows) for k in range(len(heads))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     functions = ", ".join(card.function for card in CARDS)
-    return "\n".join([*lines, "", f"In Python, import crossent as ce: ce.{CARDS[0].name}(...) holds options;",
+    return "\n".join([aligned(rows), "", f"In Python, import crossent as ce: ce.{CARDS[0].name}(...) holds options;",
                       f"the shorthands are {functions}."]) + "\n"  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from crossent.cli.options import InputFile, TableFile, input_file, refuse_same_f
 from crossent.learn.predict import predict_file
 from crossent.learn.store import load_model
 from crossent.rows import open_sink, open_source
-from crossent.rows.columns import listed
+from crossent.wording import counted, listed
 
 __all__ = ["predict"]
 
@@ -33,7 +33,8 @@ def predict(model: str, file: str, output: str, keep: tuple[str, ...]) -> None:
     source = open_source(file)
     with open_sink(output) as sink, console.progress("predicting", total=source.row_count) as rows_done:
         predicted = predict_file(loaded, source, sink, passthrough=keep, on_rows=rows_done)
-    console.say(f"model: {len(loaded.features)} features, {len(loaded.classes)} classes, {listed(loaded.classes, 12)}")
+    features, classes = counted(len(loaded.features), "feature"), listed(loaded.classes, 12)
+    console.say(f"model: {features}, {len(loaded.classes)} classes, {classes}")
     console.say(f"columns: {listed(predicted.columns, 14)}")
     console.say(f"rows: {predicted.rows:,}")
     console.say(f"wrote {output}")

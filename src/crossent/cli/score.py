@@ -12,9 +12,9 @@ from crossent.cli.options import InputFile, OutputFile, input_file, refuse_same_
 from crossent.errors import MissingExtraError
 from crossent.learn.store import SoftmaxModel, load_model
 from crossent.rows import Binding, atomic_write, open_source
-from crossent.rows.columns import quoted
 from crossent.score import Score
 from crossent.score.files import bind_source, score_file
+from crossent.wording import quoted
 
 __all__ = ["score"]
 

@@ -5,6 +5,7 @@ import json
 import click
 
 from crossent.cli import console
+from crossent.report.table import aligned
 from crossent.settings import show_config as configuration
 
 __all__ = ["show_config"]
@@ -25,8 +26,7 @@ def _table(facts: dict[str, object]) -> str:
         if isinstance(value, dict):
             shown[f"{name} found"] = _text([key for key, found in value.items() if found])
             shown[f"{name} missing"] = _text([key for key, found in value.items() if not found])
-    width = max(map(len, shown))
-    return "".join(f"{name.replace('_', ' ').ljust(width)}  {text}".rstrip() + "\n" for name, text in shown.items())
+    return aligned([(name.replace("_", " "), text) for name, text in shown.items()]) + "\n"
 
 
 def _text(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from crossent.plots.style import FONT_SIZE, INK, MUTED, SOFT, WARM, Axes, bare, own_axes, plain_log_ticks
 from crossent.score import LossBin, Score
+from crossent.wording import counted
 
 __all__ = ["loss_histogram"]
 
@@ -16,6 +17,7 @@ def loss_histogram(score: Score, *, ax: Axes | None = None) -> Axes:
         score: a Score.
         ax: axes to draw on; None makes a figure.
     Returns: the axes.
+    Raises: MissingExtraError without matplotlib.
     """
     ax = own_axes(ax)
     bare(ax, x="loss of a row [nat]", y="share")
@@ -34,8 +36,7 @@ def loss_histogram(score: Score, *, ax: Axes | None = None) -> Axes:
     ax.set_ylim(0, 1.15 * ax.get_ylim()[1] if score.infinities.rows else None)
     _draw_legend(ax)
     if score.infinities.rows:
-        rows = "1 row" if score.infinities.rows == 1 else f"{score.infinities.rows} rows"
-        text = f"and {rows} at \N{INFINITY}"
+        text = f"and {counted(score.infinities.rows)} at \N{INFINITY}"
         ax.text(0.995, 0.98, text, transform=ax.transAxes, ha="right", va="top", color=WARM, fontsize=FONT_SIZE)
     elif not bars:
         ax.text(0.5, 0.5, "no finite loss", transform=ax.transAxes, ha="center", color=MUTED, fontsize=FONT_SIZE)

@@ -16,6 +16,7 @@ def reliability(score: Score, *, ax: Axes | None = None) -> Axes:
         score: a Score.
         ax: axes to draw on; None makes a figure.
     Returns: the axes.
+    Raises: MissingExtraError without matplotlib.
     """
     ax = own_axes(ax)
     bins = score.reliability

@@ -17,6 +17,7 @@ def training(trace: Sequence[Any], *, ax: Axes | None = None) -> Axes:
         trace: losses, or mappings with "loss" and, if not counted from 0, "iteration".
         ax: axes to draw on; None makes a figure.
     Returns: the axes.
+    Raises: MissingExtraError without matplotlib.
     """
     ax = own_axes(ax)
     bare(ax, x="iteration", y="objective [nat]")

@@ -38,7 +38,8 @@ def to_html(
             "iteration" and "loss") gives the training curve.
         provenance: where the numbers come from, by name: files, command, versions, time.
         title: heading; None is a general one.
-    Raises: MissingExtraError without matplotlib and jinja2.
+    Returns: HTML without scripts or anything from elsewhere.
+    Raises: MissingExtraError without matplotlib or jinja2.
     """
     template = _template()
     facts = dict(model or {})
@@ -55,6 +56,7 @@ def to_html(
         classes=shown,
         other_classes=len(score.per_class) - len(shown),
         marks=any(c.log_loss.mark for c in shown),
+        too_few=wording.TOO_FEW.capitalize(),
         worst=score.worst[:_MOST_WORST],
         one_source=len({row.source for row in score.worst}) <= 1,
         provenance=_facts(provenance or {}),
@@ -89,9 +91,12 @@ def write_page(
     provenance: Mapping[str, Any] | None = None,
     title: str | None = None,
 ) -> None:
-    """Write the page as a whole or not at all; arguments as for `to_html`.
+    """Write the page as a whole or not at all.
 
-    Raises: DataError if the file cannot be written; MissingExtraError without matplotlib and jinja2.
+    Args:
+        path: file to write, replaced if it is there.
+        score, model, provenance, title: as for `to_html`.
+    Raises: DataError if the file cannot be written; MissingExtraError without matplotlib or jinja2.
     """
     from crossent.rows.filesafe import atomic_write
 

@@ -10,7 +10,19 @@ __all__ = ["to_json"]
 
 
 def to_json(score: Score, *, indent: int | None = 2) -> str:
-    """The whole Score as standard JSON, ending in a newline; numbers read back to the same bits."""
+    """The whole Score as standard JSON; numbers read back to the same bits.
+
+    Args:
+        score: a Score.
+        indent: blanks per level; None puts all into one line.
+    Returns: text, ending in a newline.
+
+    >>> from crossent.score import Tally
+    >>> tally = Tally(["cat", "dog"])
+    >>> tally.update([0, 1], [[0.0, 1.0], [0.5, 0.5]])
+    >>> json.loads(to_json(tally.result()))["log_loss"]["value"]
+    'inf'
+    """
     return json.dumps(_plain(score.to_dict()), indent=indent, allow_nan=False) + "\n"
 
 

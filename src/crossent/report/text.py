@@ -1,8 +1,8 @@
 """A Score as text for a terminal: the verdict, the numbers, the classes, the worst rows."""
 
-from collections.abc import Sequence
-
+from crossent.report.table import aligned
 from crossent.report.wording import (
+    TOO_FEW,
     clean,
     clipping_remark,
     interval,
@@ -10,6 +10,7 @@ from crossent.report.wording import (
     number,
     share,
     standard_error,
+    told_interval,
     value,
     verdict,
 )
@@ -21,7 +22,18 @@ _MOST_CLASSES = 40
 
 
 def to_text(score: Score) -> str:
-    """The report as lines of text, without colour, ending in a newline."""
+    """The report for a terminal: verdict, numbers, classes, worst rows, notes.
+
+    Args:
+        score: a Score.
+    Returns: lines of text without colour or control characters, ending in a newline.
+
+    >>> from crossent.score import Tally
+    >>> tally = Tally(["cat", "dog"])
+    >>> tally.update([0, 1, 1], [[0.8, 0.2], [0.3, 0.7], [0.4, 0.6]])
+    >>> to_text(tally.result()).splitlines()[6].split("  ")[0]
+    'class shares alone'
+    """
     blocks = [
         verdict(score),
         _numbers(score),
@@ -48,7 +60,7 @@ def _numbers(score: Score) -> str:
         ("class shares alone", number(score.baseline), number(score.baseline_bits)),
         ("gained per row", number(score.baseline - (nats.value or 0.0)), number(score.bits_gained)),
     ]
-    return _table(rows, left=1)
+    return aligned(rows, left=1)
 
 
 def _facts(score: Score) -> str:
@@ -58,16 +70,11 @@ def _facts(score: Score) -> str:
     facts = [
         ("rows", rows),
         ("skill", "not estimable" if score.skill is None else number(score.skill)),
-        ("accuracy", f"{share(score.accuracy.value)} ({_shares(score)})"),
+        ("accuracy", f"{share(score.accuracy.value)} ({told_interval(score.accuracy, write=share)})"),
         ("effective classes", f"{number(score.effective_classes)} of {len(score.classes):,}"),
         ("worst 1 % of rows", f"{share(score.worst_share)} of the loss"),
     ]
-    return _table(facts, left=2)
-
-
-def _shares(score: Score) -> str:
-    accuracy = score.accuracy
-    return f"{level(accuracy.confidence)} interval {share(accuracy.lower)} to {share(accuracy.upper)}"
+    return aligned(facts, left=2)
 
 
 def _infinities(score: Score) -> str:
@@ -98,9 +105,9 @@ def _classes(score: Score) -> str:
         )
         for c in kept
     ]
-    lines = [_table(rows, left=1)]
+    lines = [aligned(rows, left=1)]
     if any(c.log_loss.mark for c in kept):
-        lines.append("! too few events: its interval may be too short")
+        lines.append(f"! {TOO_FEW}")
     if len(kept) < len(score.per_class):
         lines.append(f"and {len(score.per_class) - len(kept):,} rarer classes")
     return "\n".join(lines)
@@ -121,14 +128,4 @@ def _worst(score: Score) -> str:
         )
         for r in score.worst
     ]
-    return _table(rows, left=1)
-
-
-def _table(rows: Sequence[Sequence[str]], *, left: int) -> str:
-    """Columns two blanks apart; the first `left` to the left, the others to the right."""
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [c.ljust(w) if k < left else c.rjust(w) for k, (c, w) in enumerate(zip(row, widths, strict=True))]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
+    return aligned(rows, left=1)

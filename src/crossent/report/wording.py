@@ -2,11 +2,16 @@
 
 import math
 import unicodedata
+from collections.abc import Callable
 
 from crossent.score import Score
 from crossent.stats import Estimate
+from crossent.wording import counted
 
+TOO_FEW = "too few events: the interval may be too short"
 __all__ = [
+    "TOO_FEW",
+    "caveat",
     "clean",
     "clipping_remark",
     "interval",
@@ -15,6 +20,7 @@ __all__ = [
     "percent",
     "share",
     "standard_error",
+    "told_interval",
     "value",
     "verdict",
 ]
@@ -52,14 +58,14 @@ def clean(text: object, *, width: int = 60) -> str:
 def number(x: float | None, *, digits: int = 4) -> str:
     """A number to so many significant digits; None is a dash.
 
-    >>> [number(x) for x in (0.089412, 2.302585, 123456.7, 1e-9, math.inf, None)]
-    ['0.08941', '2.303', '123,457', '1e-09', 'inf', '–']
+    >>> [number(x) for x in (0.089412, 2.302585, 123456.7, 1e-9, 2e300, math.inf, None)]
+    ['0.08941', '2.303', '123,457', '1e-09', '2e+300', 'inf', '–']
     """
     if x is None:
         return "–"
     if not math.isfinite(x):
         return str(x)
-    return f"{x:,.0f}" if abs(x) >= 10**digits else f"{x:.{digits}g}"
+    return f"{x:,.0f}" if 10**digits <= abs(x) < 1e15 else f"{x:.{digits}g}"
 
 
 def level(confidence: float) -> str:
@@ -111,6 +117,33 @@ def interval(estimate: Estimate) -> str | None:
     return f"{_fixed(estimate.lower, estimate)} to {_fixed(estimate.upper, estimate)}"
 
 
+def told_interval(estimate: Estimate, *, write: Callable[[float], str] | None = None) -> str:
+    """The interval with its level, or why there is none.
+
+    Args:
+        estimate: an Estimate.
+        write: writes an end; None takes as many digits as the standard error allows.
+
+    >>> told_interval(Estimate(0.0894123, 0.0160, 0.062111, 0.12529, 0.95, 450, 450.0))
+    '95 % interval 0.0621 to 0.1253'
+    >>> told_interval(Estimate(0.5, None, None, None, 0.95, 1, 1.0, why="one row"))
+    'interval not estimable: one row'
+    """
+    if estimate.lower is None or estimate.upper is None:
+        return f"interval not estimable: {estimate.why}"
+    ends = interval(estimate) if write is None else f"{write(estimate.lower)} to {write(estimate.upper)}"
+    return f"{level(estimate.confidence)} interval {ends}"
+
+
+def caveat(estimate: Estimate) -> str:
+    """What to bear in mind with an interval, or "".
+
+    >>> caveat(Estimate(0.5, 0.1, 0.3, 0.7, 0.95, 9, 9.0, mark="too few events: may be too short"))
+    'too few events: the interval may be too short'
+    """
+    return TOO_FEW if estimate.mark else ""
+
+
 def standard_error(estimate: Estimate) -> str:
     """The standard error to the same digits, or a dash."""
     return _fixed(estimate.se, estimate)
@@ -124,15 +157,23 @@ def _fixed(x: float | None, estimate: Estimate) -> str:
 
 
 def verdict(score: Score) -> str:
-    """What a reader should take away, in one or two sentences that claim no more than the rows show."""
+    """What a reader should take away, in one or two sentences that claim no more than the rows show.
+
+    Args:
+        score: a Score.
+    Returns: plain text in one line.
+
+    >>> from crossent.score import Tally
+    >>> tally = Tally(["cat", "dog"])
+    >>> tally.update([0, 1], [[0.0, 1.0], [0.5, 0.5]])
+    >>> verdict(tally.result())
+    'Log loss inf: 1 of 2 rows has probability 0 at the true class. The other 1 row has 0.6931 nat.'
+    """
     loss = score.log_loss
-    rows = "1 row" if score.n == 1 else f"{score.n:,} rows"
     if score.infinities.rows:
-        return _infinite_verdict(score, rows)
-    ends = interval(loss)
-    told = f"{level(loss.confidence)} interval {ends}" if ends else f"interval not estimable: {loss.why}"
-    text = f"Log loss {value(loss)} nat ({told}) over {rows}: {_against_priors(score)}."
-    return f"{text} Too few events: the interval may be too short." if loss.mark else text
+        return _infinite_verdict(score)
+    text = f"Log loss {value(loss)} nat ({told_interval(loss)}) over {counted(score.n)}: {_against_priors(score)}."
+    return f"{text} {caveat(loss).capitalize()}." if loss.mark else text
 
 
 def _against_priors(score: Score) -> str:
@@ -149,15 +190,15 @@ def _against_priors(score: Score) -> str:
     return f"the interval contains the {priors}, so these rows do not show that the model knows more than that"
 
 
-def _infinite_verdict(score: Score, rows: str) -> str:
+def _infinite_verdict(score: Score) -> str:
     zeros = score.infinities.rows
-    have = f"{zeros:,} of {rows} {'has' if zeros == 1 else 'have'} probability 0 at the true class"
+    have = f"{zeros:,} of {counted(score.n)} {'has' if zeros == 1 else 'have'} probability 0 at the true class"
     finite = score.infinities.finite
     if finite.value is None:
         return f"Log loss inf: {have}."
-    ends = interval(finite)
-    told = f" ({level(finite.confidence)} interval {ends})" if ends else ""
-    return f"Log loss inf: {have}. The other {finite.n:,} rows have {value(finite)} nat{told}."
+    told = f" ({told_interval(finite)})" if finite.lower is not None else ""
+    others = f"The other {counted(finite.n)} {'has' if finite.n == 1 else 'have'} {value(finite)} nat{told}."
+    return f"Log loss inf: {have}. {others}"
 
 
 def clipping_remark(score: Score) -> str | None:

@@ -8,14 +8,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-from crossent.errors import DataError, ProbabilityError
+from crossent.errors import DataError, NonFiniteError, ProbabilityError
 from crossent.rows.binding import Binding, bind
 from crossent.rows.block import Block
-from crossent.rows.columns import quoted, require_column
+from crossent.rows.columns import require_column
 from crossent.rows.sources import Source
+from crossent.score.refusal import no_probabilities
 from crossent.score.score import Score
 from crossent.score.tally import Tally
 from crossent.stats import Float64
+from crossent.wording import quoted
 
 __all__ = ["bind_source", "score_file"]
 
@@ -38,7 +40,14 @@ def bind_source(
         probs, logits, log_probs, positive: as in crossent.rows.bind.
         weight: name of the column with weights, which is then no prediction.
     Returns: a Binding; the values of the target have been looked at.
-    Raises: DataError, LabelError, UnsupportedError as `bind`.
+    Raises: DataError (a column that is missing, or target and weight at once), LabelError, UnsupportedError as
+        `bind`.
+
+    >>> import pyarrow as pa
+    >>> from crossent.rows import from_table
+    >>> table = pa.table({"y": ["cat", "dog"], "p_cat": [0.8, 0.5], "p_dog": [0.2, 0.5]})
+    >>> bind_source(from_table(table), target="y").classes
+    ('cat', 'dog')
     """
     for name in (target, *([] if weight is None else [weight])):
         require_column(source, name)
@@ -78,18 +87,25 @@ def score_file(
     worst: int = 10,
     on_rows: Callable[[int], None] | None = None,
 ) -> Score:
-    """Score the predictions in a file.
+    """Score the predictions in a file: the log loss with its interval, and where it comes from.
 
     Args:
         source: an open crossent.rows.Source.
         binding: its columns, from `bind_source`.
-        weight: name of a column of weights; only their ratios matter.
+        weight: name of a column of weights, from 1e-60 to 1e60 or 0; only their ratios matter.
         clip: move probabilities into [clip, 1 - clip]; None leaves p = 0 a loss of inf.
         confidence: coverage of the intervals.
         worst: number of worst rows to keep.
         on_rows: called after each block with the number of rows read so far, for instance by a progress bar.
     Returns: the Score.
-    Raises: DataError (missing cells, targets that are no class), ProbabilityError, WeightError, EmptyBatchError.
+    Raises: DataError (missing cells, targets that are no class), ProbabilityError (the message counts such rows in
+        the whole file and names the option to try), NonFiniteError, WeightError, EmptyBatchError, OptionError.
+
+    >>> import pyarrow as pa
+    >>> from crossent.rows import from_table
+    >>> source = from_table(pa.table({"y": ["cat", "dog"], "p_cat": [0.8, 0.5], "p_dog": [0.2, 0.5]}))
+    >>> round(score_file(source, bind_source(source, target="y")).log_loss.value, 6)
+    0.458145
     """
     tally = Tally(binding.classes, kind=binding.kind, worst=worst, clip=clip)
     wanted = (binding.target, *binding.columns, *([] if weight is None else [weight]))
@@ -101,25 +117,30 @@ def score_file(
             update = tally.update
         else:
             update, prediction = tally.update_binary, prediction[:, 0]
-        update(targets, prediction, sample_weight=weights, source=source.name, first_row=block.first_row)
+        try:
+            update(targets, prediction, sample_weight=weights, source=source.name, first_row=block.first_row)
+        except ProbabilityError as error:
+            raise no_probabilities(source, binding, weight=weight) or error from error
         if on_rows is not None:
             on_rows(block.first_row + len(block))
     return tally.result(confidence=confidence)
 
 
 def _prediction(block: Block, binding: Binding) -> Float64:
-    """The prediction columns [n, K] or [n, 1], every cell a number that its kind allows but for ranges of
-    probabilities and row sums, at which the tally looks."""
+    """The prediction columns [n, K] or [n, 1], every cell a number; the tally looks at ranges and row sums of
+    probabilities."""
     values = _filled(block, binding.columns, block.matrix(binding.columns))
     if binding.kind == "logits":
-        _refuse(block, binding.columns, values, values == np.inf, "a logit may be any number or -inf")
+        if (top := values == np.inf).any():
+            row, column = (int(k) for k in np.argwhere(top)[0])
+            raise NonFiniteError(
+                f"{block.place(row)}: column {quoted(binding.columns[column])} is inf; a logit may be any number or "
+                "-inf. Correct the cell."
+            )
         ruled_out = np.isneginf(values).all(axis=1)
         if ruled_out.any() and binding.positive is None:
             i = int(np.argmax(ruled_out))
             raise DataError(f"{block.place(i)}: every logit is -inf, so no class is left. Correct the row.")
-    elif binding.kind == "log_probs":
-        allowed = "logarithms of probabilities are <= 0. If these are scores, use --logits"
-        _refuse(block, binding.columns, values, values > 0, allowed)
     return values
 
 
@@ -133,11 +154,3 @@ def _filled(block: Block, columns: tuple[str, ...], values: Float64) -> Float64:
             "Fill in the cell, or leave out the row."
         )
     return values
-
-
-def _refuse(block: Block, columns: tuple[str, ...], values: Float64, bad: np.ndarray, allowed: str) -> None:
-    if bad.any():
-        row, column = (int(k) for k in np.argwhere(bad)[0])
-        raise ProbabilityError(
-            f"{block.place(row)}: column {quoted(columns[column])} is {values[row, column]:g}; {allowed}."
-        )

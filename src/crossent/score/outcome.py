@@ -7,21 +7,25 @@ sum.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from crossent.activations import logsumexp
 from crossent.core.types import ArrayLike
-from crossent.errors import CrossentError, ProbabilityError, ShapeError, WeightError
+from crossent.errors import CrossentError, NonFiniteError, ProbabilityError, ShapeError, WeightError
 from crossent.losses import binary_cross_entropy, cross_entropy
+from crossent.score.layout import Kind
 from crossent.stats import Flags, Float64, Int64
 
-__all__ = ["Kind", "Outcome", "binary_outcome", "class_outcome"]
+__all__ = ["LARGEST_OFF", "Outcome", "binary_outcome", "class_outcome"]
 
-Kind: TypeAlias = Literal["probs", "logits", "log_probs"]
 SILENT_OFF = 1e-5  # a row sum this far from 1 is rounding
 LARGEST_OFF = 1e-2  # and beyond this it is not a distribution
+# The range of weights: the interval needs cubes of w l, which are then normal float64 for losses from 1e-40 to 1e39,
+# so that no result depends on the unit of the weights. Beyond LARGEST_LOSS w l itself would overflow.
+LIGHTEST, HEAVIEST = 1e-60, 1e60
+LARGEST_LOSS = 1e230
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ def class_outcome(
     elif kind == "log_probs":
         sums = _check_sums(block, np.exp(np.asarray(logsumexp(z))), classes)
     losses = _losses(block, losses_at)
+    _refuse_overflow(block, losses)
     truth = block.targets.astype(np.int64)
     predicted = z.argmax(axis=1).astype(np.int64)
     event = np.ones_like(predicted) if len(classes) == 2 else predicted
@@ -129,6 +134,7 @@ def binary_outcome(
     if kind == "probs":
         _check_range(block, p[:, None], ("positive",))
     losses = _losses(block, losses_at)
+    _refuse_overflow(block, losses)
     truth = block.targets.astype(np.int64)
     hit = truth == 1
     if kind == "probs":
@@ -165,10 +171,14 @@ def _block(
     w = np.ascontiguousarray(sample_weight, dtype=np.float64)
     if w.shape != t.shape:
         raise ShapeError(f"targets have shape {t.shape} and sample_weight {w.shape}; they must be the same")
-    bad = ~((w >= 0) & (w < np.inf))
+    bad = ~((w == 0) | ((w >= LIGHTEST) & (w <= HEAVIEST)))
     if bad.any():
         i = int(np.argmax(bad))
-        raise WeightError(f"{_place(source, int(rows[i]))}: weight {w[i]}; weights must be finite and >= 0")
+        advice = "Only ratios matter: rescale them." if 0 < w[i] < np.inf else "Correct it, or leave the row out."
+        raise WeightError(
+            f"{_place(source, int(rows[i]))}: sample weight {w[i]:g}; weights from 1e-60 to 1e60, or 0, are "
+            f"allowed. {advice}"
+        )
     kept = w > 0
     if not kept.all():
         t, z, w, rows = t[kept], np.ascontiguousarray(z[kept]), w[kept], rows[kept]
@@ -185,11 +195,24 @@ def _losses(block: _Block, losses_at: Callable[[Int64], Any]) -> Float64:
     try:
         return np.ascontiguousarray(losses_at(block.targets), dtype=np.float64)
     except CrossentError as error:
-        where = f"{block.source} rows" if block.source else "rows"
         if len(block.rows) and (block.source or block.rows[0]):
-            message = f"{where} {block.rows[0]}..{block.rows[-1]} (counted from {block.rows[0]} below): {error}"
-            raise type(error)(message) from error
+            where = f"{block.source} rows" if block.source else "rows"
+            first, last = int(block.rows[0]) + 1, int(block.rows[-1]) + 1
+            raise type(error)(f"{where} {first}..{last} (index 0 below is row {first}): {error}") from error
         raise
+
+
+def _refuse_overflow(block: _Block, losses: Float64) -> None:
+    """Weighted losses must stay finite."""
+    if block.weight is None:
+        return
+    large = (losses > LARGEST_LOSS) & (losses < np.inf)
+    if large.any():
+        i = int(np.argmax(large))
+        raise NonFiniteError(
+            f"{block.place(i)}: the loss is {losses[i]:g} nat; with weights, losses up to {LARGEST_LOSS:g} or inf are "
+            "allowed. Correct the prediction, or leave the row out."
+        )
 
 
 def _check_distributions(block: _Block, classes: tuple[str, ...]) -> tuple[float, float, int]:

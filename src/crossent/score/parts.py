@@ -1,10 +1,10 @@
 """The parts of a tally: each is made from one block, and each adds up. A new statistic is a new field."""
 
 from dataclasses import dataclass, fields, replace
-from typing import Literal, TypeAlias
 
 import numpy as np
 
+from crossent.score.layout import Layout
 from crossent.score.outcome import Outcome
 from crossent.score.worst import Worst
 from crossent.stats import (
@@ -19,28 +19,10 @@ from crossent.stats import (
     two_product,
 )
 
-__all__ = ["CLIPS", "TINY", "Binning", "Layout", "Parts", "Written"]
+__all__ = ["CLIPS", "TINY", "Parts", "Written"]
 
-Binning: TypeAlias = Literal["width", "mass"]
 TINY = (1e-15, 1e-12, 1e-7)  # how many rows lie below these probabilities
 CLIPS = (("scikit-learn, float64", float(np.finfo(np.float64).eps)), ("Keras", 1e-7))
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What the parts need to know besides the rows; tallies add up only if theirs are equal.
-
-    Attributes:
-        class_count: K.
-        worst: number of worst rows kept.
-        edges: edges in p of the reliability cells.
-        clip: losses are those of p moved into [clip, 1 - clip]; None leaves them as they are.
-    """
-
-    class_count: int
-    worst: int
-    edges: tuple[float, ...]
-    clip: float | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +57,7 @@ class Parts:
         predicted: cells by predicted class: w.
         zeros: [1] rows with p = 0 at the target.
         tiny: [3] rows with p below 1e-15, 1e-12, 1e-7 at the target.
-        clipped: exact sums of w times the clipped loss, one for each of CLIPS.
+        clipped: [2] exact sums of w times the clipped loss, one for each of CLIPS.
         moved: [2] rows whose loss the layout's clip changed, and those of them that had p = 0.
         reliability: cells by confidence: w, w hit, w confidence, w^2.
         histogram: cells by finite loss: w, w loss.
@@ -88,7 +70,7 @@ class Parts:
     predicted: Cells
     zeros: Int64
     tiny: Int64
-    clipped: "ExactSums"
+    clipped: ExactSum
     moved: Int64
     reliability: Cells
     histogram: Cells
@@ -100,7 +82,7 @@ class Parts:
         """The parts of one block."""
         given = outcome.losses
         outcome = outcome if layout.clip is None else _clipped_outcome(outcome, layout.clip)
-        w, k, losses = outcome.weight, layout.class_count, outcome.losses
+        w, k, losses = outcome.weight, len(layout.classes), outcome.losses
         changed = losses != given
         finite = np.flatnonzero(np.isfinite(losses))
         whole = len(finite) == len(losses)
@@ -113,26 +95,16 @@ class Parts:
             predicted=Cells.of(outcome.predicted, k, weight=w),
             zeros=np.array([len(losses) - len(finite)]),
             tiny=np.array([int((outcome.p_target < bound).sum()) for bound in TINY]),
-            clipped=ExactSums(tuple(_clipped(given, w, eps) for _, eps in CLIPS)),
+            clipped=_clipped(given, w),
             moved=np.array([int(changed.sum()), int((changed & np.isinf(given)).sum())]),
             reliability=_reliability(outcome, layout),
             histogram=Cells.of(loss_cell(kept), LOSS_CELLS, kept, weight=kept_w),
-            worst=Worst.of(outcome, limit=layout.worst),
+            worst=Worst.of(outcome, layout),
             written=Written(*outcome.sums, outcome.decimals),
         )
 
     def __add__(self, other: "Parts") -> "Parts":
         return Parts(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
-
-
-@dataclass(frozen=True, eq=False)
-class ExactSums:
-    """Several exact sums that add up one by one."""
-
-    sums: tuple[ExactSum, ...]
-
-    def __add__(self, other: "ExactSums") -> "ExactSums":
-        return ExactSums(tuple(x + y for x, y in zip(self.sums, other.sums, strict=True)))
 
 
 def _again(outcome: Outcome) -> Float64 | Flags:
@@ -152,13 +124,15 @@ def _clipped_outcome(outcome: Outcome, clip: float) -> Outcome:
     return replace(outcome, losses=losses, p_target=p_target)
 
 
-def _clipped(losses: Float64, weight: Float64 | None, eps: float) -> ExactSum:
-    """The sum that a library clipping p to [eps, 1 - eps] would have formed."""
-    clipped = _clip(losses, eps)
-    return ExactSum.of(*((clipped,) if weight is None else two_product(weight, clipped)))
+def _clipped(losses: Float64, weight: Float64 | None) -> ExactSum:
+    """For each of CLIPS the sum that a library clipping p to [eps, 1 - eps] would have formed."""
+    clipped = np.concatenate([_clip(losses, eps) for _, eps in CLIPS])
+    terms = (clipped,) if weight is None else two_product(np.tile(weight, len(CLIPS)), clipped)
+    groups = np.repeat(np.arange(len(CLIPS)), len(losses))
+    return ExactSum.of(*terms, groups=groups, group_count=len(CLIPS))
 
 
 def _reliability(outcome: Outcome, layout: Layout) -> Cells:
-    edges = np.asarray(layout.edges)
+    edges = layout.edges
     cell = np.searchsorted(edges[1:-1], outcome.confidence, side="left").astype(np.int64)
     return Cells.of(cell, len(edges) - 1, outcome.hit, outcome.confidence, _again(outcome), weight=outcome.weight)

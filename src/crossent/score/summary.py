@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from crossent.score.parts import CLIPS, TINY, Layout, Parts
-from crossent.score.score import ClassScore, Infinities, LossBin, ReliabilityBin, Score, WorstRow
+from crossent.score.layout import Layout
+from crossent.score.parts import CLIPS, TINY, Parts
+from crossent.score.score import ClassScore, Infinities, LossBin, ReliabilityBin, Score
 from crossent.stats import (
     LOSS_CELLS,
     TOO_FEW_EVENTS,
@@ -18,6 +19,7 @@ from crossent.stats import (
     mass_bins,
     wilson_estimate,
 )
+from crossent.wording import counted
 
 __all__ = ["summarise"]
 
@@ -25,18 +27,17 @@ _FEW_ROWS = 20
 _CELLS_PER_BIN = 16  # 1/32-octave cells in a histogram bin of half an octave
 
 
-def summarise(
-    parts: Parts, *, classes: tuple[str, ...], kind: str, layout: Layout, mass: int | None, confidence: float
-) -> Score:
+def summarise(parts: Parts, layout: Layout, *, confidence: float) -> Score:
     """The Score of at least one row.
 
     Args:
         parts: the sums, of this layout.
-        classes: names in column order.
-        kind: how predictions were given.
-        mass: number of equal-mass reliability bins; None shows the cells themselves (equal width).
-        confidence: coverage of all intervals.
+        layout: the tally's options.
+        confidence: coverage of all intervals, in (0, 1).
+    Returns: the Score.
+    Raises: OptionError for another confidence.
     """
+    classes = layout.classes
     weight, square, correct = (s.total() for s in parts.truth.sums)
     total, n = _first(weight), int(parts.truth.counts.sum())
     effective_n = float(total**2 / _first(square))
@@ -48,7 +49,7 @@ def summarise(
     baseline = _entropy([w / total for w in parts.truth.sums[0].fractions()])
     accuracy = wilson_estimate(float(_first(correct) / total), n=n, effective_n=effective_n, confidence=confidence)
     return Score(
-        kind=kind,
+        kind=layout.kind,
         classes=classes,
         n=n,
         effective_n=effective_n,
@@ -58,11 +59,11 @@ def summarise(
         **_worth(math.nan if loss.value is None else loss.value, baseline),
         accuracy=accuracy,
         per_class=_per_class(parts, classes, zeros, confidence),
-        reliability=_reliability(parts.reliability, layout, mass, confidence),
+        reliability=_reliability(parts.reliability, layout, confidence),
         reliability_of=_event(classes),
         histogram=_histogram(parts.histogram, total),
         worst_share=_worst_share(parts.histogram),
-        worst=_worst_rows(parts, classes),
+        worst=parts.worst.rows,
         notes=_notes(parts, n, layout.clip),
     )
 
@@ -92,23 +93,18 @@ def _with_infinities(finite: Estimate, zeros: int, n: int, effective_n: float) -
     """The same estimate, or inf without an interval where any row has p = 0 at its target."""
     if not zeros:
         return finite
-    rows = "1 row has" if zeros == 1 else f"{zeros} rows have"
-    return Estimate(
-        math.inf,
-        None,
-        None,
-        None,
-        finite.confidence,
-        n,
-        effective_n,
-        why=f"{rows} p = 0 at the true class: inf",
-    )
+    why = f"{_have(zeros)} p = 0 at the true class: inf"
+    return Estimate(math.inf, None, None, None, finite.confidence, n, effective_n, why=why)
+
+
+def _have(zeros: int) -> str:
+    return f"{counted(zeros)} {'has' if zeros == 1 else 'have'}"
 
 
 def _infinities(parts: Parts, finite: Estimate, total: Fraction) -> Infinities:
     zeros = int(parts.zeros[0])
     clipped = tuple(
-        (habit, eps, float(_first(s) / total)) for (habit, eps), s in zip(CLIPS, parts.clipped.sums, strict=True)
+        (habit, eps, float(s / total)) for (habit, eps), s in zip(CLIPS, parts.clipped.fractions(), strict=True)
     )
     below = {f"{bound:.0e}": int(count) for bound, count in zip(TINY, parts.tiny, strict=True)}
     return Infinities(zeros, below, finite, clipped, _zero_note(zeros, parts.written.decimals))
@@ -117,14 +113,13 @@ def _infinities(parts: Parts, finite: Estimate, total: Fraction) -> Infinities:
 def _zero_note(zeros: int, decimals: int | None) -> str | None:
     if not zeros:
         return None
-    rows = "1 row has" if zeros == 1 else f"{zeros} rows have"
     if decimals:
         return (
-            f"{rows} p = {0:.{decimals}f} at the true class, so the loss is inf: "
+            f"{_have(zeros)} p = {0:.{decimals}f} at the true class, so the loss is inf: "
             f"write more digits, or log-probs, or --clip 5e-{decimals + 1}"
         )
     remedy = "write logits or log-probs, or find out why they are 0"
-    return f"{rows} p = 0 at the true class, so the loss is inf: {remedy}"
+    return f"{_have(zeros)} p = 0 at the true class, so the loss is inf: {remedy}"
 
 
 def _per_class(parts: Parts, classes: tuple[str, ...], zeros: int, confidence: float) -> tuple[ClassScore, ...]:
@@ -158,12 +153,12 @@ def _per_class(parts: Parts, classes: tuple[str, ...], zeros: int, confidence: f
     return tuple(scores)
 
 
-def _reliability(cells: Cells, layout: Layout, mass: int | None, confidence: float) -> tuple[ReliabilityBin, ...]:
-    edges = np.asarray(layout.edges)
-    if mass is not None:
-        bins = mass_bins(cells.counts, mass)
-        cells = cells.merged(bins, mass)
-        edges = edges[np.searchsorted(bins, np.arange(mass + 1), side="left")]
+def _reliability(cells: Cells, layout: Layout, confidence: float) -> tuple[ReliabilityBin, ...]:
+    edges = layout.edges
+    if layout.binning == "mass":
+        bins = mass_bins(cells.counts, layout.bins)
+        cells = cells.merged(bins, layout.bins)
+        edges = edges[np.searchsorted(bins, np.arange(layout.bins + 1), side="left")]
     rows = zip(cells.counts.tolist(), *(s.fractions() for s in cells.sums), strict=True)
     found = []
     for k, (n, w, hit, promised, square) in enumerate(rows):
@@ -209,12 +204,6 @@ def _worst_share(cells: Cells) -> float | None:
         wanted -= w
         gathered += loss
     return float(gathered / all_lost)
-
-
-def _worst_rows(parts: Parts, classes: tuple[str, ...]) -> tuple[WorstRow, ...]:
-    return tuple(
-        WorstRow(r.source, r.row, classes[r.target], classes[r.predicted], r.p_target, r.loss) for r in parts.worst.rows
-    )
 
 
 def _notes(parts: Parts, n: int, clip: float | None) -> tuple[str, ...]:

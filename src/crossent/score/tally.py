@@ -5,21 +5,18 @@ workers gives the same Score bit for bit, and memory does not grow with the rows
 """
 
 from collections.abc import Sequence
-
-import numpy as np
+from copy import copy
+from dataclasses import fields
 
 from crossent.core.types import ArrayLike
-from crossent.errors import EmptyBatchError, LabelError, OptionError
-from crossent.score.outcome import Kind, Outcome, binary_outcome, class_outcome
-from crossent.score.parts import Binning, Layout, Parts
+from crossent.errors import EmptyBatchError, OptionError
+from crossent.score.layout import Binning, Kind, Layout
+from crossent.score.outcome import Outcome, binary_outcome, class_outcome
+from crossent.score.parts import Parts
 from crossent.score.score import Score
 from crossent.score.summary import summarise
-from crossent.stats import logit_edges
 
 __all__ = ["Tally"]
-
-_KINDS = ("probs", "logits", "log_probs")
-_MOST_BINS = 100
 
 
 class Tally:
@@ -35,6 +32,7 @@ class Tally:
         binning: "width" for bins equally wide in confidence, "mass" for bins of about as many rows each.
     Raises: LabelError for repeated or no classes; OptionError for other values.
 
+    >>> import numpy as np
     >>> left, right = Tally(["cat", "dog"]), Tally(["cat", "dog"])
     >>> left.update(np.array([0, 1]), np.array([[0.8, 0.2], [0.3, 0.7]]))
     >>> right.update(np.array([1]), np.array([[0.6, 0.4]]), first_row=2)
@@ -53,24 +51,7 @@ class Tally:
         binning: Binning = "width",
         clip: float | None = None,
     ) -> None:
-        self.classes = tuple(classes)
-        if not self.classes or len(set(self.classes)) < len(self.classes):
-            raise LabelError(f"classes are {list(self.classes)[:20]}; a tally needs at least one, and no name twice")
-        if kind not in _KINDS:
-            raise OptionError(f"kind is {kind!r}; it must be one of {', '.join(_KINDS)}")
-        if worst < 0:
-            raise OptionError(f"worst is {worst}; the number of worst rows to keep must be >= 0")
-        if not 1 <= bins <= _MOST_BINS:
-            raise OptionError(f"bins is {bins}; it must be in 1..{_MOST_BINS}")
-        if binning not in ("width", "mass"):
-            raise OptionError(f"binning is {binning!r}; it must be 'width' or 'mass'")
-        if clip is not None and not 0 < clip < 0.5:
-            raise OptionError(f"clip is {clip}; it must lie between 0 and 0.5, for example 5e-5")
-        self.kind: Kind = kind
-        self.bins = bins
-        self.binning: Binning = binning
-        edges = np.linspace(0.0, 1.0, bins + 1) if binning == "width" else logit_edges()
-        self._layout = Layout(len(self.classes), worst, tuple(edges.tolist()), clip)
+        self.layout = Layout(tuple(classes), kind, worst, bins, binning, clip)
         self._parts: Parts | None = None
 
     @property
@@ -92,7 +73,7 @@ class Tally:
         Args:
             targets: [n] class indices in 0..K-1.
             prediction: [n, K] numbers of the tally's kind.
-            sample_weight: [n] finite weights >= 0; only their ratios matter, and weight 0 is not a row.
+            sample_weight: [n] weights from 1e-60 to 1e60, or 0; only ratios matter, and weight 0 is not a row.
             source: file or table the rows come from; with `first_row` it makes a row's identity.
             first_row: number of the first row there.
         Raises: LabelError, ShapeError, NonFiniteError, ProbabilityError, WeightError; the tally stays as it
@@ -102,8 +83,8 @@ class Tally:
             class_outcome(
                 targets,
                 prediction,
-                kind=self.kind,
-                classes=self.classes,
+                kind=self.layout.kind,
+                classes=self.layout.classes,
                 sample_weight=sample_weight,
                 source=source,
                 first_row=first_row,
@@ -124,18 +105,19 @@ class Tally:
         Args:
             targets: [n] 0 or 1.
             prediction: [n] probabilities, logits or log-probabilities of class 1, used exactly as given.
-            sample_weight: [n] finite weights >= 0.
+            sample_weight: [n] weights as in `update`.
             source: file or table the rows come from.
             first_row: number of the first row there.
         Raises: as `update`; OptionError unless there are two classes.
         """
-        if len(self.classes) != 2:
-            raise OptionError(f"update_binary is for two classes; this tally has {len(self.classes)}: use update")
+        if len(self.layout.classes) != 2:
+            found = len(self.layout.classes)
+            raise OptionError(f"update_binary is for two classes; this tally has {found}: use update")
         self._add(
             binary_outcome(
                 targets,
                 prediction,
-                kind=self.kind,
+                kind=self.layout.kind,
                 sample_weight=sample_weight,
                 source=source,
                 first_row=first_row,
@@ -143,19 +125,17 @@ class Tally:
         )
 
     def __add__(self, other: "Tally") -> "Tally":
-        """A new tally of the rows of both."""
-        for name in ("classes", "kind", "bins", "binning", "_layout"):
-            mine, theirs = getattr(self, name), getattr(other, name)
+        """A new tally of the rows of both.
+
+        Raises: OptionError if their options differ.
+        """
+        for field in fields(Layout):
+            mine, theirs = (getattr(tally.layout, field.name) for tally in (self, other))
             if mine != theirs:
-                raise OptionError(f"these tallies do not add up: {name.lstrip('_')} is {mine!r} and {theirs!r}")
-        both = Tally(
-            self.classes,
-            kind=self.kind,
-            worst=self._layout.worst,
-            bins=self.bins,
-            binning=self.binning,
-            clip=self._layout.clip,
-        )
+                raise OptionError(
+                    f"these tallies do not add up: {field.name} is {mine!r} and {theirs!r}. Give both the same options."
+                )
+        both = copy(self)
         parts = [p for p in (self._parts, other._parts) if p is not None]
         both._parts = parts[0] + parts[1] if len(parts) == 2 else next(iter(parts), None)
         return both
@@ -164,21 +144,15 @@ class Tally:
         """The Score of all rows so far.
 
         Args:
-            confidence: coverage of the intervals.
-        Raises: EmptyBatchError without any row.
+            confidence: coverage of the intervals, in (0, 1).
+        Returns: a Score.
+        Raises: EmptyBatchError without any row; OptionError for another confidence.
         """
         if self._parts is None or not self.n:
             raise EmptyBatchError("there is no row to score: the file is empty, or every weight is 0")
-        return summarise(
-            self._parts,
-            classes=self.classes,
-            kind=self.kind,
-            layout=self._layout,
-            mass=self.bins if self.binning == "mass" else None,
-            confidence=confidence,
-        )
+        return summarise(self._parts, self.layout, confidence=confidence)
 
     def _add(self, outcome: Outcome) -> None:
         if len(outcome.rows):
-            parts = Parts.of(outcome, self._layout)
+            parts = Parts.of(outcome, self.layout)
             self._parts = parts if self._parts is None else self._parts + parts

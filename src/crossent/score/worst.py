@@ -4,37 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crossent.score.layout import Layout
 from crossent.score.outcome import Outcome
+from crossent.score.score import WorstRow
 
-__all__ = ["RowLoss", "Worst"]
-
-
-@dataclass(frozen=True)
-class RowLoss:
-    """One row and its loss.
-
-    Attributes:
-        source: file or table the row is from.
-        row: its number there, from 0.
-        target: index of its true class.
-        predicted: index of the class with the largest probability.
-        p_target: probability given to the true class.
-        loss: in nats.
-        weight: its weight.
-    """
-
-    source: str
-    row: int
-    target: int
-    predicted: int
-    p_target: float
-    loss: float
-    weight: float = 1.0
-
-    @property
-    def order(self) -> tuple[float, str, int]:
-        """Sorts the largest loss first, then by identity."""
-        return -self.loss, self.source, self.row
+__all__ = ["Worst"]
 
 
 @dataclass(frozen=True)
@@ -42,31 +16,31 @@ class Worst:
     """At most `limit` rows, worst first; `+` keeps the worst of both."""
 
     limit: int
-    rows: tuple[RowLoss, ...] = ()
+    rows: tuple[WorstRow, ...] = ()
 
     @classmethod
-    def of(cls, outcome: Outcome, *, limit: int) -> "Worst":
+    def of(cls, outcome: Outcome, layout: Layout) -> "Worst":
         """The worst rows of one block."""
-        rows = tuple(
-            RowLoss(
+        rows = (
+            WorstRow(
                 source=outcome.source,
                 row=int(outcome.rows[i]),
-                target=int(outcome.targets[i]),
-                predicted=int(outcome.predicted[i]),
+                target=layout.classes[outcome.targets[i]],
+                predicted=layout.classes[outcome.predicted[i]],
                 p_target=float(outcome.p_target[i]),
                 loss=float(outcome.losses[i]),
-                weight=1.0 if outcome.weight is None else float(outcome.weight[i]),
             )
-            for i in _largest(outcome.losses, limit)
+            for i in _largest(outcome.losses, layout.worst)
         )
-        return cls(limit, tuple(sorted(rows, key=_order)))
+        return cls(layout.worst, tuple(sorted(rows, key=_order)))
 
     def __add__(self, other: "Worst") -> "Worst":
         return Worst(self.limit, tuple(sorted((*self.rows, *other.rows), key=_order)[: self.limit]))
 
 
-def _order(row: RowLoss) -> tuple[float, str, int]:
-    return row.order
+def _order(row: WorstRow) -> tuple[float, str, int]:
+    """Sorts the largest loss first, then by identity."""
+    return -row.loss, row.source, row.row
 
 
 def _largest(losses: np.ndarray, limit: int) -> np.ndarray:

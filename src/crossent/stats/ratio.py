@@ -1,10 +1,9 @@
 """RatioSums: the exact sums behind every ratio of sums, its standard error and its interval.
 
 Log loss is a = w l, b = w; a difference of two models is a = w d. The sums of a^i b^j for 1 <= i + j <= 3
-are all that the interval needs. Each row's powers are formed once as a value and its error (about 104
-bits), then added
-exactly: merging in any order gives the same bits, and equal losses give a variance of zero and not rounding
-    noise.
+are all that the interval needs. Each row's powers are formed once as a value and its error (about 104 bits),
+then added exactly: merging in any order gives the same bits, and equal losses give a variance of zero and not
+rounding noise.
 """
 
 import math
@@ -61,6 +60,8 @@ class RatioSums:
             a_error: [n] part of a below its last bit, from `two_product`.
             groups: [n] group of every unit; None puts all into group 0.
             group_count: number of groups.
+        Returns: the sums, with a standard error as long as |a| and |b| are at most 2^330.
+        Raises: NonFiniteError for infinities and NaN.
         """
         place = np.zeros(len(a), np.int64) if groups is None else groups
         units = np.bincount(place, minlength=group_count).astype(np.int64)
@@ -113,6 +114,8 @@ class RatioSums:
         Args:
             confidence: coverage of the interval.
             floor: the smallest possible value, where the interval is cut (0 for losses).
+        Returns: one Estimate a group.
+        Raises: OptionError for a confidence outside (0, 1).
         Source: Hall, J. R. Statist. Soc. B 54 (1992), 221-228.
         """
         rows = zip(*(s.fractions() for s in self.sums), strict=True)
