@@ -4,6 +4,7 @@
 that closes the pipe early has had enough: that is silent, and 0.
 """
 
+import errno
 import platform
 import sys
 import tempfile
@@ -17,6 +18,8 @@ from crossent.cli import console
 from crossent.errors import CrossentError
 
 __all__ = ["Exit", "failed"]
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 class Exit(IntEnum):
@@ -42,6 +45,10 @@ def failed(problem: BaseException, arguments: Sequence[str]) -> Exit:
         return Exit.USAGE
     if isinstance(problem, CrossentError):
         console.error(str(problem))
+        return Exit.USAGE
+    if isinstance(problem, OSError) and problem.errno in _NO_ROOM:
+        console.silence_stdout()
+        console.error(f"Standard output cannot be written: {problem.strerror}.")
         return Exit.USAGE
     if isinstance(problem, MemoryError):
         console.error(f"Not enough memory. {problem}".strip())

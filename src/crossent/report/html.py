@@ -125,12 +125,13 @@ def _pictures(score: Score, trace: Any) -> list[tuple[str, str, str]]:
         )
     )
     share = wording.share(score.worst_share)
-    alt = f"Histogram of the losses. {mean} The worst 1 % of the rows hold {share} of the loss."
+    alt = f"Histogram of the losses. {mean} The worst 1 % of the rows hold {share} of the {wording.finite(score)}loss."
     made.append(
         (
             "Losses",
             picture("losses", lambda ax: plots.loss_histogram(score, ax=ax), alt=alt),
-            f"Where the rows are, and where the loss is. The worst 1 % of the rows hold {share} of it.",
+            f"Where the rows are, and where the {wording.finite(score)}loss is. "
+            f"The worst 1 % of the rows hold {share} of it.",
         )
     )
     return made

@@ -5,6 +5,7 @@ from crossent.report.wording import (
     TOO_FEW,
     clean,
     clipping_remark,
+    finite,
     interval,
     level,
     number,
@@ -72,7 +73,7 @@ def _facts(score: Score) -> str:
         ("skill", "not estimable" if score.skill is None else number(score.skill)),
         ("accuracy", f"{share(score.accuracy.value)} ({told_interval(score.accuracy, write=share)})"),
         ("effective classes", f"{number(score.effective_classes)} of {len(score.classes):,}"),
-        ("worst 1 % of rows", f"{share(score.worst_share)} of the loss"),
+        ("worst 1 % of rows", f"{share(score.worst_share)} of the {finite(score)}loss"),
     ]
     return aligned(facts, left=2)
 

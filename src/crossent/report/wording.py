@@ -14,6 +14,7 @@ __all__ = [
     "caveat",
     "clean",
     "clipping_remark",
+    "finite",
     "interval",
     "level",
     "number",
@@ -34,6 +35,11 @@ _HIDDEN = {
     "Zl",
     "Zp",
 }  # controls, direction marks, surrogates, unassigned, line ends
+
+
+def finite(score: Score) -> str:
+    """ "finite " where the loss has infinities, so that shares of it are shares of the rest."""
+    return "finite " if score.infinities.rows else ""
 
 
 def clean(text: object, *, width: int = 60) -> str:
