@@ -59,7 +59,7 @@ class NonFiniteError(CrossentError, ValueError):
 
 
 class WeightError(CrossentError, ValueError):
-    """A weight is negative or NaN."""
+    """A weight is negative, NaN or infinite, or too extreme for what is asked of it."""
 
 
 class EmptyBatchError(CrossentError, ValueError):
