@@ -67,8 +67,14 @@ def test_an_interrupt_ends_with_130(tmp_path):
         [*CROSSENT, "fit", "a.csv", "--target", "y", "-o", "m"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
     pipe = _writer(tmp_path / "a.csv", command)
-    command.send_signal(signal.SIGINT)
-    _, told = command.communicate(timeout=60)
+    for _ in range(10):  # a signal between Python's open and its blocking read would wait for ever
+        command.send_signal(signal.SIGINT)
+        try:
+            command.wait(timeout=3)
+            break
+        except subprocess.TimeoutExpired:
+            continue
+    _, told = command.communicate(timeout=10)
     os.close(pipe)
     assert command.returncode == 130
     assert told.strip() == "Interrupted."
