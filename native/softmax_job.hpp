@@ -6,13 +6,13 @@
 
 namespace {
 
-template <class T> CROSSENT_INLINE double dense_uniform(const SoftmaxJob& job) {
+CROSSENT_INLINE double dense_uniform(const SoftmaxJob& job) {
     return job.smoothing / double(job.classes);
 }
 
 template <class T> CROSSENT_INLINE double uniform_at(const SoftmaxJob& job, int64_t k) {
     const T* cw = static_cast<const T*>(job.class_weight_lanes);
-    const T uniform = T(dense_uniform<T>(job));
+    const T uniform = T(dense_uniform(job));
     return double(cw ? cw[k] * uniform : uniform);
 }
 
@@ -24,7 +24,7 @@ CROSSENT_INLINE void long_row(const SoftmaxJob& job, int64_t index, const T* z, 
     Plan plan = plan_row(job, index);
     Row row;
     DenseTargets<T> dense{q, static_cast<const T*>(job.class_weight_lanes), T((1 - job.smoothing) * plan.factor),
-                          T(dense_uniform<T>(job))};
+                          T(dense_uniform(job))};
     if (plan.active) {
         row = reduce_row(z, K);
         if (has_dense(job)) {
@@ -47,7 +47,7 @@ CROSSENT_INLINE void long_row(const SoftmaxJob& job, int64_t index, const T* z, 
     }
     if (job.output == kLogProbs) return log_probs_row(z, g, K, row);
     const T z_t = plan.label >= 0 ? z[plan.label] : T(0);
-    gradient_row<T>(z, g, h, K, row, factor, has_dense(job) ? &dense : nullptr, q);
+    gradient_row<T>(z, g, h, K, row, factor, has_dense(job) ? &dense : nullptr);
     g[row.a] = T(max_gradient(job, row, factor));
     if (h) h[row.a] = T(row.hessian_at_max(factor));
     if (plan.label >= 0 && plan.label != row.a) {
@@ -174,7 +174,7 @@ CROSSENT_INLINE void tile_rows(const SoftmaxJob& job, int64_t index, const Tile<
     TileRows<T> rows;
     reduce_tile(tile, job.classes, plan, rows);
     const DenseTile<T> dense{{q, tile.stride, tile.n}, static_cast<const T*>(job.class_weight_lanes), plan.keep,
-                             T(dense_uniform<T>(job))};
+                             T(dense_uniform(job))};
     tile_targets(job, index, tile, dense, plan, rows);
     finish_tile(job, index, tile, plan, rows, totals);
     TileOutput<T> out = tile_output(job, plan, rows);

@@ -6,11 +6,10 @@
 
 namespace {
 
-
 // Elements j of a row: exp(z_j - m) factor - dense target, with the maximum and the index target put right afterwards.
 template <class T>
 CROSSENT_INLINE void gradient_row(const T* z, T* g, T* h, int64_t K, const Row& row, double factor,
-                                  const DenseTargets<T>* dense, const T* q_row) {
+                                  const DenseTargets<T>* dense) {
     const Vec<T> minus_m = splat<Vec<T>>(T(-row.m)), zero = splat<Vec<T>>(0), one = splat<Vec<T>>(1);
     const double s = row.s();
     const Vec<T> scaled = splat<Vec<T>>(T(factor * row.q_sum / s)), down = splat<Vec<T>>(T(factor));
@@ -26,7 +25,7 @@ CROSSENT_INLINE void gradient_row(const T* z, T* g, T* h, int64_t K, const Row& 
         }
         if (h) store_group(h + j, K - j, curved);
         if (dense) {
-            const Group<T> q = q_row ? load_group(q_row + j, K - j, -1, T(0)) : Group<T>{{zero, zero, zero, zero}};
+            const Group<T> q = dense->q ? load_group(dense->q + j, K - j, -1, T(0)) : Group<T>{{zero, zero, zero, zero}};
             const Group<T> cw = dense->class_weight ? load_group(dense->class_weight + j, K - j, -1, T(0))
                                                     : Group<T>{{one, one, one, one}};
             CROSSENT_UNROLL for (int i = 0; i < 4; ++i) out.v[i] -= down * dense->weigh(q.v[i], cw.v[i]);

@@ -57,6 +57,7 @@ class _BinaryBase:
         self.weight = _element_weights(sample_weight, self.shape)
         self.pos_weight = _positive_weights(options.pos_weight, self.shape)
         self.negative, self.positive = self._class_weights()
+        options.refuse_unless_probabilities(self.name)
 
     def _class_weights(self) -> tuple[float, float]:
         given = self.options.class_weight
@@ -139,14 +140,6 @@ class _BinaryBase:
 class BinaryLogits(_BinaryBase):
     """From raw scores, on native code."""
 
-    def __init__(self, options: BinaryOptions, targets: Any, prediction: Prediction, sample_weight: Any) -> None:
-        super().__init__(options, targets, prediction, sample_weight)
-        for name in ("clip", "eps"):
-            if getattr(options, name) is not None:
-                raise UnsupportedError(
-                    f"{name} is for probabilities; the loss of logits is exact without it. Leave it out."
-                )
-
     def run(
         self,
         *,
@@ -169,8 +162,6 @@ class BinaryProbs(_BinaryBase):
     def __init__(self, options: BinaryOptions, targets: Any, prediction: Prediction, sample_weight: Any) -> None:
         super().__init__(options, targets, prediction, sample_weight)
         self.logarithms = self.name == "log_probs"
-        if self.logarithms and options.eps is not None:
-            raise UnsupportedError("eps is added to probabilities; pass probs= with it, or leave it out.")
         self.seen = ProbabilityNotes(self.name, options.clip, np.inf)
 
     def notes(self) -> list[Warning]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from crossent.core.types import ArrayLike, Reduction, Unit
-from crossent.errors import OptionError
+from crossent.errors import OptionError, UnsupportedError
 
 __all__ = ["BinaryOptions", "SharedOptions", "SoftmaxOptions"]
 
@@ -59,6 +59,17 @@ class SharedOptions:
     reduction: Reduction = "mean"
     unit: Unit = "nat"
     empty: Literal["error", "nan", "zero"] = "error"
+
+    def refuse_unless_probabilities(self, kind: str) -> None:
+        """clip and eps change probabilities; they mean nothing to logits, and eps nothing to logarithms."""
+        if kind == "logits":
+            for name in ("clip", "eps"):
+                if getattr(self, name) is not None:
+                    raise UnsupportedError(
+                        f"{name} is for probabilities; the loss of logits is exact without it. Leave it out."
+                    )
+        elif kind == "log_probs" and self.eps is not None:
+            raise UnsupportedError("eps is added to probabilities; pass probs= with it, or leave it out.")
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self._key() == other._key()

@@ -63,6 +63,7 @@ class _SoftmaxBase:
             self.job.class_weight = balanced(self.targets, self.K, self.row_weight, self.job.soft_factor)
         else:
             self.job.class_weight = class_weights(weight, self.K, options.classes)
+        options.refuse_unless_probabilities(self.name)
 
     def _take_soft(self, targets: Targets) -> None:
         if targets.soft is None:
@@ -122,14 +123,6 @@ class _SoftmaxBase:
 class SoftmaxLogits(_SoftmaxBase):
     """From raw scores, on native code."""
 
-    def __init__(self, options: SoftmaxOptions, targets: Any, prediction: Prediction, sample_weight: Any) -> None:
-        super().__init__(options, targets, prediction, sample_weight)
-        for name in ("clip", "eps"):
-            if getattr(options, name) is not None:
-                raise UnsupportedError(
-                    f"{name} is for probabilities; the loss of logits is exact without it. Leave it out."
-                )
-
     def run(
         self,
         *,
@@ -149,8 +142,6 @@ class SoftmaxProbs(_SoftmaxBase):
     def __init__(self, options: SoftmaxOptions, targets: Any, prediction: Prediction, sample_weight: Any) -> None:
         super().__init__(options, targets, prediction, sample_weight)
         self.logarithms = self.name == "log_probs"
-        if self.logarithms and options.eps is not None:
-            raise UnsupportedError("eps is added to probabilities; pass probs= with it, or leave it out.")
         self.seen = ProbabilityNotes(self.name, options.clip, _sum_tolerance(self.array.dtype))
 
     def notes(self) -> list[Warning]:
