@@ -33,35 +33,27 @@ class FloatControl {
 #endif
 };
 
-void softmax_f32(const SoftmaxJob* job) {
+template <class S> void softmax(const SoftmaxJob* job) {
     FloatControl control;
-    run_softmax<float>(*job);
+    run_softmax<S>(*job);
 }
-void softmax_f64(const SoftmaxJob* job) {
+template <class S> void sigmoid(const SigmoidJob* job) {
     FloatControl control;
-    run_softmax<double>(*job);
+    run_sigmoid<S>(*job);
 }
-void sigmoid_f32(const SigmoidJob* job) {
+template <class S> void mass(const MassJob* job) {
     FloatControl control;
-    run_sigmoid<float>(*job);
-}
-void sigmoid_f64(const SigmoidJob* job) {
-    FloatControl control;
-    run_sigmoid<double>(*job);
-}
-void mass_f32(const MassJob* job) {
-    FloatControl control;
-    run_mass<float>(*job);
-}
-void mass_f64(const MassJob* job) {
-    FloatControl control;
-    run_mass<double>(*job);
+    run_mass<S>(*job);
 }
 
 }  // namespace
 
 extern "C" {
 extern const KernelTable CROSSENT_TABLE;
-const KernelTable CROSSENT_TABLE = {CROSSENT_ISA_NAME, softmax_f32, softmax_f64, sigmoid_f32,
-                                    sigmoid_f64,       mass_f32,    mass_f64};
+const KernelTable CROSSENT_TABLE = {
+    CROSSENT_ISA_NAME,
+    {softmax<float>, softmax<double>, softmax<Bf16>, softmax<F16>},
+    {sigmoid<float>, sigmoid<double>, nullptr, nullptr},
+    {mass<float>, mass<double>, mass<Bf16>, mass<F16>},
+};
 }

@@ -9,6 +9,9 @@
 // What is wrong with a row; the lowest bad row wins, whatever the threads. Stored as row * 8 + code.
 enum RowError : int64_t { kNonFinite = 1, kLabel = 2, kTarget = 3, kTargetSum = 4 };
 
+// How numbers are stored.
+enum Storage : int32_t { kF32, kF64, kBf16, kF16, kStorages };
+
 enum LabelType : int32_t { kInt8, kInt16, kInt32, kInt64, kUint8, kUint16, kUint32, kUint64 };
 
 // What `grad` receives.
@@ -27,13 +30,14 @@ struct Blocks {
 
 static inline int64_t block_count(const Blocks& b) { return b.rows == 0 ? 0 : (b.rows - 1) / b.block_rows + 1; }
 
-// Rows of K logits: data [outer, K, inner], row number = outer index * inner + inner index.
+// Rows of K logits: data [outer, K, inner], row number = outer index * inner + inner index. S is the type they are stored
+// in (float, double, bfloat16, half precision), T that of the arithmetic (float for the last two).
 struct SoftmaxJob {
     Blocks blocks;
     int64_t classes, inner;
     const void* logits;
     const void* labels;        // [rows] of label_type, or
-    const void* soft;          // [outer, K, inner] of T, or neither: then the row's value is log(sum(exp(z)))
+    const void* soft;          // [outer, K, inner] of S, or neither: then the row's value is log(sum(exp(z)))
     const double* soft_factor;   // [rows]: multiplies the row's soft targets (normalisation)
     const double* class_weight;  // [K]
     const void* class_weight_lanes;  // the same, of T
@@ -42,15 +46,16 @@ struct SoftmaxJob {
     int64_t ignore_index;
     int32_t has_ignore, label_type, output;
     void* values;  // [rows] of T
-    void* grad;    // [outer, K, inner] of T; may be the logits themselves
+    void* grad;    // [outer, K, inner] of S; may be the logits themselves
     void* hess;    // as grad, never the logits
+    int32_t stream;  // grad is large, warm and not the logits: write it past the caches
 };
 
 // Independent labels: elements [rows, columns], target y in [0, 1]. With one column, rows are packed into lanes.
 struct SigmoidJob {
     Blocks blocks;
     int64_t columns;
-    const void* logits;        // [rows, columns] of T
+    const void* logits;        // [rows, columns] of S
     const void* targets;         // of T, element (i, j) at i * target_row + j * target_column, or
     const double* wide_targets;  // as float64, for float logits
     const double* pos_weight;  // element j at j * pos_weight_column
@@ -58,8 +63,9 @@ struct SigmoidJob {
     int64_t target_row, target_column, weight_row, weight_column, pos_weight_column;
     double smoothing, negative_weight, positive_weight, value_factor, grad_factor;
     void* values;  // [rows, columns] of T
-    void* grad;    // as values; may be the logits themselves
-    void* hess;    // as values, never the logits
+    void* grad;    // as the logits; may be the logits themselves
+    void* hess;    // as the logits, never the logits
+    int32_t stream;  // as in SoftmaxJob
 };
 
 // The mass of the targets before any logit is read: checks them, sums weight * mass over the rows kept.
@@ -79,10 +85,8 @@ struct MassJob {
 
 struct KernelTable {
     const char* name;
-    void (*softmax_f32)(const SoftmaxJob*);
-    void (*softmax_f64)(const SoftmaxJob*);
-    void (*sigmoid_f32)(const SigmoidJob*);
-    void (*sigmoid_f64)(const SigmoidJob*);
-    void (*mass_f32)(const MassJob*);
-    void (*mass_f64)(const MassJob*);
+    // by Storage
+    void (*softmax[kStorages])(const SoftmaxJob*);
+    void (*sigmoid[kStorages])(const SigmoidJob*);
+    void (*mass[kStorages])(const MassJob*);
 };

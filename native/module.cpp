@@ -84,12 +84,26 @@ Blocks make_blocks(int64_t rows, int64_t block_rows, int64_t last, Out<int64_t>&
     return blocks;
 }
 
-template <class T> struct Softmax {
-    static void run(In<T> logits, int64_t classes, int64_t inner, Maybe<Any> labels, Maybe<In<T>> soft,
+// What NumPy arrays of each Storage hold (half precision and bfloat16 come as uint16) and the arithmetic's type.
+template <int32_t storage> struct Held {
+    using S = uint16_t;
+    using T = float;
+};
+template <> struct Held<kF32> {
+    using S = float;
+    using T = float;
+};
+template <> struct Held<kF64> {
+    using S = double;
+    using T = double;
+};
+
+template <int32_t storage, class S = typename Held<storage>::S, class T = typename Held<storage>::T> struct Softmax {
+    static void run(In<S> logits, int64_t classes, int64_t inner, Maybe<Any> labels, Maybe<In<S>> soft,
                     Maybe<In<double>> soft_factor, Maybe<In<double>> class_weight, Maybe<In<T>> class_weight_lanes,
                     Maybe<In<double>> row_weight, Maybe<int64_t> ignore_index, double smoothing, double value_factor,
-                    double grad_factor, double sum_tolerance, int output, Maybe<Out<T>> values, Maybe<Out<T>> grad,
-                    Maybe<Out<T>> hess, int64_t block_rows, int64_t last, Out<int64_t> state, Out<double> sums) {
+                    double grad_factor, double sum_tolerance, int output, Maybe<Out<T>> values, Maybe<Out<S>> grad,
+                    Maybe<Out<S>> hess, int64_t block_rows, int64_t last, Out<int64_t> state, Out<double> sums) {
         const int64_t size = int64_t(logits.size());
         need(aligned(logits), "logits");
         need(classes > 0 && inner > 0 && size % classes == 0 && (size / classes) % inner == 0, "logits");
@@ -122,12 +136,11 @@ template <class T> struct Softmax {
         job.hess = data(hess, size, "hess");
         const Call call;
         nb::gil_scoped_release released;
-        if constexpr (sizeof(T) == 4) crossent::table().softmax_f32(&job);
-        else crossent::table().softmax_f64(&job);
+        crossent::table().softmax[storage](&job);
     }
 };
 
-template <class T> struct Sigmoid {
+template <int32_t storage, class S = typename Held<storage>::S, class T = typename Held<storage>::T> struct Sigmoid {
     static void bind_targets(SigmoidJob& job, const Maybe<In<T>>& targets, const Maybe<In<double>>& wide_targets,
                              int64_t size) {
         need(targets.has_value() != wide_targets.has_value(), "targets and wide_targets");
@@ -153,10 +166,10 @@ template <class T> struct Sigmoid {
         job.weight_column = by_row ? 0 : 1;
     }
 
-    static void run(In<T> logits, int64_t columns, Maybe<In<T>> targets, Maybe<In<double>> wide_targets,
+    static void run(In<S> logits, int64_t columns, Maybe<In<T>> targets, Maybe<In<double>> wide_targets,
                     Maybe<In<double>> pos_weight, Maybe<In<double>> weight, double smoothing,
-                    double negative_weight, double positive_weight, double value_factor, double grad_factor, Maybe<Out<T>> values, Maybe<Out<T>> grad,
-                    Maybe<Out<T>> hess, int64_t block_rows, int64_t last, Out<int64_t> state, Out<double> sums) {
+                    double negative_weight, double positive_weight, double value_factor, double grad_factor,
+                    Maybe<Out<T>> values, Maybe<Out<S>> grad, Maybe<Out<S>> hess, int64_t block_rows, int64_t last, Out<int64_t> state, Out<double> sums) {
         const int64_t size = int64_t(logits.size());
         need(aligned(logits), "logits");
         need(columns > 0 && size % columns == 0, "logits");
@@ -177,13 +190,12 @@ template <class T> struct Sigmoid {
         job.hess = data(hess, size, "hess");
         const Call call;
         nb::gil_scoped_release released;
-        if constexpr (sizeof(T) == 4) crossent::table().sigmoid_f32(&job);
-        else crossent::table().sigmoid_f64(&job);
+        crossent::table().sigmoid[storage](&job);
     }
 };
 
-template <class T> struct Mass {
-    static void run(int64_t rows, int64_t classes, int64_t inner, Maybe<Any> labels, Maybe<In<T>> soft,
+template <int32_t storage, class S = typename Held<storage>::S> struct Mass {
+    static void run(int64_t rows, int64_t classes, int64_t inner, Maybe<Any> labels, Maybe<In<S>> soft,
                     Maybe<In<double>> soft_factor, Maybe<In<double>> class_weight, Maybe<In<double>> row_weight,
                     Maybe<int64_t> ignore_index, double sum_tolerance, Maybe<Out<double>> row_sums, int64_t block_rows,
                     int64_t last, Out<int64_t> state, Out<double> sums) {
@@ -206,8 +218,7 @@ template <class T> struct Mass {
         job.row_sums = data(row_sums, rows, "row_sums");
         const Call call;
         nb::gil_scoped_release released;
-        if constexpr (sizeof(T) == 4) crossent::table().mass_f32(&job);
-        else crossent::table().mass_f64(&job);
+        crossent::table().mass[storage](&job);
     }
 };
 
@@ -220,8 +231,8 @@ std::vector<std::string> available_isas() {
 #define CROSSENT_ARG(name) nb::arg(name).noconvert()
 #define CROSSENT_MAYBE(name) nb::arg(name).noconvert().none()
 
-template <class T> void bind(nb::module_& m, const char* softmax, const char* sigmoid, const char* mass) {
-    m.def(softmax, &Softmax<T>::run, CROSSENT_ARG("logits"), nb::arg("classes"), nb::arg("inner"),
+template <int32_t storage> void bind(nb::module_& m, const char* softmax, const char* sigmoid, const char* mass) {
+    m.def(softmax, &Softmax<storage>::run, CROSSENT_ARG("logits"), nb::arg("classes"), nb::arg("inner"),
           CROSSENT_MAYBE("labels"), CROSSENT_MAYBE("soft"), CROSSENT_MAYBE("soft_factor"),
           CROSSENT_MAYBE("class_weight"),
           CROSSENT_MAYBE("class_weight_lanes"), CROSSENT_MAYBE("row_weight"), nb::arg("ignore_index").none(),
@@ -229,17 +240,18 @@ template <class T> void bind(nb::module_& m, const char* softmax, const char* si
           nb::arg("output"), CROSSENT_MAYBE("values"), CROSSENT_MAYBE("grad"), CROSSENT_MAYBE("hess"),
           nb::arg("block_rows"), nb::arg("last"), CROSSENT_ARG("state"), CROSSENT_ARG("sums"),
           "Softmax cross-entropy of a block range: see SoftmaxJob in native/kernels.hpp.");
-    m.def(sigmoid, &Sigmoid<T>::run, CROSSENT_ARG("logits"), nb::arg("columns"), CROSSENT_MAYBE("targets"),
+    m.def(mass, &Mass<storage>::run, nb::arg("rows"), nb::arg("classes"), nb::arg("inner"), CROSSENT_MAYBE("labels"),
+          CROSSENT_MAYBE("soft"), CROSSENT_MAYBE("soft_factor"), CROSSENT_MAYBE("class_weight"),
+          CROSSENT_MAYBE("row_weight"), nb::arg("ignore_index").none(), nb::arg("sum_tolerance"),
+          CROSSENT_MAYBE("row_sums"), nb::arg("block_rows"), nb::arg("last"), CROSSENT_ARG("state"),
+          CROSSENT_ARG("sums"), "Mass of the targets of a block range: see MassJob in native/kernels.hpp.");
+    if (storage == kBf16 || storage == kF16) return;
+    m.def(sigmoid, &Sigmoid<storage>::run, CROSSENT_ARG("logits"), nb::arg("columns"), CROSSENT_MAYBE("targets"),
           CROSSENT_MAYBE("wide_targets"), CROSSENT_MAYBE("pos_weight"), CROSSENT_MAYBE("weight"), nb::arg("smoothing"),
           nb::arg("negative_weight"),
           nb::arg("positive_weight"), nb::arg("value_factor"), nb::arg("grad_factor"), CROSSENT_MAYBE("values"),
           CROSSENT_MAYBE("grad"), CROSSENT_MAYBE("hess"), nb::arg("block_rows"), nb::arg("last"), CROSSENT_ARG("state"),
           CROSSENT_ARG("sums"), "Binary cross-entropy of a block range: see SigmoidJob in native/kernels.hpp.");
-    m.def(mass, &Mass<T>::run, nb::arg("rows"), nb::arg("classes"), nb::arg("inner"), CROSSENT_MAYBE("labels"),
-          CROSSENT_MAYBE("soft"), CROSSENT_MAYBE("soft_factor"), CROSSENT_MAYBE("class_weight"),
-          CROSSENT_MAYBE("row_weight"), nb::arg("ignore_index").none(), nb::arg("sum_tolerance"),
-          CROSSENT_MAYBE("row_sums"), nb::arg("block_rows"), nb::arg("last"), CROSSENT_ARG("state"),
-          CROSSENT_ARG("sums"), "Mass of the targets of a block range: see MassJob in native/kernels.hpp.");
 }
 
 }  // namespace
@@ -249,8 +261,10 @@ NB_MODULE(_native, m) {
     const std::vector<std::string> isas = available_isas();
     if (isas.empty()) throw nb::import_error("crossent needs an x86-64-v2 processor (SSE4.2 and POPCNT)");
     crossent::select_table(isas.back().c_str());
-    bind<float>(m, "softmax_f32", "sigmoid_f32", "mass_f32");
-    bind<double>(m, "softmax_f64", "sigmoid_f64", "mass_f64");
+    bind<kF32>(m, "softmax_f32", "sigmoid_f32", "mass_f32");
+    bind<kF64>(m, "softmax_f64", "sigmoid_f64", "mass_f64");
+    bind<kBf16>(m, "softmax_bf16", "sigmoid_bf16", "mass_bf16");
+    bind<kF16>(m, "softmax_f16", "sigmoid_f16", "mass_f16");
     m.def("available_isas", &available_isas, "Instruction sets of this build that this machine runs, slowest first.");
     m.def("select_isa", [](const std::string& name) { return crossent::select_table(name.c_str()); }, nb::arg("name"),
           "Uses the named instruction set from now on; False if it is not available.");

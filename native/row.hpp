@@ -80,20 +80,21 @@ template <class T> CROSSENT_INLINE double exp_gap(T z, double m) {
 
 // Finishes row.r where it is tiny, zero or NaN: edge values, and confident rows with the runner-up as reference, so
 // that a row whose loss is 1.6e-33 does not get 0. z_j lies at z[j * stride]. A cold path.
-template <class T> __attribute__((noinline)) void finish_extreme(const T* z, int64_t K, int64_t stride, Row& row) {
+template <class S> __attribute__((noinline)) void finish_extreme(const S* z, int64_t K, int64_t stride, Row& row) {
     const double seen = row.r.value();
     row.finite = seen == seen && row.m != -kInfinity;
     row.r = Pair{};
     if (!row.finite || row.m == kInfinity) return;
     double second = -kInfinity;
     for (int64_t j = 0; j < K; ++j) {
-        if (j != row.a && double(z[j * stride]) > second) second = double(z[j * stride]);
+        const double z_j = double(load_one<S>(z[j * stride]));
+        if (j != row.a && z_j > second) second = z_j;
     }
     const double gap = second - row.m;
     if (!(gap > -5e5)) return;  // exp(gap) is 0 in every format
     Pair sum;
     for (int64_t j = 0; j < K; ++j) {
-        if (j != row.a) sum.add(exp_gap(z[j * stride], second));
+        if (j != row.a) sum.add(exp_gap(load_one<S>(z[j * stride]), second));
     }
     double rounded;
     const double c = exp_reduced<double>(gap, sum_error(second, -row.m, gap), rounded);

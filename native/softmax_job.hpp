@@ -1,259 +1,27 @@
 // Runs a softmax job: blocks of rows, each row long or in a tile.
 #pragma once
 
-#include "softmax_output.hpp"
-#include "softmax_tile.hpp"
+#include "softmax_long.hpp"
+#include "softmax_tiles.hpp"
 
 namespace {
 
-CROSSENT_INLINE double dense_uniform(const SoftmaxJob& job) {
-    return job.smoothing / double(job.classes);
-}
-
-template <class T> CROSSENT_INLINE double uniform_at(const SoftmaxJob& job, int64_t k) {
-    const T* cw = static_cast<const T*>(job.class_weight_lanes);
-    const T uniform = T(dense_uniform(job));
-    return double(cw ? cw[k] * uniform : uniform);
-}
-
-// One row whose classes are contiguous: z, and q, g, h where they are used.
-template <class T>
-CROSSENT_INLINE void long_row(const SoftmaxJob& job, int64_t index, const T* z, const T* q, T* g, T* h,
-                              BlockSums& sums) {
-    const int64_t K = job.classes;
-    Plan plan = plan_row(job, index);
-    Row row;
-    DenseTargets<T> dense{q, static_cast<const T*>(job.class_weight_lanes), T((1 - job.smoothing) * plan.factor),
-                          T(dense_uniform(job))};
-    if (plan.active) {
-        row = reduce_row(z, K);
-        if (has_dense(job)) {
-            const RawSums raw = dense_row(z, K, dense, row);
-            row.mass *= plan.factor;
-            if (job.soft) plan.active = targets_fit(job, index, raw, plan.factor);
-        } else if (job.labels) {
-            row.set_index(plan.label, double(z[plan.label]), plan.label_weight);
-        } else {
-            row.q_sum = 1;
-        }
-        if (plan.active && job.labels && job.smoothing != 0) add_label(job, plan, double(z[plan.label]), row);
-    }
-    const double factor = finish_row<T>(job, index, plan, row, sums);
-    if (!g) return;
-    if (!plan.active) {
-        __builtin_memset(g, 0, size_t(K) * sizeof(T));
-        if (h) __builtin_memset(h, 0, size_t(K) * sizeof(T));
-        return;
-    }
-    if (job.output == kLogProbs) return log_probs_row(z, g, K, row);
-    const T z_t = plan.label >= 0 ? z[plan.label] : T(0);
-    gradient_row<T>(z, g, h, K, row, factor, has_dense(job) ? &dense : nullptr);
-    g[row.a] = T(max_gradient(job, row, factor));
-    if (h) h[row.a] = T(row.hessian_at_max(factor));
-    if (plan.label >= 0 && plan.label != row.a) {
-        g[plan.label] = T(label_gradient(job, plan, row, factor, exp_gap(z_t, row.m), uniform_at<T>(job, plan.label)));
-    }
-}
-
-// Targets of a tile's lanes; a lane whose soft targets are no distribution, or have mass 0, becomes inactive.
-template <class T>
-CROSSENT_INLINE void tile_targets(const SoftmaxJob& job, int64_t index, const Tile<T>& tile, const DenseTile<T>& dense,
-                                  TilePlan<T>& plan, TileRows<T>& rows) {
-    const Wide<T> none = to_wide<T>(splat<Vec<T>>(0));
-    rows.linear = rows.q_others = rows.q_max = rows.q_sum = rows.mass = none;
-    if (has_dense(job)) {
-        RawSums raw[kLanes<T>];
-        dense_tile(tile, job.classes, dense, rows, raw);
-        alignas(64) double mass[kLanes<T>];
-        store_wide<T>(mass, rows.mass);
-        for (int i = 0; job.soft && i < tile.n; ++i) {
-            Plan& lane = plan.lane[i];
-            mass[i] *= lane.factor;
-            lane.active = lane.active && targets_fit(job, index + i, raw[i], lane.factor) && mass[i] != 0;
-            plan.active[i] = lane.active ? -1 : 0;
-        }
-        rows.mass = load_wide<T>(mass);
-    }
-    if (job.labels) {
-        const F64 keep = splat<F64>(1 - job.smoothing);
-        add_labels<T>(plan, each<T>(CROSSENT_PART { return keep * plan.label_weight.part[p]; }), rows);
-        rows.mass = plan.label_weight;
-    } else if (!job.soft) {
-        rows.q_sum = to_wide<T>(splat<Vec<T>>(1));
-    }
-}
-
-// Values of the lanes into the output and the sums; those of extreme lanes are left to finish_lane.
-template <class T>
-CROSSENT_INLINE void finish_tile(const SoftmaxJob& job, int64_t index, const Tile<T>& tile, const TilePlan<T>& plan,
-                                 const TileRows<T>& rows, LaneTotals<T>& totals) {
-    const F64 factor = splat<F64>(job.value_factor);
-    const bool targeted = job.labels || job.soft;
-    const Wide<T> m = to_wide<T>(rows.m);
-    const Wide<T> exact = each<T>(CROSSENT_PART {
-        const F64 value = targeted ? rows.linear.part[p] + rows.q_sum.part[p] * rows.log1p_r.part[p]
-                                   : m.part[p] + rows.log1p_r.part[p];
-        return plan.weight.part[p] * factor * value;
-    });
-    MaskOf<T> counted = plan.active;
-    int64_t count = 0;
-    for (int i = 0; i < kLanes<T>; ++i) {
-        if (rows.extreme >> i & 1) counted[i] = 0;
-        count -= counted[i];
-    }
-    const Vec<T> zero = splat<Vec<T>>(0), value = counted ? to_narrow<T>(exact) : zero;
-    const Wide<T> kept = to_wide<T>(counted ? splat<Vec<T>>(1) : zero);
-    const Wide<T> mass = each<T>(CROSSENT_PART {
-        return kept.part[p] > F64{} ? plan.weight.part[p] * rows.mass.part[p] : F64{};
-    });
-    totals.add(value, mass, count);
-    if (job.values) store_lanes(static_cast<T*>(job.values) + index, tile.n, value);
-}
-
-// Factors of the gradient pass, in double and then rounded.
-template <class T>
-CROSSENT_INLINE TileOutput<T> tile_output(const SoftmaxJob& job, const TilePlan<T>& plan, const TileRows<T>& rows) {
-    const F64 one = splat<F64>(1.0), zero{};
-    const bool targeted = job.labels || job.soft;
-    const Wide<T> e_t = to_wide<T>(rows.e_t);
-    alignas(64) double uniform[kLanes<T>] = {};
-    for (int i = 0; job.smoothing != 0 && i < kLanes<T>; ++i) {
-        if (plan.label[i] >= 0) uniform[i] = uniform_at<T>(job, plan.label[i]);
-    }
-    const Wide<T> uniform_t = load_wide<T>(uniform);
-    const F64 keep = splat<F64>(1 - job.smoothing), grad_factor = splat<F64>(job.grad_factor);
-    Wide<T> scaled, down, inverse, at_max, at_label, hess_at_max;
-    CROSSENT_UNROLL for (int p = 0; p < kParts<T>; ++p) {
-        const F64 f = plan.weight.part[p] * grad_factor, s = rows.s.part[p], Q = rows.q_sum.part[p];
-        const F64 r = rows.r_high.part[p] + rows.r_low.part[p];
-        scaled.part[p] = f * Q / s;
-        down.part[p] = f;
-        inverse.part[p] = one / s;
-        at_max.part[p] = !targeted   ? f / s
-                         : r < one ? f * rows.q_others.part[p] - f * Q * (r / s)
-                                   : f * (Q / s - rows.q_max.part[p]);
-        const F64 label_mass = keep * plan.label_weight.part[p] + uniform_t.part[p];
-        at_label.part[p] = job.smoothing == 0 ? zero - (f * Q) * ((s - e_t.part[p]) / s)
-                                              : f * (Q * (e_t.part[p] / s) - label_mass);
-        hess_at_max.part[p] = f * Q * (r / s) / s;
-    }
-    const Vec<T> log1p_r = to_narrow<T>(rows.log1p_r);
-    const bool log_probs = job.output == kLogProbs;
-    return {-rows.m, to_narrow<T>(scaled), to_narrow<T>(down), to_narrow<T>(inverse), to_narrow<T>(rows.s), log1p_r,
-            log_probs ? splat<Vec<T>>(0) - log1p_r : to_narrow<T>(at_max), to_narrow<T>(at_label),
-            to_narrow<T>(hess_at_max)};
-}
-
-// Value and factors of a lane with edge values or a very confident row.
-template <class T>
-CROSSENT_INLINE void finish_lane(const SoftmaxJob& job, int64_t index, int i, const Tile<T>& tile, TilePlan<T>& plan,
-                                 TileRows<T>& rows, TileOutput<T>& out, BlockSums& sums) {
-    Row row = lane_row(rows, i);
-    finish_extreme(tile.z + i, job.classes, tile.stride, row);
-    Plan& lane = plan.lane[i];
-    const double factor = finish_row<T>(job, index + i, lane, row, sums);
-    plan.active[i] = lane.active ? -1 : 0;
-    const double s = row.s();
-    out.scaled[i] = T(factor * row.q_sum / s);
-    out.inverse[i] = T(1 / s);
-    out.s[i] = T(s);
-    out.log1p_r[i] = T(row.log1p_r);
-    out.at_max[i] = job.output == kLogProbs ? T(0 - row.log1p_r) : T(max_gradient(job, row, factor));
-    out.hess_at_max[i] = T(row.hessian_at_max(factor));
-    if (lane.label >= 0) {
-        const double e_t = exp_gap(rows.z_t[i], row.m);
-        out.at_label[i] = T(label_gradient(job, lane, row, factor, e_t, uniform_at<T>(job, lane.label)));
-    }
-}
-
-// n rows from number `index` on, a lane each; classes lie `stride` apart in z, q, g and h.
-template <class T>
-CROSSENT_INLINE void tile_rows(const SoftmaxJob& job, int64_t index, const Tile<T>& tile, const T* q, T* g, T* h,
-                               LaneTotals<T>& totals, BlockSums& sums) {
-    TilePlan<T> plan = plan_tile<T>(job, index, tile.n);
-    TileRows<T> rows;
-    reduce_tile(tile, job.classes, plan, rows);
-    const DenseTile<T> dense{{q, tile.stride, tile.n}, static_cast<const T*>(job.class_weight_lanes), plan.keep,
-                             T(dense_uniform(job))};
-    tile_targets(job, index, tile, dense, plan, rows);
-    finish_tile(job, index, tile, plan, rows, totals);
-    TileOutput<T> out = tile_output(job, plan, rows);
-    for (int i = 0; rows.extreme >> i; ++i) {
-        if (rows.extreme >> i & 1) finish_lane(job, index, i, tile, plan, rows, out, sums);
-    }
-    if (!g) return;
-    const TileBuffers<T> to{g, h, tile.stride, job.output == kLogProbs};
-    output_tile(tile, job.classes, plan, rows, out, has_dense(job) ? &dense : nullptr, to);
-}
-
-// Copies n rows of K contiguous classes into tile layout, and back.
-template <class T> CROSSENT_INLINE void stage(const T* from, T* to, int n, int64_t K) {
-    for (int i = 0; i < n; ++i) {
-        for (int64_t k = 0; k < K; ++k) to[k * kLanes<T> + i] = from[i * K + k];
-    }
-}
-template <class T> CROSSENT_INLINE void unstage(const T* from, T* to, int n, int64_t K) {
-    for (int i = 0; i < n; ++i) {
-        for (int64_t k = 0; k < K; ++k) to[i * K + k] = from[k * kLanes<T> + i];
-    }
-}
-
-// Rows first .. end of short rows on the last axis.
-template <class T>
-CROSSENT_INLINE void short_rows(const SoftmaxJob& job, int64_t first, int64_t end, BlockSums& sums) {
-    constexpr int W = kLanes<T>;
-    const int64_t K = job.classes;
-    alignas(64) T z[kTileClasses * W] = {}, q[kTileClasses * W] = {}, g[kTileClasses * W], h[kTileClasses * W];
-    const T* logits = static_cast<const T*>(job.logits);
-    const T* soft = static_cast<const T*>(job.soft);
-    T *grad = static_cast<T*>(job.grad), *hess = static_cast<T*>(job.hess);
-    LaneTotals<T> totals;
-    for (int64_t i = first; i < end; i += W) {
-        const int n = int(end - i < W ? end - i : W);
-        stage(logits + i * K, z, n, K);
-        if (soft) stage(soft + i * K, q, n, K);
-        const Tile<T> tile{z, W, n};
-        tile_rows<T>(job, i, tile, soft ? q : nullptr, grad ? g : nullptr, hess ? h : nullptr, totals, sums);
-        if (grad) unstage(g, grad + i * K, n, K);
-        if (hess) unstage(h, hess + i * K, n, K);
-    }
-    totals.into(sums);
-}
-
-// Rows first .. end where classes lie `inner` apart.
-template <class T>
-CROSSENT_INLINE void inner_rows(const SoftmaxJob& job, int64_t first, int64_t end, BlockSums& sums) {
-    const T* soft = static_cast<const T*>(job.soft);
-    T *grad = static_cast<T*>(job.grad), *hess = static_cast<T*>(job.hess);
-    LaneTotals<T> totals;
-    for (int64_t i = first; i < end;) {
-        const int64_t o = i / job.inner, p = i % job.inner;
-        int64_t n = job.inner - p < end - i ? job.inner - p : end - i;
-        if (n > kLanes<T>) n = kLanes<T>;
-        const int64_t at = o * job.classes * job.inner + p;
-        const Tile<T> tile{static_cast<const T*>(job.logits) + at, job.inner, int(n)};
-        tile_rows<T>(job, i, tile, soft ? soft + at : nullptr, grad ? grad + at : nullptr, hess ? hess + at : nullptr,
-                     totals, sums);
-        i += n;
-    }
-    totals.into(sums);
-}
-
-template <class T> CROSSENT_INLINE void run_softmax(const SoftmaxJob& job) {
+// S is what the logits, soft targets, gradient and Hessian are stored in.
+template <class S> CROSSENT_INLINE void run_softmax(const SoftmaxJob& job) {
     int64_t first, end, block;
     while (draw_block(job.blocks, first, end, block)) {
         BlockSums sums;
         if (job.inner > 1) {
-            inner_rows<T>(job, first, end, sums);
+            inner_rows<S>(job, first, end, sums);
         } else if (job.classes <= kTileClasses) {
-            short_rows<T>(job, first, end, sums);
+            short_rows<S>(job, first, end, sums);
         } else {
             for (int64_t i = first; i < end; ++i) {
                 const int64_t at = i * job.classes;
-                long_row<T>(job, i, static_cast<const T*>(job.logits) + at,
-                            job.soft ? static_cast<const T*>(job.soft) + at : nullptr,
-                            job.grad ? static_cast<T*>(job.grad) + at : nullptr,
-                            job.hess ? static_cast<T*>(job.hess) + at : nullptr, sums);
+                long_row<S>(job, i, static_cast<const S*>(job.logits) + at,
+                            job.soft ? static_cast<const S*>(job.soft) + at : nullptr,
+                            job.grad ? static_cast<S*>(job.grad) + at : nullptr,
+                            job.hess ? static_cast<S*>(job.hess) + at : nullptr, sums);
             }
         }
         sums.store(job.blocks, block);
@@ -261,20 +29,20 @@ template <class T> CROSSENT_INLINE void run_softmax(const SoftmaxJob& job) {
 }
 
 // Checks targets and sums their mass, before any logit is read: what a mean's gradient must know first.
-template <class T> CROSSENT_INLINE void run_mass(const MassJob& job) {
+template <class S> CROSSENT_INLINE void run_mass(const MassJob& job) {
     int64_t first, end, block;
-    const T* soft = static_cast<const T*>(job.soft);
+    const S* soft = static_cast<const S*>(job.soft);
     while (draw_block(job.blocks, first, end, block)) {
         BlockSums sums;
         for (int64_t i = first; i < end; ++i) {
             const Plan plan = plan_row(job, i);
             double mass = plan.label_weight;
             if (job.soft && plan.active) {
-                const T* q = soft + (i / job.inner) * job.classes * job.inner + i % job.inner;
+                const S* q = soft + (i / job.inner) * job.classes * job.inner + i % job.inner;
                 Pair plain, weighted;
                 bool valid = true;
                 for (int64_t k = 0; k < job.classes; ++k) {
-                    const double q_k = double(q[k * job.inner]);
+                    const double q_k = double(load_one<S>(q[k * job.inner]));
                     valid &= q_k >= 0 && q_k < kInfinity;
                     plain.add(q_k);
                     if (job.class_weight) weighted.add(q_k * job.class_weight[k]);

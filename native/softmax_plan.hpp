@@ -67,6 +67,16 @@ template <class J> CROSSENT_INLINE bool targets_fit(const J& job, int64_t row, c
 
 CROSSENT_INLINE bool has_dense(const SoftmaxJob& job) { return job.soft || (job.labels && job.smoothing != 0); }
 
+CROSSENT_INLINE double dense_uniform(const SoftmaxJob& job) {
+    return job.smoothing / double(job.classes);
+}
+
+template <class T> CROSSENT_INLINE double uniform_at(const SoftmaxJob& job, int64_t k) {
+    const T* cw = static_cast<const T*>(job.class_weight_lanes);
+    const T uniform = T(dense_uniform(job));
+    return double(cw ? cw[k] * uniform : uniform);
+}
+
 // Adds the index target to a smoothed row, whose dense part holds smoothing / K for every class.
 CROSSENT_INLINE void add_label(const SoftmaxJob& job, const Plan& plan, double z_t, Row& row) {
     const double q = (1 - job.smoothing) * plan.label_weight;

@@ -23,7 +23,7 @@ template <class T> CROSSENT_INLINE int lanes_left(int64_t n, int i) {
 }
 
 // Four vectors from z; elements from n on, and element `skip`, read as `pad`: the tail runs the same vector code.
-template <class T> CROSSENT_INLINE Group<T> load_group(const T* z, int64_t n, int64_t skip, T pad) {
+template <class S, class T = Of<S>> CROSSENT_INLINE Group<T> load_group(const S* z, int64_t n, int64_t skip, T pad) {
     Group<T> g;
     if (n >= kGroup<T>) [[likely]] {
         CROSSENT_UNROLL for (int i = 0; i < 4; ++i) g.v[i] = load(z + i * kLanes<T>);
@@ -39,7 +39,7 @@ template <class T> CROSSENT_INLINE Group<T> load_group(const T* z, int64_t n, in
     return g;
 }
 
-template <class T> CROSSENT_INLINE void store_group(T* out, int64_t n, const Group<T>& g) {
+template <class S, class T = Of<S>> CROSSENT_INLINE void store_group(S* out, int64_t n, const Group<T>& g) {
     if (n >= kGroup<T>) [[likely]] {
         CROSSENT_UNROLL for (int i = 0; i < 4; ++i) store(out + i * kLanes<T>, g.v[i]);
         return;
@@ -48,7 +48,7 @@ template <class T> CROSSENT_INLINE void store_group(T* out, int64_t n, const Gro
 }
 
 // NaN is never the maximum: it shows in the sum.
-template <class T> CROSSENT_INLINE T chunk_max(const T* z, int64_t n) {
+template <class S, class T = Of<S>> CROSSENT_INLINE T chunk_max(const S* z, int64_t n) {
     Vec<T> m[4];
     CROSSENT_UNROLL for (int i = 0; i < 4; ++i) m[i] = splat<Vec<T>>(T(-kInfinity));
     for (int64_t j = 0; j < n; j += kGroup<T>) {
@@ -60,15 +60,15 @@ template <class T> CROSSENT_INLINE T chunk_max(const T* z, int64_t n) {
     return largest<T>(m[0]);
 }
 
-template <class T> CROSSENT_INLINE int64_t first_equal(const T* z, int64_t n, T x) {
+template <class S> CROSSENT_INLINE int64_t first_equal(const S* z, int64_t n, Of<S> x) {
     for (int64_t j = 0; j < n; ++j) {
-        if (z[j] == x) return j;
+        if (load_one<S>(z[j]) == x) return j;
     }
     return 0;
 }
 
 // The sum of exp(z_j - m) over the chunk without element `skip`.
-template <class T> CROSSENT_INLINE Pair chunk_sum(const T* z, int64_t n, int64_t skip, T m) {
+template <class S, class T = Of<S>> CROSSENT_INLINE Pair chunk_sum(const S* z, int64_t n, int64_t skip, T m) {
     const Vec<T> minus_m = splat<Vec<T>>(-m);
     LaneSum<T> sum;
     for (int64_t j = 0; j < n; j += kGroup<T>) {
@@ -83,7 +83,7 @@ template <class T> CROSSENT_INLINE Pair chunk_sum(const T* z, int64_t n, int64_t
 }
 
 // Maximum, its index and r of one row.
-template <class T> CROSSENT_INLINE Row reduce_row(const T* z, int64_t K) {
+template <class S, class T = Of<S>> CROSSENT_INLINE Row reduce_row(const S* z, int64_t K) {
     Row row;
     for (int64_t c = 0; c < K; c += kChunk<T>) {
         const int64_t n = K - c < kChunk<T> ? K - c : kChunk<T>;
@@ -111,15 +111,16 @@ template <class T> CROSSENT_INLINE Row reduce_row(const T* z, int64_t K) {
 }
 
 // Dense targets of one row: q_j = class_weight_j (keep q_j + uniform); q may be null (uniform only).
-template <class T> struct DenseTargets {
-    const T* q;
+template <class S> struct DenseTargets {
+    using T = Of<S>;
+    const S* q;
     const T* class_weight;
     T keep, uniform;
     CROSSENT_INLINE Vec<T> weigh(Vec<T> q_, Vec<T> cw) const {
         return cw * mul_add(splat<Vec<T>>(keep), q_, splat<Vec<T>>(uniform));
     }
     CROSSENT_INLINE T at(int64_t j) const {
-        const T plain = mul_add<T>(keep, q ? q[j] : T(0), uniform);
+        const T plain = mul_add<T>(keep, q ? load_one<S>(q[j]) : T(0), uniform);
         return class_weight ? class_weight[j] * plain : plain;
     }
 };
@@ -130,7 +131,8 @@ struct RawSums {
 };
 
 // Fills row.linear, q_others, q_max, q_sum, mass from dense targets.
-template <class T> CROSSENT_INLINE RawSums dense_row(const T* z, int64_t K, const DenseTargets<T>& targets, Row& row) {
+template <class S, class T = Of<S>>
+CROSSENT_INLINE RawSums dense_row(const S* z, int64_t K, const DenseTargets<S>& targets, Row& row) {
     const Vec<T> m = splat<Vec<T>>(T(row.m)), zero = splat<Vec<T>>(0), one = splat<Vec<T>>(1);
     const Vec<T> padding = splat<Vec<T>>(-1);
     LaneSum<T> linear, others, raw, mass;

@@ -13,8 +13,9 @@ constexpr int64_t kTileClasses = 32;  // rows of at most this many classes are s
 
 template <class T> using MaskOf = typename LaneTypes<T>::Mask;
 
-template <class T> struct Tile {
-    const T* z;
+template <class S> struct Tile {
+    using T = Of<S>;
+    const S* z;
     int64_t stride;
     int n;  // rows in use
     CROSSENT_INLINE Vec<T> column(int64_t k) const { return load_lanes(z + k * stride, n, T(0)); }
@@ -58,8 +59,8 @@ template <class T> struct TileRows {
 };
 
 // Maximum, index, r and log1p(r) of every lane, and the label's logit.
-template <class T>
-CROSSENT_INLINE void reduce_tile(const Tile<T>& tile, int64_t K, const TilePlan<T>& plan, TileRows<T>& rows) {
+template <class S, class T = Of<S>>
+CROSSENT_INLINE void reduce_tile(const Tile<S>& tile, int64_t K, const TilePlan<T>& plan, TileRows<T>& rows) {
     const Vec<T> zero = splat<Vec<T>>(0);
     rows.m = splat<Vec<T>>(T(-kInfinity));
     rows.a = MaskOf<T>{};
@@ -92,8 +93,9 @@ CROSSENT_INLINE void reduce_tile(const Tile<T>& tile, int64_t K, const TilePlan<
 }
 
 // Dense targets of a tile: as DenseTargets, with a factor for each lane.
-template <class T> struct DenseTile {
-    Tile<T> q;  // q.z null: uniform only
+template <class S> struct DenseTile {
+    using T = Of<S>;
+    Tile<S> q;  // q.z null: uniform only
     const T* class_weight;
     Vec<T> keep;
     T uniform;
@@ -105,8 +107,8 @@ template <class T> struct DenseTile {
 };
 
 // Fills linear, q_others, q_max, q_sum, mass of every lane; raw gets the sums of the targets as given.
-template <class T>
-CROSSENT_INLINE void dense_tile(const Tile<T>& tile, int64_t K, const DenseTile<T>& dense, TileRows<T>& rows,
+template <class S, class T = Of<S>>
+CROSSENT_INLINE void dense_tile(const Tile<S>& tile, int64_t K, const DenseTile<S>& dense, TileRows<T>& rows,
                                 RawSums* raw) {
     const Vec<T> zero = splat<Vec<T>>(0);
     Vec<T> q_max = zero;
@@ -169,15 +171,15 @@ template <class T> struct TileOutput {
     Vec<T> minus_m, scaled, down, inverse, s, log1p_r, at_max, at_label, hess_at_max;
 };
 
-template <class T> struct TileBuffers {
-    T *g, *h;
+template <class S> struct TileBuffers {
+    S *g, *h;
     int64_t stride;
     bool log_probs;
 };
 
-template <class T>
-CROSSENT_INLINE void output_tile(const Tile<T>& tile, int64_t K, const TilePlan<T>& plan, const TileRows<T>& rows,
-                                 const TileOutput<T>& out, const DenseTile<T>* dense, const TileBuffers<T>& to) {
+template <class S, class T = Of<S>>
+CROSSENT_INLINE void output_tile(const Tile<S>& tile, int64_t K, const TilePlan<T>& plan, const TileRows<T>& rows,
+                                 const TileOutput<T>& out, const DenseTile<S>* dense, const TileBuffers<S>& to) {
     const Vec<T> zero = splat<Vec<T>>(0);
     MaskOf<T> number{};
     for (int64_t k = 0; k < K; ++k, number += 1) {
