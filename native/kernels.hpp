@@ -44,6 +44,7 @@ struct SoftmaxJob {
     void* values;  // [rows] of T
     void* grad;    // [outer, K, inner] of T; may be the logits themselves
     void* hess;    // as grad, never the logits
+    int32_t stream;  // grad is large, warm and not the logits: write it past the caches
 };
 
 // Independent labels: elements [rows, columns], target y in [0, 1]. With one column, rows are packed into lanes.
@@ -60,6 +61,7 @@ struct SigmoidJob {
     void* values;  // [rows, columns] of T
     void* grad;    // as values; may be the logits themselves
     void* hess;    // as values, never the logits
+    int32_t stream;  // as in SoftmaxJob
 };
 
 // The mass of the targets before any logit is read: checks them, sums weight * mass over the rows kept.

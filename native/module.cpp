@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "buffers.hpp"
 #include "dispatch.hpp"
 
 namespace nb = nanobind;
@@ -89,7 +90,8 @@ template <class T> struct Softmax {
                     Maybe<In<double>> soft_factor, Maybe<In<double>> class_weight, Maybe<In<T>> class_weight_lanes,
                     Maybe<In<double>> row_weight, Maybe<int64_t> ignore_index, double smoothing, double value_factor,
                     double grad_factor, double sum_tolerance, int output, Maybe<Out<T>> values, Maybe<Out<T>> grad,
-                    Maybe<Out<T>> hess, int64_t block_rows, int64_t last, Out<int64_t> state, Out<double> sums) {
+                    Maybe<Out<T>> hess, bool stream, int64_t block_rows, int64_t last, Out<int64_t> state,
+                    Out<double> sums) {
         const int64_t size = int64_t(logits.size());
         need(aligned(logits), "logits");
         need(classes > 0 && inner > 0 && size % classes == 0 && (size / classes) % inner == 0, "logits");
@@ -120,6 +122,7 @@ template <class T> struct Softmax {
         job.values = data(values, rows, "values");
         job.grad = data(grad, size, "grad");
         job.hess = data(hess, size, "hess");
+        job.stream = stream;
         const Call call;
         nb::gil_scoped_release released;
         if constexpr (sizeof(T) == 4) crossent::table().softmax_f32(&job);
@@ -156,7 +159,8 @@ template <class T> struct Sigmoid {
     static void run(In<T> logits, int64_t columns, Maybe<In<T>> targets, Maybe<In<double>> wide_targets,
                     Maybe<In<double>> pos_weight, Maybe<In<double>> weight, double smoothing,
                     double negative_weight, double positive_weight, double value_factor, double grad_factor, Maybe<Out<T>> values, Maybe<Out<T>> grad,
-                    Maybe<Out<T>> hess, int64_t block_rows, int64_t last, Out<int64_t> state, Out<double> sums) {
+                    Maybe<Out<T>> hess, bool stream, int64_t block_rows, int64_t last, Out<int64_t> state,
+                    Out<double> sums) {
         const int64_t size = int64_t(logits.size());
         need(aligned(logits), "logits");
         need(columns > 0 && size % columns == 0, "logits");
@@ -175,6 +179,7 @@ template <class T> struct Sigmoid {
         job.values = data(values, size, "values");
         job.grad = data(grad, size, "grad");
         job.hess = data(hess, size, "hess");
+        job.stream = stream;
         const Call call;
         nb::gil_scoped_release released;
         if constexpr (sizeof(T) == 4) crossent::table().sigmoid_f32(&job);
@@ -227,14 +232,14 @@ template <class T> void bind(nb::module_& m, const char* softmax, const char* si
           CROSSENT_MAYBE("class_weight_lanes"), CROSSENT_MAYBE("row_weight"), nb::arg("ignore_index").none(),
           nb::arg("smoothing"), nb::arg("value_factor"), nb::arg("grad_factor"), nb::arg("sum_tolerance"),
           nb::arg("output"), CROSSENT_MAYBE("values"), CROSSENT_MAYBE("grad"), CROSSENT_MAYBE("hess"),
-          nb::arg("block_rows"), nb::arg("last"), CROSSENT_ARG("state"), CROSSENT_ARG("sums"),
+          nb::arg("stream"), nb::arg("block_rows"), nb::arg("last"), CROSSENT_ARG("state"), CROSSENT_ARG("sums"),
           "Softmax cross-entropy of a block range: see SoftmaxJob in native/kernels.hpp.");
     m.def(sigmoid, &Sigmoid<T>::run, CROSSENT_ARG("logits"), nb::arg("columns"), CROSSENT_MAYBE("targets"),
           CROSSENT_MAYBE("wide_targets"), CROSSENT_MAYBE("pos_weight"), CROSSENT_MAYBE("weight"), nb::arg("smoothing"),
           nb::arg("negative_weight"),
           nb::arg("positive_weight"), nb::arg("value_factor"), nb::arg("grad_factor"), CROSSENT_MAYBE("values"),
-          CROSSENT_MAYBE("grad"), CROSSENT_MAYBE("hess"), nb::arg("block_rows"), nb::arg("last"), CROSSENT_ARG("state"),
-          CROSSENT_ARG("sums"), "Binary cross-entropy of a block range: see SigmoidJob in native/kernels.hpp.");
+          CROSSENT_MAYBE("grad"), CROSSENT_MAYBE("hess"), nb::arg("stream"), nb::arg("block_rows"), nb::arg("last"),
+          CROSSENT_ARG("state"), CROSSENT_ARG("sums"), "Binary cross-entropy of a block range: see SigmoidJob in native/kernels.hpp.");
     m.def(mass, &Mass<T>::run, nb::arg("rows"), nb::arg("classes"), nb::arg("inner"), CROSSENT_MAYBE("labels"),
           CROSSENT_MAYBE("soft"), CROSSENT_MAYBE("soft_factor"), CROSSENT_MAYBE("class_weight"),
           CROSSENT_MAYBE("row_weight"), nb::arg("ignore_index").none(), nb::arg("sum_tolerance"),
@@ -249,6 +254,7 @@ NB_MODULE(_native, m) {
     const std::vector<std::string> isas = available_isas();
     if (isas.empty()) throw nb::import_error("crossent needs an x86-64-v2 processor (SSE4.2 and POPCNT)");
     crossent::select_table(isas.back().c_str());
+    crossent::bind_buffers(m);
     bind<float>(m, "softmax_f32", "sigmoid_f32", "mass_f32");
     bind<double>(m, "softmax_f64", "sigmoid_f64", "mass_f64");
     m.def("available_isas", &available_isas, "Instruction sets of this build that this machine runs, slowest first.");

@@ -8,12 +8,39 @@ import numpy
 from numpy.typing import NDArray
 
 
-def softmax_f32(logits: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], classes: int, inner: int, labels: Annotated[NDArray, dict(order='C', device='cpu', writable=False)] | None, soft: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)] | None, soft_factor: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, class_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, class_weight_lanes: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)] | None, row_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, ignore_index: int | None, smoothing: float, value_factor: float, grad_factor: float, sum_tolerance: float, output: int, values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None, grad: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None, hess: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None, block_rows: int, last: int, state: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
+class Buffer:
+    """Memory of one array, from the pool."""
+
+    def __init__(self, size: int) -> None: ...
+
+    @property
+    def used(self) -> bool:
+        """Whether its pages were written to before."""
+
+    @used.setter
+    def used(self, arg: bool, /) -> None: ...
+
+def empty_cache() -> int:
+    """Gives the kept pieces back to the system; the number of bytes."""
+
+def pool_bytes() -> int:
+    """Bytes in the pieces kept."""
+
+def keep_buffers(on: bool) -> None:
+    """Whether pieces are kept from now on."""
+
+def pool_is_locked() -> bool:
+    """Whether a thread holds the pool's lock: for the test of fork."""
+
+def hold_pool_lock(seconds: float) -> None:
+    """Holds the pool's lock: for the test of fork."""
+
+def softmax_f32(logits: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], classes: int, inner: int, labels: Annotated[NDArray, dict(order='C', device='cpu', writable=False)] | None, soft: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)] | None, soft_factor: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, class_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, class_weight_lanes: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)] | None, row_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, ignore_index: int | None, smoothing: float, value_factor: float, grad_factor: float, sum_tolerance: float, output: int, values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None, grad: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None, hess: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None, stream: bool, block_rows: int, last: int, state: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
     """
     Softmax cross-entropy of a block range: see SoftmaxJob in native/kernels.hpp.
     """
 
-def sigmoid_f32(logits: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], columns: int, targets: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)] | None, wide_targets: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, pos_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, smoothing: float, negative_weight: float, positive_weight: float, value_factor: float, grad_factor: float, values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None, grad: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None, hess: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None, block_rows: int, last: int, state: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
+def sigmoid_f32(logits: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], columns: int, targets: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)] | None, wide_targets: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, pos_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, smoothing: float, negative_weight: float, positive_weight: float, value_factor: float, grad_factor: float, values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None, grad: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None, hess: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None, stream: bool, block_rows: int, last: int, state: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
     """
     Binary cross-entropy of a block range: see SigmoidJob in native/kernels.hpp.
     """
@@ -23,12 +50,12 @@ def mass_f32(rows: int, classes: int, inner: int, labels: Annotated[NDArray, dic
     Mass of the targets of a block range: see MassJob in native/kernels.hpp.
     """
 
-def softmax_f64(logits: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], classes: int, inner: int, labels: Annotated[NDArray, dict(order='C', device='cpu', writable=False)] | None, soft: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, soft_factor: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, class_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, class_weight_lanes: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, row_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, ignore_index: int | None, smoothing: float, value_factor: float, grad_factor: float, sum_tolerance: float, output: int, values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, grad: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, hess: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, block_rows: int, last: int, state: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
+def softmax_f64(logits: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], classes: int, inner: int, labels: Annotated[NDArray, dict(order='C', device='cpu', writable=False)] | None, soft: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, soft_factor: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, class_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, class_weight_lanes: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, row_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, ignore_index: int | None, smoothing: float, value_factor: float, grad_factor: float, sum_tolerance: float, output: int, values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, grad: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, hess: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, stream: bool, block_rows: int, last: int, state: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
     """
     Softmax cross-entropy of a block range: see SoftmaxJob in native/kernels.hpp.
     """
 
-def sigmoid_f64(logits: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], columns: int, targets: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, wide_targets: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, pos_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, smoothing: float, negative_weight: float, positive_weight: float, value_factor: float, grad_factor: float, values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, grad: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, hess: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, block_rows: int, last: int, state: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
+def sigmoid_f64(logits: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], columns: int, targets: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, wide_targets: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, pos_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, smoothing: float, negative_weight: float, positive_weight: float, value_factor: float, grad_factor: float, values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, grad: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, hess: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, stream: bool, block_rows: int, last: int, state: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
     """
     Binary cross-entropy of a block range: see SigmoidJob in native/kernels.hpp.
     """

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from crossent.core.buffers import new_array
 from crossent.core.types import NDArray
 from crossent.errors import DtypeError, OptionError, ShapeError, UnsupportedError
 
@@ -120,7 +121,7 @@ def output_buffer(out: Any, array: NDArray, inputs: Sequence[NDArray | None]) ->
     Memory identical to the prediction's is in-place work; any other overlap is refused.
     """
     if out is None:
-        return np.empty(array.shape, array.dtype.newbyteorder("="))
+        return new_array(array.shape, array.dtype.newbyteorder("="))
     if not isinstance(out, np.ndarray):
         raise ShapeError(f"out is {type(out).__name__}; a writable NumPy array is needed.")
     dtype = array.dtype.newbyteorder("=")

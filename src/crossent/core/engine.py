@@ -9,6 +9,7 @@ import numpy as np
 
 from crossent import _native
 from crossent.core.blocks import NO_BAD_ROW, BadRow, Rows, Sums, run_blocks, run_direct
+from crossent.core.buffers import streams
 from crossent.core.check import compute_dtype
 from crossent.core.types import NDArray
 
@@ -124,12 +125,13 @@ def run_softmax(
     function = _SOFTMAX[dtype.itemsize]
     lanes = None if job.class_weight is None else job.class_weight.astype(dtype)
     if all(_plain(array, dtype) for array in (job.logits, job.soft, grad, hess, values)):
+        stream = streams(grad, job.logits)
 
         def direct(block_rows: int, last: int, state: NDArray, sums: NDArray) -> None:
             function(
                 job.logits, job.classes, job.inner, job.labels, job.soft, job.soft_factor, job.class_weight, lanes,
                 job.row_weight, job.ignore_index, job.smoothing, job.value_factor, job.grad_factor, job.sum_tolerance,
-                job.output, values, grad, hess, block_rows, last, state, sums,
+                job.output, values, grad, hess, stream, block_rows, last, state, sums,
             )  # fmt: skip
 
         return run_direct(direct, job.rows, job.classes)
@@ -159,7 +161,7 @@ def _staged_softmax(
         function(
             z, job.classes, end - first if inner else 1, _part(labels, first, end), q, _part(factor, first, end),
             job.class_weight, lanes, _part(weight, first, end), job.ignore_index, job.smoothing, job.value_factor,
-            job.grad_factor, job.sum_tolerance, job.output, v, g, h, end - first, 1, state, sums,
+            job.grad_factor, job.sum_tolerance, job.output, v, g, h, False, end - first, 1, state, sums,
         )  # fmt: skip
         if v is not None and dtype != loss_dtype:
             with np.errstate(over="ignore"):
@@ -230,12 +232,13 @@ def run_sigmoid(
     y_dtype = np.dtype(np.float64) if wide else dtype
     if _plain(job.targets, y_dtype) and all(_plain(array, dtype) for array in (job.logits, grad, hess)):
         y, wide_y = (None, job.targets) if wide else (job.targets, None)
+        stream = streams(grad, job.logits)
 
         def direct(block_rows: int, last: int, state: NDArray, sums: NDArray) -> None:
             function(
                 job.logits, columns, y, wide_y, job.pos_weight, job.weight, job.smoothing, job.negative_weight,
-                job.positive_weight, job.value_factor, job.grad_factor, values, grad, hess, block_rows, last, state,
-                sums,
+                job.positive_weight, job.value_factor, job.grad_factor, values, grad, hess, stream, block_rows, last,
+                state, sums,
             )  # fmt: skip
 
         return run_direct(direct, size // columns, columns)
@@ -267,7 +270,7 @@ def _staged_sigmoid(
             z, columns, None if wide else y, y if wide else None, job.pos_weight,
             _part(weight, first * per_row, end * per_row), job.smoothing,
             job.negative_weight, job.positive_weight, job.value_factor, job.grad_factor,
-            _part(flat_values, first * columns, end * columns), g, h, end - first, 1, state, sums,
+            _part(flat_values, first * columns, end * columns), g, h, False, end - first, 1, state, sums,
         )  # fmt: skip
         _check(state, first * columns)
         for rows, block in zip(outputs, (g, h), strict=True):

@@ -19,10 +19,10 @@ __all__ = ["get_num_threads", "run_shares", "set_num_threads"]
 
 
 class _Share:
-    """One worker's part in a call."""
+    """One worker's part in a call. It lets go of the work, which holds the arrays, before the caller goes on."""
 
     def __init__(self, work: Callable[[], None]) -> None:
-        self.work = work
+        self.work: Callable[[], None] | None = work
         self.claim = threading.Lock()
         self.done = threading.Event()
         self.error: BaseException | None = None
@@ -31,11 +31,20 @@ class _Share:
         if not self.claim.acquire(blocking=False):
             return
         try:
+            assert self.work is not None
             self.work()
         except BaseException as error:  # re-raised in the calling thread
             self.error = error
         finally:
+            self.work = None
             self.done.set()
+
+    def take_back(self) -> None:
+        """Waits for the worker that has begun it, or sees to it that none will."""
+        if self.claim.acquire(blocking=False):
+            self.work = None
+        else:
+            self.done.wait()
 
 
 class _Pool:
@@ -127,8 +136,7 @@ def run_shares(work: Callable[[], None], stop: Callable[[], None], tasks: int) -
         raise
     finally:
         for share in shares:
-            if not share.claim.acquire(blocking=False):
-                share.done.wait()
+            share.take_back()
     for share in shares:
         if share.error is not None:
             raise share.error

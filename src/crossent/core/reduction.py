@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from crossent.core.blocks import BadRow, Sums
+from crossent.core.buffers import new_array
 from crossent.core.check import compute_dtype, output_buffer, unit_factor
 from crossent.core.options import SharedOptions
 from crossent.core.types import GradHess, LossGrad, NDArray
@@ -141,6 +142,6 @@ def grad_and_hess(job: Job) -> GradHess:
     """Gradient and Hessian diagonal of each row's loss, weighted, never averaged."""
     factor = unit_factor(job.options.unit)
     grad = output_buffer(None, job.array, [])
-    hess = np.empty_like(grad)
+    hess = new_array(grad.shape, grad.dtype)
     _run(job, values=None, grad=grad, hess=hess, value_factor=factor, grad_factor=factor)
     return GradHess(grad, hess)
