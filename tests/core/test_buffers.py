@@ -199,6 +199,7 @@ def test_torch_holds_the_memory() -> None:
         np.testing.assert_array_equal(tensor.numpy(), want)
         del tensor
         assert address(gradient()) == place
+        del other
 
 
 def test_a_read_only_array_leaves_writable_memory_behind() -> None:
