@@ -261,7 +261,46 @@ def test_busy_workers_do_not_hold_up_a_call(set_threads: Any) -> None:
     other.join()
 
 
+def test_a_system_without_threads_to_spare(set_threads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller works alone then, and the next call tries again."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    set_threads(3)
+    y, z = batch()
+    want = ce.cross_entropy(y, logits=z)
+    monkeypatch.setattr(pool, "_pool", pool._Pool())
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        assert ce.cross_entropy(y, logits=z) == want
+        assert pool._pool.workers == 0
+    assert ce.cross_entropy(y, logits=z) == want
+    assert pool._pool.workers == 2
+
+
 # ---------------------------------------------------------------- exit and interrupts
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_calls_while_the_interpreter_ends(used: bool) -> None:
+    """Functions that were registered before crossent run after its own end of threads; their calls must not wait."""
+    program = f"""
+        import atexit
+        import numpy as np
+        def late():
+            print(round(ce.cross_entropy(y, logits=z), 6), flush=True)
+        atexit.register(late)
+        import crossent as ce
+        ce.set_num_threads(4)
+        z, y = np.zeros((400_000, 4), np.float32), np.zeros(400_000, np.uint8)
+        atexit.register(late)
+        if {used}:
+            late()
+    """
+    done = run_python(program)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "1.386294\n" * (2 + used)
 
 
 def test_exit_while_threads_compute() -> None:
@@ -291,7 +330,8 @@ def test_exit_while_threads_compute() -> None:
 def test_interrupt_in_a_long_call(kind: str, threads: str) -> None:
     """Control-C in one call of many seconds (a zero-stride view of hundreds of millions of rows) ends it promptly."""
     program = f"""
-        import sys, numpy as np, crossent as ce
+        import signal, numpy as np, crossent as ce
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # even if the tests run in the background
         y = np.broadcast_to(np.uint8(0), (300_000_000,))
         z = np.broadcast_to(np.float32(0.5), (300_000_000, 2))
         if {kind!r} == "direct":

@@ -13,7 +13,7 @@ import numpy as np
 from crossent import _native
 from crossent.core.types import NDArray
 
-__all__ = ["empty_cache", "keep_buffers", "kept_bytes", "new_array", "streams"]
+__all__ = ["empty_cache", "keep_buffers", "kept_bytes", "new_array", "new_like", "streams"]
 
 _POOLED_BYTES = 1 << 20
 _STREAM_BYTES = 8 << 20  # from here on a gradient would push everything else out of the caches
@@ -29,6 +29,12 @@ def new_array(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray:
     if size < _POOLED_BYTES:
         return np.empty(shape, dtype)
     return np.ndarray(shape, dtype, _native.Buffer(size))  # type: ignore[arg-type]  # the stub shows no buffer protocol
+
+
+def new_like(array: NDArray) -> NDArray:
+    """An array of unset numbers with the shape and dtype of another, in C order and in the machine's byte order."""
+    dtype = array.dtype
+    return new_array(array.shape, dtype if dtype.isnative else dtype.newbyteorder("="))
 
 
 def streams(grad: NDArray | None, array: NDArray) -> bool:

@@ -56,11 +56,15 @@ class _Pool:
         self.workers = 0
 
     def grow(self, workers: int) -> None:
+        """Starts what is missing; where the system refuses a thread (limits, shutdown), those there are must do."""
         if self.workers >= workers:
             return
         with self.lock:
             while self.workers < workers:
-                threading.Thread(target=_serve, args=(self.queue,), name="crossent", daemon=True).start()
+                try:
+                    threading.Thread(target=_serve, args=(self.queue,), name="crossent", daemon=True).start()
+                except RuntimeError:
+                    return
                 self.workers += 1
 
 
@@ -78,7 +82,15 @@ def _start_anew() -> None:
     _native.after_fork()
 
 
-atexit.register(_native.close_down)
+def _close() -> None:
+    """At exit: from here on native calls in other threads sleep for ever, so no share may go to them."""
+    global _open
+    _open = False
+    _native.close_down()
+
+
+_open = True
+atexit.register(_close)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_start_anew)
 
@@ -120,16 +132,16 @@ def run_shares(work: Callable[[], None], stop: Callable[[], None], tasks: int) -
     An exception in any of them (an interrupt in the calling one too) calls `stop`, waits for the threads that have
     begun, so that no memory is written afterwards, and is raised here.
     """
-    helpers = min(_threads, tasks) - 1
+    helpers = min(_threads, tasks) - 1 if _open else 0
     if helpers < 1:
         work()
         return
     pool = _pool
     pool.grow(helpers)
     shares = [_Share(work) for _ in range(helpers)]
-    for share in shares:
-        pool.queue.put(share)
     try:
+        for share in shares:
+            pool.queue.put(share)
         work()
     except BaseException:
         stop()
