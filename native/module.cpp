@@ -3,6 +3,7 @@
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <atomic>
@@ -10,6 +11,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "buffers.hpp"
 #include "dispatch.hpp"
 
 namespace nb = nanobind;
@@ -74,15 +76,41 @@ int32_t label_type(const Any& labels) {
     return (integer ? kInt8 : kUint8) + log2_bytes;
 }
 
-// state: int64 [2] = next block, lowest bad row * 8 + code; sums: float64 [blocks, 3].
-Blocks make_blocks(int64_t rows, int64_t block_rows, int64_t last, Out<int64_t>& state, Out<double>& sums) {
-    need(rows >= 0 && block_rows > 0, "block_rows");
-    need(state.size() == 2 && aligned(state) && aligned(sums), "state");
-    need(state.data()[0] >= 0, "state");
-    const Blocks blocks{rows, block_rows, last, state.data(), state.data() + 1, sums.data()};
-    need(sums.size() % 3 == 0 && int64_t(sums.size() / 3) == block_count(blocks), "sums");
-    return blocks;
-}
+// Weighted loss, weighted mass, rows kept, lowest bad row * 8 + code: of a job of one block, whose caller brings no
+// arrays for them (making and passing two would take longer than a few rows do).
+using OneBlock = std::optional<std::tuple<double, double, int64_t, int64_t>>;
+
+// Where a call leaves what it finds. state: int64 [2] = next block, lowest bad row * 8 + code; sums: float64 [blocks, 3].
+class Left {
+  public:
+    Left(Maybe<Out<int64_t>>& state, Maybe<Out<double>>& sums) : given_(state.has_value()) {
+        need(given_ == sums.has_value(), "state without sums");
+        if (!given_) return;
+        need(state->size() == 2 && aligned(*state) && aligned(*sums), "state");
+        need(state->data()[0] >= 0, "state");
+        state_ = state->data();
+        sums_ = sums->data();
+        size_ = sums->size();
+    }
+    Left(const Left&) = delete;
+
+    Blocks blocks(int64_t rows, int64_t block_rows, int64_t last) const {
+        need(rows >= 0 && block_rows > 0, "block_rows");
+        const Blocks blocks{rows, block_rows, last, state_, state_ + 1, sums_};
+        need(size_ % 3 == 0 && int64_t(size_ / 3) == block_count(blocks), "sums");
+        return blocks;
+    }
+    OneBlock result() const {
+        if (given_) return {};
+        return std::tuple(sums_[0], sums_[1], int64_t(sums_[2]), state_[1]);
+    }
+
+  private:
+    int64_t own_state_[2] = {0, INT64_MAX}, *state_ = own_state_;
+    double own_sums_[3] = {}, *sums_ = own_sums_;
+    size_t size_ = 3;
+    bool given_;
+};
 
 // What NumPy arrays of each Storage hold (half precision and bfloat16 come as uint16) and the arithmetic's type.
 template <int32_t storage> struct Held {
@@ -99,11 +127,12 @@ template <> struct Held<kF64> {
 };
 
 template <int32_t storage, class S = typename Held<storage>::S, class T = typename Held<storage>::T> struct Softmax {
-    static void run(In<S> logits, int64_t classes, int64_t inner, Maybe<Any> labels, Maybe<In<S>> soft,
+    static OneBlock run(In<S> logits, int64_t classes, int64_t inner, Maybe<Any> labels, Maybe<In<S>> soft,
                     Maybe<In<double>> soft_factor, Maybe<In<double>> class_weight, Maybe<In<T>> class_weight_lanes,
                     Maybe<In<double>> row_weight, Maybe<int64_t> ignore_index, double smoothing, double value_factor,
                     double grad_factor, double sum_tolerance, int output, Maybe<Out<T>> values, Maybe<Out<S>> grad,
-                    Maybe<Out<S>> hess, int64_t block_rows, int64_t last, Out<int64_t> state, Out<double> sums) {
+                    Maybe<Out<S>> hess, bool stream, int64_t block_rows, int64_t last,
+                    Maybe<Out<int64_t>> state, Maybe<Out<double>> sums) {
         const int64_t size = int64_t(logits.size());
         need(aligned(logits), "logits");
         need(classes > 0 && inner > 0 && size % classes == 0 && (size / classes) % inner == 0, "logits");
@@ -112,7 +141,8 @@ template <int32_t storage, class S = typename Held<storage>::S, class T = typena
         need(class_weight.has_value() == class_weight_lanes.has_value(), "class_weight");
         need(grad.has_value() || !hess.has_value(), "hess without grad");
         SoftmaxJob job{};
-        job.blocks = make_blocks(rows, block_rows, last, state, sums);
+        Left left(state, sums);
+        job.blocks = left.blocks(rows, block_rows, last);
         job.classes = classes;
         job.inner = inner;
         job.logits = logits.data();
@@ -134,9 +164,13 @@ template <int32_t storage, class S = typename Held<storage>::S, class T = typena
         job.values = data(values, rows, "values");
         job.grad = data(grad, size, "grad");
         job.hess = data(hess, size, "hess");
-        const Call call;
-        nb::gil_scoped_release released;
-        crossent::table().softmax[storage](&job);
+        job.stream = stream;
+        {
+            const Call call;
+            nb::gil_scoped_release released;
+            crossent::table().softmax[storage](&job);
+        }
+        return left.result();
     }
 };
 
@@ -166,16 +200,18 @@ template <int32_t storage, class S = typename Held<storage>::S, class T = typena
         job.weight_column = by_row ? 0 : 1;
     }
 
-    static void run(In<S> logits, int64_t columns, Maybe<In<T>> targets, Maybe<In<double>> wide_targets,
+    static OneBlock run(In<S> logits, int64_t columns, Maybe<In<T>> targets, Maybe<In<double>> wide_targets,
                     Maybe<In<double>> pos_weight, Maybe<In<double>> weight, double smoothing,
                     double negative_weight, double positive_weight, double value_factor, double grad_factor,
-                    Maybe<Out<T>> values, Maybe<Out<S>> grad, Maybe<Out<S>> hess, int64_t block_rows, int64_t last, Out<int64_t> state, Out<double> sums) {
+                    Maybe<Out<T>> values, Maybe<Out<S>> grad, Maybe<Out<S>> hess, bool stream, int64_t block_rows, int64_t last,
+                    Maybe<Out<int64_t>> state, Maybe<Out<double>> sums) {
         const int64_t size = int64_t(logits.size());
         need(aligned(logits), "logits");
         need(columns > 0 && size % columns == 0, "logits");
         const int64_t rows = size / columns;
         SigmoidJob job{};
-        job.blocks = make_blocks(rows, block_rows, last, state, sums);
+        Left left(state, sums);
+        job.blocks = left.blocks(rows, block_rows, last);
         job.columns = columns;
         job.logits = logits.data();
         bind_targets(job, targets, wide_targets, size);
@@ -188,21 +224,26 @@ template <int32_t storage, class S = typename Held<storage>::S, class T = typena
         job.values = data(values, size, "values");
         job.grad = data(grad, size, "grad");
         job.hess = data(hess, size, "hess");
-        const Call call;
-        nb::gil_scoped_release released;
-        crossent::table().sigmoid[storage](&job);
+        job.stream = stream;
+        {
+            const Call call;
+            nb::gil_scoped_release released;
+            crossent::table().sigmoid[storage](&job);
+        }
+        return left.result();
     }
 };
 
 template <int32_t storage, class S = typename Held<storage>::S> struct Mass {
-    static void run(int64_t rows, int64_t classes, int64_t inner, Maybe<Any> labels, Maybe<In<S>> soft,
+    static OneBlock run(int64_t rows, int64_t classes, int64_t inner, Maybe<Any> labels, Maybe<In<S>> soft,
                     Maybe<In<double>> soft_factor, Maybe<In<double>> class_weight, Maybe<In<double>> row_weight,
                     Maybe<int64_t> ignore_index, double sum_tolerance, Maybe<Out<double>> row_sums, int64_t block_rows,
-                    int64_t last, Out<int64_t> state, Out<double> sums) {
+                    int64_t last, Maybe<Out<int64_t>> state, Maybe<Out<double>> sums) {
         need(rows >= 0 && classes > 0 && inner > 0 && rows % inner == 0, "targets");
         need(labels.has_value() != soft.has_value(), "labels and soft targets");
         MassJob job{};
-        job.blocks = make_blocks(rows, block_rows, last, state, sums);
+        Left left(state, sums);
+        job.blocks = left.blocks(rows, block_rows, last);
         job.classes = classes;
         job.inner = inner;
         job.labels = data(labels, rows, "labels");
@@ -216,9 +257,12 @@ template <int32_t storage, class S = typename Held<storage>::S> struct Mass {
         job.ignore_index = ignore_index.value_or(0);
         job.sum_tolerance = sum_tolerance;
         job.row_sums = data(row_sums, rows, "row_sums");
-        const Call call;
-        nb::gil_scoped_release released;
-        crossent::table().mass[storage](&job);
+        {
+            const Call call;
+            nb::gil_scoped_release released;
+            crossent::table().mass[storage](&job);
+        }
+        return left.result();
     }
 };
 
@@ -238,20 +282,20 @@ template <int32_t storage> void bind(nb::module_& m, const char* softmax, const 
           CROSSENT_MAYBE("class_weight_lanes"), CROSSENT_MAYBE("row_weight"), nb::arg("ignore_index").none(),
           nb::arg("smoothing"), nb::arg("value_factor"), nb::arg("grad_factor"), nb::arg("sum_tolerance"),
           nb::arg("output"), CROSSENT_MAYBE("values"), CROSSENT_MAYBE("grad"), CROSSENT_MAYBE("hess"),
-          nb::arg("block_rows"), nb::arg("last"), CROSSENT_ARG("state"), CROSSENT_ARG("sums"),
+          nb::arg("stream"), nb::arg("block_rows"), nb::arg("last"), CROSSENT_MAYBE("state"), CROSSENT_MAYBE("sums"),
           "Softmax cross-entropy of a block range: see SoftmaxJob in native/kernels.hpp.");
-    m.def(mass, &Mass<storage>::run, nb::arg("rows"), nb::arg("classes"), nb::arg("inner"), CROSSENT_MAYBE("labels"),
-          CROSSENT_MAYBE("soft"), CROSSENT_MAYBE("soft_factor"), CROSSENT_MAYBE("class_weight"),
-          CROSSENT_MAYBE("row_weight"), nb::arg("ignore_index").none(), nb::arg("sum_tolerance"),
-          CROSSENT_MAYBE("row_sums"), nb::arg("block_rows"), nb::arg("last"), CROSSENT_ARG("state"),
-          CROSSENT_ARG("sums"), "Mass of the targets of a block range: see MassJob in native/kernels.hpp.");
-    if (storage == kBf16 || storage == kF16) return;
     m.def(sigmoid, &Sigmoid<storage>::run, CROSSENT_ARG("logits"), nb::arg("columns"), CROSSENT_MAYBE("targets"),
           CROSSENT_MAYBE("wide_targets"), CROSSENT_MAYBE("pos_weight"), CROSSENT_MAYBE("weight"), nb::arg("smoothing"),
           nb::arg("negative_weight"),
           nb::arg("positive_weight"), nb::arg("value_factor"), nb::arg("grad_factor"), CROSSENT_MAYBE("values"),
-          CROSSENT_MAYBE("grad"), CROSSENT_MAYBE("hess"), nb::arg("block_rows"), nb::arg("last"), CROSSENT_ARG("state"),
-          CROSSENT_ARG("sums"), "Binary cross-entropy of a block range: see SigmoidJob in native/kernels.hpp.");
+          CROSSENT_MAYBE("grad"), CROSSENT_MAYBE("hess"), nb::arg("stream"), nb::arg("block_rows"), nb::arg("last"),
+          CROSSENT_MAYBE("state"), CROSSENT_MAYBE("sums"),
+          "Binary cross-entropy of a block range: see SigmoidJob in native/kernels.hpp.");
+    m.def(mass, &Mass<storage>::run, nb::arg("rows"), nb::arg("classes"), nb::arg("inner"), CROSSENT_MAYBE("labels"),
+          CROSSENT_MAYBE("soft"), CROSSENT_MAYBE("soft_factor"), CROSSENT_MAYBE("class_weight"),
+          CROSSENT_MAYBE("row_weight"), nb::arg("ignore_index").none(), nb::arg("sum_tolerance"),
+          CROSSENT_MAYBE("row_sums"), nb::arg("block_rows"), nb::arg("last"), CROSSENT_MAYBE("state"),
+          CROSSENT_MAYBE("sums"), "Mass of the targets of a block range: see MassJob in native/kernels.hpp.");
 }
 
 }  // namespace
@@ -261,6 +305,7 @@ NB_MODULE(_native, m) {
     const std::vector<std::string> isas = available_isas();
     if (isas.empty()) throw nb::import_error("crossent needs an x86-64-v2 processor (SSE4.2 and POPCNT)");
     crossent::select_table(isas.back().c_str());
+    crossent::bind_buffers(m);
     bind<kF32>(m, "softmax_f32", "sigmoid_f32", "mass_f32");
     bind<kF64>(m, "softmax_f64", "sigmoid_f64", "mass_f64");
     bind<kBf16>(m, "softmax_bf16", "sigmoid_bf16", "mass_bf16");

@@ -47,7 +47,7 @@ class _BinaryBase:
 
     def __init__(self, options: BinaryOptions, targets: Any, prediction: Prediction, sample_weight: Any) -> None:
         self.options = options
-        self.name, self.array = prediction.kind, prediction.array
+        self.name, self.array = prediction
         self.shape = self.array.shape
         self.targets = binary_targets(targets, self.shape, classes=options.classes)
         if self.targets.dtype.kind not in "buif" and self.targets.dtype.name != "bfloat16":
@@ -67,9 +67,10 @@ class _BinaryBase:
             y = np.where(kept, self.targets, 0).astype(np.float64)
             count = np.array([np.sum(w * (1 - y), where=kept), np.sum(w * y, where=kept)])
             pair = np.divide(count.sum(), 2 * count, out=np.zeros(2), where=count > 0)
+        elif (found := class_weights(given, 2, self.options.classes)) is None:
+            return 1.0, 1.0
         else:
-            found = class_weights(given, 2, self.options.classes)
-            pair = np.ones(2) if found is None else found
+            pair = found
         return float(pair[0]), float(pair[1])
 
     def _per_element(self) -> NDArray:
@@ -116,6 +117,8 @@ class _BinaryBase:
 
     def scale_weights(self) -> None:
         self.weight = unit_scaled(self.weight)
+        if self.negative == self.positive == 1:
+            return
         pair = unit_scaled(np.array([self.negative, self.positive]))
         assert pair is not None
         self.negative, self.positive = map(float, pair)
@@ -236,5 +239,5 @@ def binary_job(
     options: BinaryOptions, targets: Any, prediction: Prediction, sample_weight: Any
 ) -> BinaryLogits | BinaryProbs:
     """The job for the prediction that was named."""
-    kind = BinaryLogits if prediction.kind == "logits" else BinaryProbs
+    kind = BinaryLogits if prediction[0] == "logits" else BinaryProbs
     return kind(options, targets, prediction, sample_weight)

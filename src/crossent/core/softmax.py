@@ -40,21 +40,22 @@ class _SoftmaxBase:
 
     def __init__(self, options: SoftmaxOptions, targets: Any, prediction: Prediction, sample_weight: Any) -> None:
         self.options = options
-        self.name, self.array = prediction.kind, prediction.array
-        self.axis = axis_number(options.axis, self.array, self.name)
-        self.K = self.array.shape[self.axis]
-        self.shape = self.array.shape[: self.axis] + self.array.shape[self.axis + 1 :]
+        self.name, self.array = prediction
+        self.axis = axis = axis_number(options.axis, self.array, self.name)
+        shape = self.array.shape
+        self.K = shape[axis]
+        self.shape = shape[:axis] + shape[axis + 1 :]
         self.row_weight = row_weights(sample_weight, self.shape)
         self.targets = class_targets(
             targets,
-            self.array.shape,
-            self.axis,
+            shape,
+            axis,
             classes=options.classes,
             ignore_index=options.ignore_index,
             left_out=None if self.row_weight is None else self.row_weight == 0,
         )
         self.job = engine.SoftmaxJob(
-            self.array, self.axis, labels=self.targets.labels, row_weight=self.row_weight,
+            self.array, axis, labels=self.targets.labels, row_weight=self.row_weight,
             ignore_index=self.targets.ignore_index, smoothing=float(options.label_smoothing),
         )  # fmt: skip
         self._take_soft(self.targets)
@@ -281,5 +282,5 @@ def softmax_job(
     options: SoftmaxOptions, targets: Any, prediction: Prediction, sample_weight: Any
 ) -> SoftmaxLogits | SoftmaxProbs:
     """The job for the prediction that was named."""
-    kind = SoftmaxLogits if prediction.kind == "logits" else SoftmaxProbs
+    kind = SoftmaxLogits if prediction[0] == "logits" else SoftmaxProbs
     return kind(options, targets, prediction, sample_weight)
