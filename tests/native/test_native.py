@@ -108,6 +108,23 @@ def test_arguments_that_fit(name: str, kind: str) -> None:
     assert call["sums"][:, 2].tolist() == ([5, 5, 2] if name != "sigmoid" else [25, 25, 10])
 
 
+@pytest.mark.parametrize("kind", DTYPES)
+@pytest.mark.parametrize("name", CALLS)
+def test_one_block_needs_no_arrays_for_its_sums(name: str, kind: str) -> None:
+    """Without state and sums they are returned, with the same bits; a bad row too."""
+    call, alone = CALLS[name](DTYPES[kind]), CALLS[name](DTYPES[kind])
+    call |= {"block_rows": ROWS, "last": 1, "sums": np.zeros((1, 3))}
+    alone |= {"block_rows": ROWS, "last": 1, "state": None, "sums": None}
+    function(name, kind)(**call)
+    assert function(name, kind)(**alone) == (*call["sums"][0].tolist(), NO_BAD_ROW)
+    for missing in ("state", "sums"):
+        assert is_refused(function(name, kind), call | {missing: None})
+    assert is_refused(function(name, kind), alone | {"block_rows": ROWS - 1})
+    if name == "softmax":
+        alone["labels"] = np.where(np.arange(ROWS) >= 7, K, 0)
+        assert function(name, kind)(**alone)[3] == 7 * 8 + 2
+
+
 NAMED = [(name, argument) for name, call in CALLS.items() for argument in call(np.float64)]
 NUMBERS_ONLY = (
     "classes",
