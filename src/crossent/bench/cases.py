@@ -40,8 +40,9 @@ class Case:
     axis: int = -1
     peers: tuple[str, ...] = ()
     targets: Mapping[str, Target] = field(default_factory=dict)
-    regimes: tuple[str, ...] = ("default", "tuned")
+    regimes: tuple[str, ...] = ("default", "tuned")  # how malloc treats what peers free: worker.REGIMES
     works: tuple[str, ...] = WORKS
+    limited: bool = True  # whether the machine's limit is the reading of all arrays
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -94,7 +95,7 @@ def _loss_cases() -> list[Case]:
               ("torch eager", "torch.compile", "NumPy", "sklearn log_loss"), dtype="float64",
               targets={"forward": sklearn_300}, works=("forward", "gradient")),
         _loss("log loss float64 (100000, 1000)", "probs", (100_000, 1000), ("torch eager", "NumPy", "sklearn log_loss"),
-              dtype="float64", targets={"forward": sklearn_300}, works=("forward",)),
+              dtype="float64", targets={"forward": sklearn_300}, works=("forward",), limited=False),
         _loss("soft targets (2048, 32000)", "soft", (2048, 32000), (*_FRAMEWORKS, "SciPy"), targets=_pair(2.5, 4)),
         _loss("label smoothing (2048, 32000)", "smoothed", (2048, 32000), _FRAMEWORKS, targets=_pair(2.5, 4)),
     ]  # fmt: skip
@@ -105,7 +106,7 @@ def _small_cases() -> list[Case]:
     reach = {"forward": Target(seconds=6e-6), "gradient": Target(seconds=9e-6)}
     return [
         Case(suite="small", title=f"({rows}, 10)", kind="index", shape=(rows, 10), peers=peers, regimes=("default",),
-             targets=reach if rows == 32 else {})
+             limited=False, targets=reach if rows == 32 else {})
         for rows in (1, 32)
     ]  # fmt: skip
 

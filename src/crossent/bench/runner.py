@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import sleep
 from typing import Any, Protocol
@@ -57,7 +58,8 @@ class Plan:
 
     def peers(self, case: Case) -> list[str]:
         """crossent, the machine's limit, and the peers of a case whose library was asked for."""
-        return [CROSSENT, LIMIT, *(name for name in case.peers if PEERS[name].library in self.libraries)]
+        ours = (CROSSENT, LIMIT) if case.limited else (CROSSENT,)
+        return [*ours, *(name for name in case.peers if PEERS[name].library in self.libraries)]
 
 
 def estimated_seconds(plan: Plan) -> float:
@@ -82,16 +84,20 @@ def run(plan: Plan, tell: Tell) -> Results:
     with tempfile.TemporaryDirectory(prefix="crossent-bench-") as scratch:
         for number, case in enumerate(results.cases, start=1):
             for regime in case.regimes:
-                where = f"case {number} of {len(results.cases)}, {case.title}, {regime} malloc"
+                place = f"case {number} of {len(results.cases)}, {case.title}, {regime} malloc"
                 with _Crew(plan, case, regime, scratch) as crew:
-                    crew.prepare(lambda text, where=where: tell.status(f"{where}: {text}"))
-                    crew.measure(lambda text, where=where: tell.status(f"{where}: {text}"))
+                    crew.prepare(partial(_tell_where, tell, place))
+                    crew.measure(partial(_tell_where, tell, place))
                 results.measurements += crew.measurements
                 results.missing.update(crew.missing)
                 results.machine["versions"].update(crew.versions)
             for work in case.works:
                 tell.line(_told(results, case, work))
     return results
+
+
+def _tell_where(tell: Tell, place: str, text: str) -> None:
+    tell.status(f"{place}: {text}")
 
 
 class _Crew:

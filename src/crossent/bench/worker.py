@@ -1,4 +1,4 @@
-"""The parent's end of a worker: one process that runs one peer, asked over a pipe; its death is an answer like others."""
+"""The parent's end of a worker: one process, one peer, asked over a pipe; its death is an answer like others."""
 
 import contextlib
 import json

@@ -6,6 +6,7 @@ memory, a byte-wise maximum does not.
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from time import perf_counter
 from typing import Any
 
@@ -54,7 +55,7 @@ def _in_turn(*parts: Callable[[], None]) -> Callable[[], tuple[float, None]]:
 def _over(pool: ThreadPoolExecutor, threads: int, form: Callable[..., Any], *arrays: NDArray) -> Callable[[], None]:
     """A function that runs `form` on as many slices as there are threads, each in its own."""
     edges = [arrays[0].size * i // threads for i in range(threads + 1)]
-    slices = [[a[low:high] for a in arrays] for low, high in zip(edges, edges[1:], strict=False) if high > low]
+    slices = [[a[low:high] for a in arrays] for low, high in pairwise(edges) if high > low]
 
     def run() -> None:
         others = [pool.submit(form, *each) for each in slices[1:]]

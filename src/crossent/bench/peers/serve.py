@@ -69,7 +69,8 @@ class _Worker:
         case = Spec(**{**spec, "shape": tuple(spec["shape"])})
         self._works = self._peer.prepare(case, self._flavour, self._threads)
         gc.collect()
-        self._resident = _resident()
+        _forget_peak()
+        self._resident = _peak()
         return {"works": list(self._works)}
 
     def check(self, work: str) -> dict[str, Any]:
@@ -146,18 +147,16 @@ def _restrict(threads: int) -> None:
 
 
 def _peak() -> int:
-    """The largest resident size in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak) * (1 if sys.platform == "darwin" else 1024)
+    """The largest resident size in bytes.
 
-
-def _resident() -> int:
-    """The resident size now in bytes; where the system does not tell, the largest so far."""
+    Linux' ru_maxrss also knows the process that started this one, which may be the larger of the two; VmHWM does not.
+    """
     try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * resource.getpagesize()
-    except OSError:
-        return _peak()
+        with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return int(peak) * (1 if sys.platform == "darwin" else 1024)
 
 
 def _forget_peak() -> None:
