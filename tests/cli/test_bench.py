@@ -20,7 +20,7 @@ def test_a_page_is_printed(process):
     assert ran.out.startswith("# Measured by `crossent bench`")
     assert "| (32, 10) |" in ran.out
     assert "Tiny sizes" in ran.out
-    assert ran.err.startswith("2 cases, 1 rounds, ")
+    assert ran.err.startswith("2 cases, 1 round, ")
     assert "(1, 10) forward: crossent" in ran.err
     assert "\x1b" not in ran.err
 

@@ -84,22 +84,22 @@ class Results:
         return ours.median / limit.median
 
     def to_json(self) -> str:
-        """Everything, as JSON with a schema name; numbers that are none are null."""
+        """Everything, as JSON with a schema name; what is not finite is text ("inf")."""
         plain = {
             "schema": SCHEMA,
             "machine": self.machine,
             "missing": self.missing,
             "cases": [asdict(case) for case in self.cases],
             "measurements": [
-                {**asdict(m), "value": _finite(m.value), "wrong_by": _finite(m.wrong_by), "median_seconds": m.median}
+                {**asdict(m), "value": _plain(m.value), "wrong_by": _plain(m.wrong_by), "median_seconds": m.median}
                 for m in self.measurements
             ],
         }
         return json.dumps(plain, indent=1, allow_nan=False) + "\n"
 
 
-def _finite(number: float | None) -> float | None:
-    return number if number is not None and math.isfinite(number) else None
+def _plain(number: float | None) -> float | str | None:
+    return number if number is None or math.isfinite(number) else str(number)
 
 
 def deviation(

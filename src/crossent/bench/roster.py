@@ -45,14 +45,14 @@ LIBRARIES: dict[str, tuple[str, str]] = {
 PEERS: dict[str, Peer] = {
     CROSSENT: Peer(CROSSENT, "peers.crossent_peer", "", 2, 1),
     LIMIT: Peer(LIMIT, "peers.limits_peer", "", 1, 1),
-    "torch eager": Peer("torch", "peers.torch_peer", "eager", 7, 6),
-    "torch.compile": Peer("torch", "peers.torch_peer", "compile", 4, 25),
-    "JAX jit": Peer("jax", "peers.jax_peer", "", 5, 6),
-    "TF XLA": Peer("tensorflow", "peers.tensorflow_peer", "", 4, 12),
+    "torch eager": Peer("torch", "peers.torch_peer", "eager", 7, 3),
+    "torch.compile": Peer("torch", "peers.torch_peer", "compile", 4, 12),
+    "JAX jit": Peer("jax", "peers.jax_peer", "", 5, 3),
+    "TF XLA": Peer("tensorflow", "peers.tensorflow_peer", "", 4, 6),
     "SciPy": Peer("scipy", "peers.scipy_peer", "scipy", 25, 2),
     "NumPy": Peer("numpy", "peers.scipy_peer", "numpy", 20, 1),
-    "sklearn log_loss": Peer("sklearn", "peers.sklearn_peer", "log_loss", 150, 3),
-    "sklearn _loss": Peer("sklearn", "peers.sklearn_peer", "_loss", 9, 3),
+    "sklearn log_loss": Peer("sklearn", "peers.sklearn_peer", "log_loss", 150, 2),
+    "sklearn _loss": Peer("sklearn", "peers.sklearn_peer", "_loss", 9, 2),
 }
 
 

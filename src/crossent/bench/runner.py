@@ -10,7 +10,7 @@ import platform
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from crossent.bench.cases import Case, cases_of
 from crossent.bench.results import Measurement, Results, deviation
 from crossent.bench.roster import CROSSENT, LIBRARIES, LIMIT, PEERS, python_for
-from crossent.bench.worker import Worker, WorkerFailure
+from crossent.bench.worker import REGIMES, Worker, WorkerFailure
 
 __all__ = ["Plan", "Tell", "estimated_seconds", "run"]
 
@@ -41,7 +41,8 @@ class Plan:
     """What to measure.
 
     suites: names out of cases.SUITES; libraries: the peers' libraries; pattern: which cases; rounds: at least this
-    many for each peer that is not slow; threads: for everybody; quick: tiny sizes; pythons: library: interpreter.
+    many for each peer that is not slow; threads: for everybody; quick: tiny sizes; pythons: library: interpreter;
+    regimes: names out of worker.REGIMES.
     """
 
     suites: tuple[str, ...] = ("loss",)
@@ -51,10 +52,12 @@ class Plan:
     threads: int = 1
     quick: bool = False
     pythons: Mapping[str, str] = field(default_factory=dict)
+    regimes: tuple[str, ...] = tuple(REGIMES)
 
     def cases(self) -> list[Case]:
         """The cases of all suites, in their order."""
-        return [case for suite in self.suites for case in cases_of(suite, pattern=self.pattern, quick=self.quick)]
+        made = [case for suite in self.suites for case in cases_of(suite, pattern=self.pattern, quick=self.quick)]
+        return [replace(case, regimes=tuple(name for name in case.regimes if name in self.regimes)) for case in made]
 
     def peers(self, case: Case) -> list[str]:
         """crossent, the machine's limit, and the peers of a case whose library was asked for."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from crossent.bench.roster import Peer
+from crossent.bench.roster import LIBRARIES, Peer
 
 __all__ = ["REGIMES", "Worker", "WorkerFailure"]
 
@@ -41,8 +41,9 @@ class Worker:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the worker
         folder = str(Path(__file__).parent)
         words = [peer.module, peer.flavour, str(threads), str(os.getpid())]
+        safe = ["-P"] if peer.library in LIBRARIES else []  # a folder that is called torch is not PyTorch
         self._process = subprocess.Popen(
-            [python, "-c", _START.format(folder=folder), *words],
+            [python, *safe, "-c", _START.format(folder=folder), *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -97,8 +97,9 @@ def bench(suites: tuple[str, ...], vs: str, pattern: str, rounds: int | None, th
     _check(plan)
     reasons: Notes = read_notes(notes) if notes else {}
     pictures = _pictures(plan, output)
-    console.say(f"{counted(len(plan.cases()), 'case')}, {plan.rounds} rounds, {counted(plan.threads, 'thread')}: "
-                f"about {time_text(estimated_seconds(plan))}.")  # fmt: skip
+    sizes = ((len(plan.cases()), "case"), (plan.rounds, "round"), (plan.threads, "thread"))
+    duration = time_text(estimated_seconds(plan))
+    console.say(f"{', '.join(counted(count, what) for count, what in sizes)}: about {duration}.")
     with console.quiet_status("starting") as status:
         results = run(plan, _Show(status))
     for peer, reason in results.missing.items():
