@@ -47,7 +47,8 @@ def heard() -> Silence:
 
 @pytest.fixture
 def add_peer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Adds a peer whose runs are the lines given."""
+    """Adds a peer whose runs are the lines given; the test stands in an empty folder, without .venv-frameworks."""
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH", "")])))
     monkeypatch.setitem(LIBRARIES, "made", ("made_library", "made-library"))
 
