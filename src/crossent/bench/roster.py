@@ -51,7 +51,7 @@ PEERS: dict[str, Peer] = {
     "TF XLA": Peer("tensorflow", "peers.tensorflow_peer", "", 4, 6),
     "SciPy": Peer("scipy", "peers.scipy_peer", "scipy", 25, 2),
     "NumPy": Peer("numpy", "peers.scipy_peer", "numpy", 20, 1),
-    "sklearn log_loss": Peer("sklearn", "peers.sklearn_peer", "log_loss", 150, 2),
+    "sklearn log_loss": Peer("sklearn", "peers.sklearn_peer", "log_loss", 60, 2),
     "sklearn _loss": Peer("sklearn", "peers.sklearn_peer", "_loss", 9, 2),
 }
 

@@ -17,6 +17,7 @@ from .data import NDArray, Spec, make
 __all__ = ["host", "prepare", "versions"]
 
 _CHUNK = 1 << 18  # bytes: a chunk stays in the second-level cache
+_WORTH_A_THREAD = 1 << 20  # bytes
 
 
 def versions() -> dict[str, str]:
@@ -53,7 +54,8 @@ def _in_turn(*parts: Callable[[], None]) -> Callable[[], tuple[float, None]]:
 
 
 def _over(pool: ThreadPoolExecutor, threads: int, form: Callable[..., Any], *arrays: NDArray) -> Callable[[], None]:
-    """A function that runs `form` on as many slices as there are threads, each in its own."""
+    """A function that runs `form` on as many slices as there are threads, each in its own; little data in one."""
+    threads = threads if arrays[0].nbytes >= _WORTH_A_THREAD else 1
     edges = [arrays[0].size * i // threads for i in range(threads + 1)]
     slices = [[a[low:high] for a in arrays] for low, high in pairwise(edges) if high > low]
 
