@@ -102,7 +102,8 @@ def bench(suites: tuple[str, ...], vs: str, pattern: str, rounds: int | None, th
     console.say(f"{', '.join(counted(count, what) for count, what in sizes)}: about {duration}.")
     with console.quiet_status("starting") as status:
         results = run(plan, _Show(status))
-    for peer, reason in results.missing.items():
+    failures = [(m.peer, f"{m.failure} ({m.case}, {m.work})") for m in results.measurements if m.failure]
+    for peer, reason in [*results.missing.items(), *failures]:
         console.note(f"{peer}: {reason}")
     page = markdown(results, notes=reasons, pictures={what: path.name for what, path in pictures.items()})
     _write(results, page, json_file, output, pictures)
