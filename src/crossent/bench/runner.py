@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from crossent.bench.cases import Case, cases_of
 from crossent.bench.results import Measurement, Results, deviation
 from crossent.bench.roster import CROSSENT, LIBRARIES, LIMIT, PEERS, python_for
+from crossent.bench.wording import time_text
 from crossent.bench.worker import REGIMES, Worker, WorkerFailure
 
 __all__ = ["Plan", "Tell", "estimated_seconds", "run"]
@@ -241,9 +242,9 @@ def _told(results: Results, case: Case, work: str) -> str:
     best, ratio = results.best(case, work, "default"), results.ratio(case, work, "default")
     if ours is None or ours.median is None:
         return f"{case.title} {work}: crossent failed: {ours.failure if ours else 'not asked'}"
-    text = f"{case.title} {work}: crossent {ours.median * 1e3:.4g} ms"
+    text = f"{case.title} {work}: crossent {time_text(ours.median)}"
     if best is not None and best.median is not None and ratio is not None:
-        text += f", best peer {best.peer} {best.median * 1e3:.4g} ms, ratio {ratio:.2f}"
+        text += f", best peer {best.peer} {time_text(best.median)}, ratio {ratio:.2f}"
     return text
 
 
