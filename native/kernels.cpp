@@ -1,4 +1,6 @@
 // The kernel table of one instruction set. CROSSENT_TABLE names it; CMake compiles this file once for each.
+#include "binary_probability.hpp"
+#include "probability.hpp"
 #include "sigmoid.hpp"
 #include "softmax_job.hpp"
 
@@ -57,11 +59,28 @@ void mass_f64(const MassJob* job) {
     FloatControl control;
     run_mass<double>(*job);
 }
+void probability_f32(const ProbabilityJob* job) {
+    FloatControl control;
+    run_probability<float>(*job);
+}
+void probability_f64(const ProbabilityJob* job) {
+    FloatControl control;
+    run_probability<double>(*job);
+}
+void binary_probability_f32(const BinaryProbabilityJob* job) {
+    FloatControl control;
+    run_binary_probability<float>(*job);
+}
+void binary_probability_f64(const BinaryProbabilityJob* job) {
+    FloatControl control;
+    run_binary_probability<double>(*job);
+}
 
 }  // namespace
 
 extern "C" {
 extern const KernelTable CROSSENT_TABLE;
 const KernelTable CROSSENT_TABLE = {CROSSENT_ISA_NAME, softmax_f32, softmax_f64, sigmoid_f32,
-                                    sigmoid_f64,       mass_f32,    mass_f64};
+                                    sigmoid_f64,       mass_f32,    mass_f64,
+                                    probability_f32, probability_f64, binary_probability_f32, binary_probability_f64};
 }
