@@ -17,7 +17,9 @@ struct ElementChunk {
     int64_t at;  // element number of the first
     int n;
     bool hard;  // every target is 0 or 1, without smoothing
-    alignas(64) double y[kElementChunk], weight[kElementChunk], positive[kElementChunk], negative[kElementChunk], mass[kElementChunk];
+    const double* y;  // the targets themselves, or
+    alignas(64) double copy[kElementChunk];
+    alignas(64) double weight[kElementChunk], positive[kElementChunk], negative[kElementChunk], mass[kElementChunk];
 };
 
 template <class N> CROSSENT_INLINE void widen_numbers(const void* from, int64_t at, int n, double* to) {
@@ -61,10 +63,14 @@ CROSSENT_INLINE void weigh_elements(const BinaryProbabilityJob& job, int64_t i, 
 }
 
 // Targets and weights from element j of row i on; false if a target that counts is none (the lowest is reported).
-CROSSENT_INLINE bool fill_elements(const BinaryProbabilityJob& job, int64_t i, int64_t j, bool plain, ElementChunk& chunk) {
-    load_binary_targets(job, chunk.at, chunk.n, chunk.y);
+CROSSENT_INLINE bool fill_elements(const BinaryProbabilityJob& job, int64_t i, int64_t j, bool plain,
+                                   ElementChunk& chunk) {
+    const bool whole = chunk.n % kDoubles == 0;
+    chunk.y = chunk.copy;
+    if (whole && job.target_type == kFloat64) chunk.y = static_cast<const double*>(job.targets) + chunk.at;
+    else load_binary_targets(job, chunk.at, chunk.n, chunk.copy);
     for (int l = chunk.n; l % kDoubles; ++l) {
-        chunk.y[l] = chunk.weight[l] = chunk.positive[l] = chunk.negative[l] = chunk.mass[l] = 0;
+        chunk.copy[l] = chunk.weight[l] = chunk.positive[l] = chunk.negative[l] = chunk.mass[l] = 0;
     }
     if (!plain) weigh_elements(job, i, j, chunk);
     const F64 zero{}, one = splat<F64>(1.0);
@@ -91,28 +97,32 @@ struct ElementResult {
     F64 value, grad;
 };
 
-// y in {0, 1}: one logarithm, of p or of 1 - p. The same operations for each side as in soft_label.
-CROSSENT_INLINE ElementResult hard_label(F64 p, F64Mask positive, F64 up, F64 down, F64 factor) {
+// y in {0, 1}: one logarithm, of p or of 1 - p, with the operations that soft_label takes for that side.
+template <bool kGrad> CROSSENT_INLINE ElementResult hard_label(F64 p, F64Mask positive, F64 up, F64 down, F64 factor) {
     const F64 zero{}, one = splat<F64>(1.0), u = positive ? p : one - p;
     F64 k;
-    const F64 m = split_power_below(u, k);
+    const F64 m = split_power(u, k);
     const auto near = ~positive & (k == zero);
     const F64 f = near ? -p : m - one;
-    const F64 lost = positive | near ? zero : (one - u) - p;
-    const F64 minus = minus_log_parts(u, k, f, (lost + lost) * (one - f));
+    const F64 lost = positive | near ? zero : (one - u) - p;  // as in split_rest
+    const F64 minus = with_small(u, zero - log_assembled(k, f, (lost + lost) * (one - f)));
     const F64 weight = positive ? up : down;
     const auto none = weight == zero;
+    const F64 value = none ? zero : weight * minus;
+    if constexpr (!kGrad) return {value, zero};
     const F64 slope = none ? zero : factor * weight / u;
-    return {none ? zero : weight * minus, positive ? zero - slope : slope};
+    return {value, positive ? zero - slope : slope};
 }
 
-CROSSENT_INLINE ElementResult soft_label(F64 p, F64 up, F64 down, F64 factor) {
+template <bool kGrad> CROSSENT_INLINE ElementResult soft_label(F64 p, F64 up, F64 down, F64 factor) {
     const F64 zero{};
-    F64 rest;
-    const F64 yes = minus_log(p), no = minus_log1m(p, rest);
+    F64 rest, k, f, c;
+    split_rest(p, rest, k, f, c);
+    const F64 yes = minus_log(p), no = with_small(rest, zero - log_assembled(k, f, c));
     const auto has_up = up > zero, has_down = down > zero;
-    const F64 rise = has_down ? factor * down / rest : zero, fall = has_up ? factor * up / p : zero;
-    return {(has_up ? up * yes : zero) + (has_down ? down * no : zero), rise - fall};
+    const F64 value = (has_up ? up * yes : zero) + (has_down ? down * no : zero);
+    if constexpr (!kGrad) return {value, zero};
+    return {value, (has_down ? factor * down / rest : zero) - (has_up ? factor * up / p : zero)};
 }
 
 // False if an entry that counts is no probability (the lowest is reported).
@@ -121,7 +131,7 @@ CROSSENT_INLINE bool entries_fit(const BinaryProbabilityJob& job, bool plain, co
     const T* p = static_cast<const T*>(job.probs) + chunk.at;
     F64Mask bad{};
     for (int l = 0; l < chunk.n; l += kDoubles) {
-        const int n = chunk.n - l < kDoubles ? chunk.n - l : kDoubles;
+        const int n = vector_size(chunk.n - l);
         bad |= outside_unit(load_doubles(p + l, n, 0));
     }
     if (!any_double(bad)) return true;
@@ -134,22 +144,23 @@ CROSSENT_INLINE bool entries_fit(const BinaryProbabilityJob& job, bool plain, co
 }
 
 // kPlain: all weights are 1.
-template <class T, bool kPlain, bool kHard>
-CROSSENT_INLINE void compute_elements(const BinaryProbabilityJob& job, const ElementChunk& chunk, DoubleTotals& totals) {
+template <class T, bool kPlain, bool kHard, bool kGrad>
+CROSSENT_INLINE void compute_elements(const BinaryProbabilityJob& job, const ElementChunk& chunk,
+                                      DoubleTotals& totals) {
     const F64 zero{}, one = splat<F64>(1.0);
     const F64 value_factor = splat<F64>(job.value_factor), grad_factor = splat<F64>(job.grad_factor);
     const T* probs = static_cast<const T*>(job.probs) + chunk.at;
     T *values = static_cast<T*>(job.values), *grad = static_cast<T*>(job.grad);
     for (int l = 0; l < chunk.n; l += kDoubles) {
-        const int n = chunk.n - l < kDoubles ? chunk.n - l : kDoubles;
+        const int n = vector_size(chunk.n - l);
         const F64 y = load(chunk.y + l), weight = kPlain ? one : load(chunk.weight + l);
         const F64 up = kPlain ? y : load(chunk.positive + l), down = kPlain ? one - y : load(chunk.negative + l);
         const auto counted = first_doubles(n) & (weight != zero);
         F64 p = load_doubles(probs + l, n, 0.5);
         if constexpr (!kPlain) p = counted ? p : splat<F64>(0.5);
         ElementResult r;
-        if constexpr (kHard) r = hard_label(p, y != zero, up, down, weight * grad_factor);
-        else r = soft_label(p, up, down, weight * grad_factor);
+        if constexpr (kHard) r = hard_label<kGrad>(p, y != zero, up, down, weight * grad_factor);
+        else r = soft_label<kGrad>(p, up, down, weight * grad_factor);
         const F64 value = rounded<T>(counted ? r.value * (weight * value_factor) : zero);
         totals.value.add(value);
         if constexpr (!kPlain) {
@@ -157,16 +168,25 @@ CROSSENT_INLINE void compute_elements(const BinaryProbabilityJob& job, const Ele
             totals.counted -= counted;
         }
         if (values) store_doubles(values + chunk.at + l, n, value);
-        if (grad) store_doubles(grad + chunk.at + l, n, counted ? r.grad : zero);
+        if constexpr (kGrad) store_doubles(grad + chunk.at + l, n, counted ? r.grad : zero);
     }
     if constexpr (kPlain) totals.rows += chunk.n;
+}
+
+template <class T, bool kGrad>
+CROSSENT_INLINE void choose_elements(const BinaryProbabilityJob& job, bool plain, const ElementChunk& chunk,
+                                     DoubleTotals& totals) {
+    if (plain && chunk.hard) compute_elements<T, true, true, kGrad>(job, chunk, totals);
+    else if (plain) compute_elements<T, true, false, kGrad>(job, chunk, totals);
+    else if (chunk.hard) compute_elements<T, false, true, kGrad>(job, chunk, totals);
+    else compute_elements<T, false, false, kGrad>(job, chunk, totals);
 }
 
 // Sums of the weighted masses alone: the probabilities are not read.
 CROSSENT_INLINE void add_masses(bool plain, const ElementChunk& chunk, DoubleTotals& totals) {
     if (plain) totals.rows += chunk.n;
     for (int l = 0; !plain && l < chunk.n; l += kDoubles) {
-        const int n = chunk.n - l < kDoubles ? chunk.n - l : kDoubles;
+        const int n = vector_size(chunk.n - l);
         const auto counted = first_doubles(n) & (load(chunk.weight + l) != F64{});
         totals.mass.add(counted ? load(chunk.mass + l) : F64{});
         totals.counted -= counted;
@@ -187,10 +207,8 @@ CROSSENT_INLINE void binary_row(const BinaryProbabilityJob& job, int64_t i, int6
         const bool fit = (!job.probs || entries_fit<T>(job, plain, chunk)) && targets_fit;
         if (!fit) continue;  // nothing is written: the message shows what stands there
         if (!job.probs) add_masses(plain, chunk, totals);
-        else if (plain && chunk.hard) compute_elements<T, true, true>(job, chunk, totals);
-        else if (plain) compute_elements<T, true, false>(job, chunk, totals);
-        else if (chunk.hard) compute_elements<T, false, true>(job, chunk, totals);
-        else compute_elements<T, false, false>(job, chunk, totals);
+        else if (job.grad) choose_elements<T, true>(job, plain, chunk, totals);
+        else choose_elements<T, false>(job, plain, chunk, totals);
     }
     if (plain) sums.mass.add(totals.rows);
     totals.into(sums);

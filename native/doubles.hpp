@@ -2,11 +2,15 @@
 #pragma once
 
 #include "block.hpp"
+#include "elementary.hpp"
 
 namespace {
 
 constexpr int kDoubles = kLanes<double>;
 using F64Mask = LaneTypes<double>::Mask;
+
+// Numbers in the next vector where `left` are left.
+CROSSENT_INLINE int vector_size(int64_t left) { return left < kDoubles ? int(left) : kDoubles; }
 
 // True in any lane.
 CROSSENT_INLINE bool any_double(F64Mask mask) {
@@ -16,12 +20,25 @@ CROSSENT_INLINE bool any_double(F64Mask mask) {
 #elif defined(__AVX2__)
     const __m256i m = __builtin_bit_cast(__m256i, mask);
     return !_mm256_testz_si256(m, m);
+#elif defined(__SSE4_1__)
+    const __m128i m = __builtin_bit_cast(__m128i, mask);
+    return !_mm_testz_si128(m, m);
 #else
     return any_of(mask);
 #endif
 }
 
-CROSSENT_INLINE F64Mask first_doubles(int n) { return lane_numbers<double>() < splat<F64>(double(n)); }
+// The first n lanes; a branch, for all but the last vector of a row are whole.
+CROSSENT_INLINE F64Mask first_doubles(int n) {
+    return n == kDoubles ? ~F64Mask{} : F64Mask(lane_numbers<double>() < splat<F64>(double(n)));
+}
+
+CROSSENT_INLINE double sum_of_lanes(F64 v) {
+    CROSSENT_UNROLL for (int half = kDoubles / 2; half > 0; half /= 2) {
+        CROSSENT_UNROLL for (int i = 0; i < half; ++i) v[i] += v[i + half];
+    }
+    return v[0];
+}
 
 // The first n of W numbers as doubles, 0 <= n <= W; the others are `pad`.
 template <class T> CROSSENT_INLINE F64 load_doubles(const T* p, int n, double pad) {
@@ -51,6 +68,21 @@ template <class T> CROSSENT_INLINE void store_doubles(T* p, int n, F64 v) {
         else for (int i = 0; i < n; ++i) p[i] = narrow[i];
     }
 }
+
+// -log(u) given its value for normal u: numbers that are not take a path of their own, which costs others nothing.
+CROSSENT_INLINE F64 with_small(F64 u, F64 minus) {
+    const auto small = u < splat<F64>(2.2250738585072014e-308);
+    if (__builtin_expect(any_double(small), 0)) minus = small ? minus_log_below(u) : minus;
+    return minus;
+}
+
+// -log(u) for 0 <= u < inf; inf at 0. Error 1 ulp.
+CROSSENT_INLINE F64 minus_log(F64 u) {
+    F64 k;
+    const F64 m = split_power(u, k);
+    return with_small(u, F64{} - log_assembled(k, m - splat<F64>(1.0), F64{}));
+}
+CROSSENT_INLINE double minus_log(double u) { return minus_log(splat<F64>(u))[0]; }
 
 // Weighted losses and masses of a block, in lanes.
 struct DoubleTotals {

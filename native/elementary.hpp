@@ -128,11 +128,6 @@ template <class V> CROSSENT_INLINE V log_normal(V x) {
     return log_assembled(k, m - splat<V>(1.0), splat<V>(0.0));
 }
 
-// -log(u) for u = 2^k (1 + f + c) with a small correction c, where u = 0 gives inf; c is exact where 1 + f is not.
-template <class V> CROSSENT_INLINE V minus_log_parts(V u, V k, V f, V c) {
-    return u == splat<V>(0) ? splat<V>(__builtin_inf()) : splat<V>(0) - log_assembled(k, f, c);
-}
-
 // As split_power, for subnormal u as well; for u = 0 any numbers.
 template <class V> CROSSENT_INLINE V split_power_below(V u, V& k) {
     const auto tiny = u < splat<V>(2.2250738585072014e-308);
@@ -142,23 +137,23 @@ template <class V> CROSSENT_INLINE V split_power_below(V u, V& k) {
 }
 
 // -log(u) in double for 0 <= u < inf: +0 at 1, inf at 0, subnormal numbers exactly as others. Error 1 ulp.
-template <class V> CROSSENT_INLINE V minus_log(V u) {
+template <class V> CROSSENT_INLINE V minus_log_below(V u) {
     V k;
     const V m = split_power_below(u, k);
-    return minus_log_parts(u, k, m - splat<V>(1.0), splat<V>(0.0));
+    const V minus = splat<V>(0) - log_assembled(k, m - splat<V>(1.0), splat<V>(0.0));
+    return u == splat<V>(0) ? splat<V>(__builtin_inf()) : minus;
 }
 
-// -log(1 - p) in double for 0 <= p <= 1, and 1 - p itself (0.5 ulp). Error 1.5 ulp.
-// 1 - p is exact from 1/2 on; below 0.29 the logarithm's argument is -p itself; between, what 1 - p lost is put back.
-template <class V> CROSSENT_INLINE V minus_log1m(V p, V& u) {
+// k, f, c with 1 - p = 2^k (1 + f + c) for log_assembled, 0 <= p < 1, and u = 1 - p (0.5 ulp; exact from 1/2 on).
+// Below 0.29 f is -p itself; between, c puts back what 1 - p lost. Error of the logarithm then: 1.5 ulp.
+template <class V> CROSSENT_INLINE void split_rest(V p, V& u, V& k, V& f, V& c) {
     const V one = splat<V>(1.0);
     u = one - p;
-    V k;
     const V m = split_power(u, k);
     const auto near = k == splat<V>(0);
-    const V f = near ? -p : m - one;
+    f = near ? -p : m - one;
     const V lost = near ? splat<V>(0) : (one - u) - p;  // not 0 for k = -1 only
-    return minus_log_parts(u, k, f, (lost + lost) * (one - f));
+    c = (lost + lost) * (one - f);
 }
 
 }  // namespace

@@ -55,16 +55,21 @@ CROSSENT_INLINE F64Mask no_entry(F64 x, bool logarithms) {
 template <class T> CROSSENT_INLINE bool sum_row(const T* p, int64_t K, bool logarithms, double& sum) {
     F64 total[4] = {};
     F64Mask bad{};
-    const double pad = logarithms ? -__builtin_inf() : 0;
-    int part = 0;
-    for (int64_t j = 0; j < K; j += kDoubles, part = (part + 1) & 3) {
-        const F64 x = load_doubles(p + j, int(K - j < kDoubles ? K - j : kDoubles), pad);
-        bad |= no_entry(x, logarithms);
-        total[part] += logarithms ? exp_or_zero<F64>(x, F64{}) : x;
+    int64_t j = 0;
+    for (; j + 4 * kDoubles <= K; j += 4 * kDoubles) {
+        CROSSENT_UNROLL for (int i = 0; i < 4; ++i) {
+            const F64 x = load_doubles(p + j + i * kDoubles, kDoubles, 0);
+            bad |= no_entry(x, logarithms);
+            total[i] += logarithms ? exp_or_zero<F64>(x, F64{}) : x;
+        }
     }
-    const F64 lanes = (total[0] + total[1]) + (total[2] + total[3]);
-    sum = 0;
-    for (int i = 0; i < kDoubles; ++i) sum += lanes[i];
+    for (; j < K; j += kDoubles) {
+        const int n = vector_size(K - j);
+        const F64 x = load_doubles(p + j, n, logarithms ? -__builtin_inf() : 0);
+        bad |= no_entry(x, logarithms);
+        total[0] += logarithms ? exp_or_zero<F64>(x, F64{}) : x;
+    }
+    sum = sum_of_lanes((total[0] + total[1]) + (total[2] + total[3]));
     return !any_double(bad);
 }
 
@@ -117,7 +122,7 @@ CROSSENT_INLINE void compute_indexed(const ProbabilityJob& job, const IndexChunk
     alignas(64) double slope[kRowChunk];
     T *values = static_cast<T*>(job.values), *grad = static_cast<T*>(job.grad);
     for (int l = 0; l < chunk.n; l += kDoubles) {
-        const int n = chunk.n - l < kDoubles ? chunk.n - l : kDoubles;
+        const int n = vector_size(chunk.n - l);
         const auto counted = first_doubles(n) & (load(chunk.weight + l) != zero);
         const F64 weight = counted ? load(chunk.weight + l) : zero;
         const F64 label_weight = counted ? load(chunk.label_weight + l) : zero, x = load(chunk.x + l);
@@ -127,13 +132,15 @@ CROSSENT_INLINE void compute_indexed(const ProbabilityJob& job, const IndexChunk
         totals.mass.add(weight * label_weight);
         totals.counted -= counted;
         if (values) store_doubles(values + chunk.first + l, n, value);
+        if (!grad) continue;
         const F64 rise = label_weight * (weight * splat<F64>(job.grad_factor));
         store(slope + l, counted ? -(job.logarithms ? rise : rise / x) : zero);
     }
-    for (int l = 0; grad && l < chunk.n; ++l) {
-        T* row = grad + (chunk.first + l) * job.classes;
-        __builtin_memset(row, 0, size_t(job.classes) * sizeof(T));
-        if (chunk.element[l]) row[chunk.label[l]] = T(slope[l]);
+    if (!grad) return;
+    grad += chunk.first * job.classes;
+    __builtin_memset(grad, 0, size_t(chunk.n) * size_t(job.classes) * sizeof(T));
+    for (int l = 0; l < chunk.n; ++l) {
+        if (chunk.element[l]) grad[l * job.classes + chunk.label[l]] = T(slope[l]);
     }
 }
 
@@ -147,7 +154,8 @@ CROSSENT_INLINE void index_rows(const ProbabilityJob& job, int64_t first, int64_
     for (int turn = 0; first < end; turn ^= 1, first += kRowChunk) {
         IndexChunk<T>& chunk = chunks[turn];
         if (first + kRowChunk < end) plan_indexed(job, first + kRowChunk, end, chunks[turn ^ 1]);
-        if (read_indexed(job, chunk, notes)) compute_indexed(job, chunk, totals);  // else the message shows what is there
+        // If something is reported nothing is written: the message shows what stands there.
+        if (read_indexed(job, chunk, notes)) compute_indexed(job, chunk, totals);
     }
     totals.into(sums);
 }
@@ -174,7 +182,7 @@ CROSSENT_INLINE void sum_soft(const ProbabilityJob& job, const T* p, const SoftT
     const F64 zero{}, infinity = splat<F64>(__builtin_inf());
     const bool logarithms = job.logarithms;
     for (int64_t j = 0; j < job.classes; j += kDoubles) {
-        const int n = int(job.classes - j < kDoubles ? job.classes - j : kDoubles);
+        const int n = vector_size(job.classes - j);
         const F64 x = load_doubles(p + j, n, logarithms ? 0 : 1), given = targets.given(j, n);
         const F64 weight = targets.weight(j, n), q = targets.at(given, weight);
         const auto used = first_doubles(n) & (q > zero), wrong = no_entry(x, logarithms);
@@ -192,7 +200,7 @@ CROSSENT_INLINE void soft_gradient(const ProbabilityJob& job, const T* p, const 
                                    double factor, T* grad) {
     const F64 zero{}, down = splat<F64>(-factor);
     for (int64_t j = 0; j < job.classes; j += kDoubles) {
-        const int n = int(job.classes - j < kDoubles ? job.classes - j : kDoubles);
+        const int n = vector_size(job.classes - j);
         const F64 x = load_doubles(p + j, n, 1), q = targets.at(targets.given(j, n), targets.weight(j, n));
         store_doubles(grad + j, n, q > zero ? (job.logarithms ? down * q : down * q / x) : zero);
     }

@@ -1,4 +1,4 @@
-"""Runs losses of probabilities on native code: layouts, blocks, notes. The one place that calls its probability kernels.
+"""Runs losses of probabilities on native code: layouts, blocks, notes. The one place that calls these kernels.
 
 Arrays that lie as native code reads them are passed as they are; others block by block, and of rows of which one
 element is read, that element alone is copied.
@@ -20,7 +20,6 @@ __all__ = ["BinaryProbabilityJob", "ProbabilityJob", "binary_mass", "run_binary_
 
 _ROWS: dict[int, Callable[..., None]] = {4: _native.probability_f32, 8: _native.probability_f64}
 _BINARY: dict[int, Callable[..., None]] = {4: _native.binary_probability_f32, 8: _native.binary_probability_f64}
-_INTEGERS = "iu"
 
 
 @dataclass(slots=True)
@@ -162,7 +161,7 @@ class BinaryProbabilityJob:
     def target_dtype(self) -> np.dtype[Any]:
         """What native code reads the targets as: integers, bool, float32 and float64 as they are."""
         dtype = self.targets.dtype.newbyteorder("=")
-        if dtype.kind in "b" + _INTEGERS or dtype in (np.float32, np.float64):
+        if dtype.kind in "biu" or dtype in (np.float32, np.float64):
             return dtype
         return np.dtype(np.float64)
 
