@@ -1,34 +1,15 @@
 // The Python module crossent._native: annotations and size checks; every value is checked by the kernels themselves.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
-#include <nanobind/stl/optional.h>
-#include <nanobind/stl/string.h>
-#include <nanobind/stl/tuple.h>
-#include <nanobind/stl/vector.h>
-
 #include <atomic>
 #include <chrono>
-#include <stdexcept>
 #include <thread>
 
+#include "bindings.hpp"
 #include "buffers.hpp"
-#include "dispatch.hpp"
 
-namespace nb = nanobind;
+namespace crossent {
 
 namespace {
 
-using Any = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
-template <class T> using In = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
-template <class T> using Out = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
-template <class A> using Maybe = std::optional<A>;
-
-void need(bool fits, const char* what) {
-    if (!fits) throw std::invalid_argument(std::string("crossent._native: size of ") + what + " does not fit");
-}
-
-// A call into native code, from before the lock of the interpreter is released until it is held again.
-//
 // A daemon thread that asks for that lock while the interpreter shuts down is unwound by force (before Python 3.14),
 // which no C++ frame survives. So `close_down`, run at exit, waits until no call is under way, and a call that begins
 // later, in any thread but the closing one, sleeps for the rest of the process.
@@ -36,18 +17,19 @@ std::atomic<int64_t> calls{0};
 std::atomic<bool> closed{false};
 std::thread::id closing_thread;
 
-class Call {
-  public:
-    Call() {
-        if (closed.load() && std::this_thread::get_id() != closing_thread) {
-            nb::gil_scoped_release forever;
-            for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
-        }
-        ++calls;
+}  // namespace
+
+Call::Call() {
+    if (closed.load() && std::this_thread::get_id() != closing_thread) {
+        nb::gil_scoped_release forever;
+        for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
     }
-    ~Call() { --calls; }
-    Call(const Call&) = delete;
-};
+    ++calls;
+}
+
+Call::~Call() { --calls; }
+
+namespace {
 
 void close_down() {
     closing_thread = std::this_thread::get_id();
@@ -55,62 +37,6 @@ void close_down() {
     nb::gil_scoped_release released;
     for (int i = 0; calls.load() > 0 && i < 10000; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
-
-template <class A> bool aligned(const A& array) {
-    return reinterpret_cast<uintptr_t>(array.data()) % array.itemsize() == 0;
-}
-
-template <class A> auto data(const Maybe<A>& array, int64_t size, const char* what) -> decltype(array->data()) {
-    if (!array) return nullptr;
-    need(int64_t(array->size()) == size, what);
-    need(aligned(*array), what);
-    return array->data();
-}
-
-int32_t label_type(const Any& labels) {
-    const nb::dlpack::dtype t = labels.dtype();
-    const bool integer = t.code == uint8_t(nb::dlpack::dtype_code::Int);
-    need(integer || t.code == uint8_t(nb::dlpack::dtype_code::UInt), "labels (dtype)");
-    need(t.lanes == 1 && (t.bits == 8 || t.bits == 16 || t.bits == 32 || t.bits == 64), "labels (dtype)");
-    const int32_t log2_bytes = t.bits == 8 ? 0 : t.bits == 16 ? 1 : t.bits == 32 ? 2 : 3;
-    return (integer ? kInt8 : kUint8) + log2_bytes;
-}
-
-// Weighted loss, weighted mass, rows kept, lowest bad row * 8 + code: of a job of one block, whose caller brings no
-// arrays for them (making and passing two would take longer than a few rows do).
-using OneBlock = std::optional<std::tuple<double, double, int64_t, int64_t>>;
-
-// Where a call leaves what it finds. state: int64 [2] = next block, lowest bad row * 8 + code; sums: float64 [blocks, 3].
-class Left {
-  public:
-    Left(Maybe<Out<int64_t>>& state, Maybe<Out<double>>& sums) : given_(state.has_value()) {
-        need(given_ == sums.has_value(), "state without sums");
-        if (!given_) return;
-        need(state->size() == 2 && aligned(*state) && aligned(*sums), "state");
-        need(state->data()[0] >= 0, "state");
-        state_ = state->data();
-        sums_ = sums->data();
-        size_ = sums->size();
-    }
-    Left(const Left&) = delete;
-
-    Blocks blocks(int64_t rows, int64_t block_rows, int64_t last) const {
-        need(rows >= 0 && block_rows > 0, "block_rows");
-        const Blocks blocks{rows, block_rows, last, state_, state_ + 1, sums_};
-        need(size_ % 3 == 0 && int64_t(size_ / 3) == block_count(blocks), "sums");
-        return blocks;
-    }
-    OneBlock result() const {
-        if (given_) return {};
-        return std::tuple(sums_[0], sums_[1], int64_t(sums_[2]), state_[1]);
-    }
-
-  private:
-    int64_t own_state_[2] = {0, INT64_MAX}, *state_ = own_state_;
-    double own_sums_[3] = {}, *sums_ = own_sums_;
-    size_t size_ = 3;
-    bool given_;
-};
 
 // What NumPy arrays of each Storage hold (half precision and bfloat16 come as uint16) and the arithmetic's type.
 template <int32_t storage> struct Held {
@@ -165,11 +91,7 @@ template <int32_t storage, class S = typename Held<storage>::S, class T = typena
         job.grad = data(grad, size, "grad");
         job.hess = data(hess, size, "hess");
         job.stream = stream;
-        {
-            const Call call;
-            nb::gil_scoped_release released;
-            crossent::table().softmax[storage](&job);
-        }
+        run_unlocked(table().softmax[storage], job);
         return left.result();
     }
 };
@@ -225,11 +147,7 @@ template <int32_t storage, class S = typename Held<storage>::S, class T = typena
         job.grad = data(grad, size, "grad");
         job.hess = data(hess, size, "hess");
         job.stream = stream;
-        {
-            const Call call;
-            nb::gil_scoped_release released;
-            crossent::table().sigmoid[storage](&job);
-        }
+        run_unlocked(table().sigmoid[storage], job);
         return left.result();
     }
 };
@@ -257,23 +175,16 @@ template <int32_t storage, class S = typename Held<storage>::S> struct Mass {
         job.ignore_index = ignore_index.value_or(0);
         job.sum_tolerance = sum_tolerance;
         job.row_sums = data(row_sums, rows, "row_sums");
-        {
-            const Call call;
-            nb::gil_scoped_release released;
-            crossent::table().mass[storage](&job);
-        }
+        run_unlocked(table().mass[storage], job);
         return left.result();
     }
 };
 
 std::vector<std::string> available_isas() {
-    const char* names[crossent::kMaxTables];
-    const int n = crossent::available_tables(names);
+    const char* names[kMaxTables];
+    const int n = available_tables(names);
     return {names, names + n};
 }
-
-#define CROSSENT_ARG(name) nb::arg(name).noconvert()
-#define CROSSENT_MAYBE(name) nb::arg(name).noconvert().none()
 
 template <int32_t storage> void bind(nb::module_& m, const char* softmax, const char* sigmoid, const char* mass) {
     m.def(softmax, &Softmax<storage>::run, CROSSENT_ARG("logits"), nb::arg("classes"), nb::arg("inner"),
@@ -300,18 +211,22 @@ template <int32_t storage> void bind(nb::module_& m, const char* softmax, const 
 
 }  // namespace
 
+}  // namespace crossent
+
 NB_MODULE(_native, m) {
+    using namespace crossent;
     m.doc() = "Native kernels of crossent. Private: crossent.core.engine is their one caller.";
     const std::vector<std::string> isas = available_isas();
     if (isas.empty()) throw nb::import_error("crossent needs an x86-64-v2 processor (SSE4.2 and POPCNT)");
-    crossent::select_table(isas.back().c_str());
-    crossent::bind_buffers(m);
+    select_table(isas.back().c_str());
+    bind_buffers(m);
     bind<kF32>(m, "softmax_f32", "sigmoid_f32", "mass_f32");
     bind<kF64>(m, "softmax_f64", "sigmoid_f64", "mass_f64");
     bind<kBf16>(m, "softmax_bf16", "sigmoid_bf16", "mass_bf16");
     bind<kF16>(m, "softmax_f16", "sigmoid_f16", "mass_f16");
+    bind_probabilities(m);
     m.def("available_isas", &available_isas, "Instruction sets of this build that this machine runs, slowest first.");
-    m.def("select_isa", [](const std::string& name) { return crossent::select_table(name.c_str()); }, nb::arg("name"),
+    m.def("select_isa", [](const std::string& name) { return select_table(name.c_str()); }, nb::arg("name"),
           "Uses the named instruction set from now on; False if it is not available.");
     m.def("close_down", &close_down, "At exit: waits for calls under way; later ones in other threads never return.");
     m.def("after_fork", [] { calls = 0; }, "Forgets the calls of threads that a fork left behind.");
@@ -321,5 +236,5 @@ NB_MODULE(_native, m) {
     const std::string compiler = "GCC " __VERSION__;
 #endif
     m.def("compiler", [compiler] { return compiler; }, "The compiler that built this module.");
-    m.def("current_isa", [] { return std::string(crossent::table().name); }, "The instruction set in use.");
+    m.def("current_isa", [] { return std::string(table().name); }, "The instruction set in use.");
 }
