@@ -107,9 +107,10 @@ def eventually(condition) -> bool:
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, -15), (signal.SIGKILL, -9)])
 def test_no_worker_outlives_the_command(tmp_path, sent, status):
     mark = f"CROSSENT_BENCH_TEST={tmp_path}"
+    environment = {**os.environ, "CROSSENT_BENCH_TEST": str(tmp_path), "TMPDIR": str(tmp_path)}
     command = subprocess.Popen(
         [sys.executable, "-m", "crossent", "bench", "--vs", "numpy", "--suite", "small", "--rounds", "100000"],
-        cwd=tmp_path, stderr=subprocess.PIPE, text=True, env={**os.environ, "CROSSENT_BENCH_TEST": str(tmp_path)},
+        cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment,
     )  # fmt: skip
     assert eventually(lambda: len(workers(mark)) == 3)  # the command, crossent's worker, NumPy's worker
     command.send_signal(sent)
