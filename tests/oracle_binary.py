@@ -68,10 +68,11 @@ def _element(kind: str, x: Any, a: Any, b: Any, eps: Any) -> tuple[Any, Any, Any
         with mp.workprec(4000):
             return loss, b * p - a * n, Q * p * n, min(Q * p + a, Q * n + b)
     if kind == "probs":
-        positive, negative = x + eps, 1 - x + eps
-        loss = _times(a, -mp.log(positive) if positive else INF) + _times(b, -mp.log(negative) if negative else INF)
-        grad = _times(-a, 1 / positive if positive else INF) + _times(b, 1 / negative if negative else INF)
-        return loss, grad, mpf(0), _times(a, 1 / abs(positive)) + _times(b, 1 / abs(negative))
+        with mp.workprec(1400):  # 1 - p of the smallest p
+            positive, negative = x + eps, 1 - x + eps
+            loss = _times(a, -mp.log(positive) if positive else INF) + _times(b, -mp.log(negative) if negative else INF)
+            grad = _times(-a, 1 / positive if positive else INF) + _times(b, 1 / negative if negative else INF)
+            return loss, grad, mpf(0), _times(a, 1 / abs(positive)) + _times(b, 1 / abs(negative))
     with mp.workprec(1400):  # log_probs: log of the positive probability
         p = mp.exp(x)
         rest = 1 - p

@@ -28,6 +28,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 def test_hard_entries(dtype: Any, label: float, options: str, isa: str) -> None:
     """-log p and -log(1 - p) at every size of p; gradients too."""
     p = hard_entries(dtype)
+    p = p[(p > 0) & (p < 1)]  # these two: test_certainties
     y = np.full(len(p), label, dtype)
     asked = {"probs": p, "reduction": "none", **OPTIONS[options]}
     got = ce.BinaryCrossEntropy(reduction="none", **OPTIONS[options]).value_and_grad(y, probs=p)
@@ -37,6 +38,19 @@ def test_hard_entries(dtype: Any, label: float, options: str, isa: str) -> None:
     exact = oracle_binary.binary_gradient(y, **asked)
     assert_close(got.grad, exact, ulps=1.5 if plain else 8, of=scale, dtype=dtype, label="gradient")
     assert not np.signbit(got.value).any()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("label", [0.0, 1.0, 0.5])
+def test_certainties(label: float, dtype: Any, isa: str) -> None:
+    """p = 0 and p = 1: exactly 0 or inf, with the sign of the ascent; a term of weight 0 is skipped."""
+    p = np.resize(np.array([0, 1], dtype), 40)
+    got = ce.BinaryCrossEntropy(reduction="none").value_and_grad(np.full(40, label), probs=p)
+    sure, wrong = (0, np.inf) if label != 0.5 else (np.inf, np.inf)
+    at_0, at_1 = (wrong, sure) if label else (sure, wrong)
+    assert_same(got.value, np.resize(np.array([at_0, at_1], dtype), 40))
+    slopes = {0.0: [1, np.inf], 1.0: [-np.inf, -1], 0.5: [-np.inf, np.inf]}[label]
+    assert_same(got.grad, np.resize(np.array(slopes, dtype), 40))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -100,12 +114,12 @@ def test_the_lowest_bad_element_is_reported(layout: str, set_threads: Any) -> No
         p[60_000, 1], p[60_000, 2], y[60_001, 0] = 1.5, -2.0, 0.5
         y[70_000, 2] = 7
         given = laid_out(p, layout)
-        for out in (None, given):
+        for out in (None, given):  # in place comes last
             with pytest.raises(ce.ProbabilityError, match=r"probs\[60000, 1\] is 1\.5"):
                 ce.BinaryCrossEntropy(reduction="sum").value_and_grad(np.minimum(y, 1), probs=given, out=out)
         y[60_000, 0] = -1
         with pytest.raises(ce.LabelError, match=r"targets\[60000, 0\] is -1"):
-            ce.binary_cross_entropy(y, probs=given)
+            ce.binary_cross_entropy(y, probs=laid_out(p, layout))
 
 
 def test_left_out_elements_are_not_looked_at() -> None:
@@ -116,6 +130,9 @@ def test_left_out_elements_are_not_looked_at() -> None:
     assert got.value == -np.log(0.25)
     assert got.grad.tolist() == [0, 0, -4, 0]
     assert loss(y, probs=p, sample_weight=[0, 0, 1, 1]) == got.value
+    for option in ({"clip": 1e-6}, {"eps": 1e-12}):
+        other = ce.BinaryCrossEntropy(class_weight=[0, 1], **option)  # type: ignore[arg-type]
+        assert other(y, probs=p, sample_weight=[0, 0, 1, 1]) == pytest.approx(got.value)
 
 
 # ---------------------------------------------------------------- weights, bits, memory

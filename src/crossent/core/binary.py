@@ -205,9 +205,9 @@ class BinaryProbs(_BinaryBase):
             w = self._weights(first, end)
             y = self._labels(first, end, w)
             given = p_rows.read(first, end, np.dtype(np.float64))
-            losses, slope = self._terms(given, y, w, first, grad is not None)
             mass = self.positive * y + self.negative * (1 - y)
             kept = np.broadcast_to((w > 0) & (mass > 0), y.shape)
+            losses, slope = self._terms(given, y, kept, first, grad is not None)
             with np.errstate(over="ignore"):
                 losses = (np.where(kept, losses, 0) * (w * value_factor)).astype(dtype)
             if flat_values is not None:
@@ -221,12 +221,12 @@ class BinaryProbs(_BinaryBase):
         return run_blocks(block, rows, width)
 
     def _terms(
-        self, given: NDArray, y: NDArray, w: NDArray, first: int, want_grad: bool
+        self, given: NDArray, y: NDArray, kept: NDArray, first: int, want_grad: bool
     ) -> tuple[NDArray, NDArray | None]:
         """Losses and slopes of a block, before weights."""
         options = self.options
         good = given <= 0 if self.logarithms else (given >= 0) & (given <= 1)
-        bad = ~good & (w > 0)
+        bad = ~good & kept
         if bad.any():
             raise BadRow(first * y.shape[1] + int(np.argmax(bad)), Fault.ENTRY)
         p = np.where(good, given, -1.0 if self.logarithms else 0.5)
@@ -234,7 +234,7 @@ class BinaryProbs(_BinaryBase):
         if options.clip is not None:
             p = logarithm_clip(p, options.clip) if self.logarithms else clipped(p, options.clip)
             free = p == given
-            self.seen.count_clipped(~free & (w > 0))
+            self.seen.count_clipped(~free & kept)
         A, B = formula.binary_weights(
             y, smoothing=float(options.label_smoothing), pos_weight=1.0 if self.pos_weight is None else self.pos_weight,
             negative=self.negative, positive=self.positive,

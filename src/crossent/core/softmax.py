@@ -202,16 +202,20 @@ class SoftmaxProbs(_SoftmaxBase):
         flat_values = None if values is None else values.reshape(-1)
 
         def block(first: int, end: int, sums: NDArray) -> None:
-            w, label_weight, t = self._kept(first, end)
+            w, mass, t = self._kept(first, end)
+            q = None if t is not None else self._soft_rows(first, end, w)
+            if q is not None:
+                mass = q.sum(axis=1) if self.job.class_weight is None else q @ self.job.class_weight
+                w = np.where(mass > 0, w, 0)
             if look:
                 self._look(p_rows.read(first, end, np.dtype(np.float64)), w, first)
             with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
                 if dense:
-                    losses, mass, g = self._dense(p_rows, first, end, w, label_weight, t, grad is not None)
+                    q = formula.one_hot(np, t, self.K, np.float64) if q is None else q
+                    losses, g = self._dense(p_rows, first, end, w, q, grad is not None)
                 else:
                     assert t is not None
-                    losses, mass, g = self._indexed(p_rows, first, end, w, label_weight, t, grad is not None)
-            w = np.where(mass > 0, w, 0)
+                    losses, g = self._indexed(p_rows, first, end, w, mass, t, grad is not None)
             with np.errstate(over="ignore"):
                 losses = (np.where(w > 0, losses, 0) * (w * value_factor)).astype(dtype)
             if flat_values is not None:
@@ -240,7 +244,7 @@ class SoftmaxProbs(_SoftmaxBase):
 
     def _indexed(
         self, rows: Rows, first: int, end: int, w: NDArray, label_weight: NDArray, t: NDArray, want_grad: bool
-    ) -> tuple[NDArray, NDArray, NDArray | None]:
+    ) -> tuple[NDArray, NDArray | None]:
         given = rows.gather(first, end, t).astype(np.float64)
         self.seen.check_entries(given, w > 0, first)
         p, free = self._adjusted(np.where(w > 0, given, 0.0 if self.logarithms else 1.0), w > 0)
@@ -250,26 +254,14 @@ class SoftmaxProbs(_SoftmaxBase):
             g = np.zeros((end - first, self.K))
             slope = np.full(p.shape, -1.0) if self.logarithms else -1 / p
             g[np.arange(end - first), t] = np.where(free, label_weight * slope, 0)
-        return losses + 0.0, label_weight, g
+        return losses + 0.0, g
 
     def _dense(
-        self,
-        rows: Rows,
-        first: int,
-        end: int,
-        w: NDArray,
-        label_weight: NDArray,
-        t: NDArray | None,
-        want_grad: bool,
-    ) -> tuple[NDArray, NDArray, NDArray | None]:
+        self, rows: Rows, first: int, end: int, w: NDArray, q: NDArray, want_grad: bool
+    ) -> tuple[NDArray, NDArray | None]:
         given = rows.read(first, end, np.dtype(np.float64))
         kept = (w > 0)[:, None]
         cw = self.job.class_weight
-        if t is not None:
-            q, mass = formula.one_hot(np, t, self.K, np.float64), label_weight
-        else:
-            q = self._soft_rows(first, end, w)
-            mass = q.sum(axis=1) if cw is None else q @ cw
         q = formula.dense_targets(np, q, class_weight=cw, smoothing=float(self.options.label_smoothing))
         self.seen.check_entries(given, kept & (q > 0), first)
         p, free = self._adjusted(np.where(kept, given, 0.0 if self.logarithms else 1.0), kept & (q > 0))
@@ -277,7 +269,7 @@ class SoftmaxProbs(_SoftmaxBase):
         g = None
         if want_grad:
             g = np.where(free, -q if self.logarithms else formula.prob_gradient(np, p, q), 0)
-        return losses, mass, g
+        return losses, g
 
     def _soft_rows(self, first: int, end: int, w: NDArray) -> NDArray:
         assert self.job.soft is not None
