@@ -321,4 +321,26 @@ template <class T> CROSSENT_INLINE Vec<T> lane_numbers() {
     return v;
 }
 
+// True if any bit of any lane is set: one test and one branch.
+template <class B> CROSSENT_INLINE bool any_bit(B bits) {
+#if defined(__AVX512F__)
+    const __m512i v = __builtin_bit_cast(__m512i, bits);
+    return _mm512_test_epi64_mask(v, v) != 0;
+#elif defined(__AVX__)
+    const __m256i v = __builtin_bit_cast(__m256i, bits);
+    return !_mm256_testz_si256(v, v);
+#elif defined(__SSE4_1__)
+    const __m128i v = __builtin_bit_cast(__m128i, bits);
+    return !_mm_testz_si128(v, v);
+#else
+    return any_of(bits);
+#endif
+}
+
+// Asks for the n elements that lie 2 KB after p.
+template <int n, class S> CROSSENT_INLINE void prefetch(const S* p) {
+    const char* ahead = reinterpret_cast<const char*>(p) + 2048;
+    CROSSENT_UNROLL for (int at = 0; at < n * int(sizeof(S)); at += 64) __builtin_prefetch(ahead + at);
+}
+
 }  // namespace
