@@ -343,4 +343,18 @@ template <int n, class S> CROSSENT_INLINE void prefetch(const S* p) {
     CROSSENT_UNROLL for (int at = 0; at < n * int(sizeof(S)); at += 64) __builtin_prefetch(ahead + at);
 }
 
+// A vector as doubles by the instructions meant for it (`widen` goes through memory where the compiler is GCC 12).
+template <class T> CROSSENT_INLINE Wide<T> widened(Vec<T> v) {
+    if constexpr (sizeof(T) == 8) return {{v}};
+#if defined(__AVX512F__)
+    else return {{_mm512_cvtps_pd(_mm512_castps512_ps256(v)), _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1))}};
+#elif defined(__AVX__)
+    else return {{_mm256_cvtps_pd(_mm256_castps256_ps128(v)), _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1))}};
+#elif defined(__SSE2__)
+    else return {{_mm_cvtps_pd(v), _mm_cvtps_pd(_mm_movehl_ps(v, v))}};
+#else
+    else return to_wide<T>(v);
+#endif
+}
+
 }  // namespace

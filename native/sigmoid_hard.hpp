@@ -10,9 +10,9 @@
 
 namespace {
 
-// The factors as T, and the |z| from which on a factor times exp(-|z|) may be subnormal.
+// The factors in every lane, and the |z| from which on a factor times exp(-|z|) may be subnormal.
 template <class T> struct HardFactors {
-    T value, value_low, grad, value_limit, grad_limit;
+    Vec<T> value, value_low, grad, value_limit, grad_limit;
 };
 
 template <class T> CROSSENT_INLINE T normal_limit(double factor) {
@@ -21,9 +21,10 @@ template <class T> CROSSENT_INLINE T normal_limit(double factor) {
 }
 
 template <class T> CROSSENT_INLINE HardFactors<T> hard_factors(const SigmoidJob& job) {
+    using V = Vec<T>;
     const T value = T(job.value_factor);
-    return {value, T(job.value_factor - double(value)), T(job.grad_factor), normal_limit<T>(job.value_factor),
-            normal_limit<T>(job.grad_factor)};
+    return {splat<V>(value), splat<V>(T(job.value_factor - double(value))), splat<V>(T(job.grad_factor)),
+            splat<V>(normal_limit<T>(job.value_factor)), splat<V>(normal_limit<T>(job.grad_factor))};
 }
 
 // Whether the job has nothing but labels; factors that leave room for exp(-|z|) beside them.
@@ -38,7 +39,7 @@ CROSSENT_INLINE bool has_plain_labels(const SigmoidJob& job) {
 template <class T> struct HardRun {
     SigmoidJob job;
     HardFactors<T> factors;
-    T limit;  // of |z|, for all that is asked for
+    Vec<T> limit;  // of |z|, for all that is asked for
     bool stream;
 };
 
@@ -64,9 +65,9 @@ CROSSENT_INLINE HardOutput<T> hard_math(Vec<T> z, Vec<T> y, const HardFactors<T>
     const V e = exp_normal<V>(from_bits<V>(bits_of(z) | top));
     const V m = (s > zero ? s : zero) + log1p_unit<V>(e);
     HardOutput<T> out{};
-    out.value = mul_add(m, splat<V>(f.value), m * splat<V>(f.value_low));
+    out.value = mul_add(m, f.value, m * f.value_low);
     if constexpr (kOutputs > 0) {
-        const V inverse = splat<V>(f.grad) / (one + e);
+        const V inverse = f.grad / (one + e);
         out.grad = from_bits<V>(bits_of((s > zero ? one : e) * inverse) ^ sign);
         if constexpr (kOutputs > 1) out.hess = e * inverse / (one + e);
     }
@@ -82,12 +83,12 @@ __attribute__((noinline, cold)) HardOutput<T> hard_rare(const HardRun<T>& run, i
     const HardFactors<T>& f = run.factors;
     const auto top = bits_of(splat<V>(T(-0.0))), sign = label_signs<T>(y) & top;
     const V zero{}, s = from_bits<V>(bits_of(z) ^ sign), d = from_bits<V>(bits_of(z) | top);
-    const V linear = s - s == zero ? mul_add(s, splat<V>(f.value), s * splat<V>(f.value_low)) : s;
-    const V value = s > zero ? linear : exp_scaled<V>(d, zero, splat<V>(f.value));
-    out.value = -d > splat<V>(f.value_limit) ? value : out.value;
-    const V small = exp_scaled<V>(d, zero, splat<V>(f.grad));
-    const V slope = from_bits<V>(bits_of(s > zero ? splat<V>(f.grad) : small) ^ sign) + zero;  // no -0.0
-    const auto far = -d > splat<V>(f.grad_limit);
+    const V linear = s - s == zero ? mul_add(s, f.value, s * f.value_low) : s;
+    const V value = s > zero ? linear : exp_scaled<V>(d, zero, f.value);
+    out.value = -d > f.value_limit ? value : out.value;
+    const V small = exp_scaled<V>(d, zero, f.grad);
+    const V slope = from_bits<V>(bits_of(s > zero ? f.grad : small) ^ sign) + zero;  // no -0.0
+    const auto far = -d > f.grad_limit;
     out.grad = far ? slope : out.grad;
     out.hess = far ? small : out.hess;
     const auto hard = (y == zero) | (y == splat<V>(1));
@@ -104,38 +105,50 @@ __attribute__((noinline, cold)) HardOutput<T> hard_rare(const HardRun<T>& run, i
     return out;
 }
 
+// Where a vector's inputs lie and its outputs go, in registers; the rest of the run is for rare vectors.
+template <class S, class T = Of<S>> struct HardPass {
+    const S* logits;
+    T* values;
+    S *grad, *hess;
+    HardFactors<T> factors;
+    Vec<T> limit;
+    bool stream;
+    const HardRun<T>* run;
+};
+
 // kVectors vectors from element `at` on, the last of n lanes (all others are full); their losses are added to total.
 template <class S, int kOutputs, int kVectors, class T = Of<S>>
-CROSSENT_INLINE void hard_vectors(const HardRun<T>& run, int64_t at, const T* labels, int n, Wide<T>& total) {
+CROSSENT_INLINE void hard_vectors(const HardPass<S> pass, int64_t at, const T* labels, int n, Wide<T>& total) {
     constexpr int W = kLanes<T>;
-    const S* logits = static_cast<const S*>(run.job.logits) + at;
-    Vec<T> z[kVectors], y[kVectors];
-    HardOutput<T> out[kVectors];
+    Vec<T> z[kVectors], y[kVectors], value[kVectors], grad[kVectors], hess[kVectors];
     typename LaneTypes<T>::Bits unusual{}, beyond{};
     const auto one = bits_of(splat<Vec<T>>(1)), top = bits_of(splat<Vec<T>>(T(-0.0)));
     CROSSENT_UNROLL for (int v = 0; v < kVectors; ++v) {
-        z[v] = kVectors > 1 ? load(logits + v * W) : load_lanes(logits, n, T(0));
+        z[v] = kVectors > 1 ? load(pass.logits + at + v * W) : load_lanes(pass.logits + at, n, T(0));
         y[v] = kVectors > 1 ? load(labels + v * W) : load_lanes(labels, n, T(0));
-        out[v] = hard_math<kOutputs, T>(z[v], y[v], run.factors);
+        const HardOutput<T> out = hard_math<kOutputs, T>(z[v], y[v], pass.factors);
+        value[v] = out.value;
+        grad[v] = out.grad;
+        hess[v] = out.hess;
         unusual |= bits_of(y[v]) ^ (label_signs<T>(y[v]) & one);
-        beyond |= bits_of(splat<Vec<T>>(run.limit)) - (bits_of(z[v]) & ~top);  // NaN lies beyond too
+        beyond |= bits_of(pass.limit) - (bits_of(z[v]) & ~top);  // NaN lies beyond too
     }
     if (__builtin_expect(any_bit(unusual | (beyond & top)), 0)) {
         CROSSENT_UNROLL for (int v = 0; v < kVectors; ++v) {
-            out[v] = hard_rare<S>(run, at + v * W, n, z[v], y[v], out[v]);
+            const HardOutput<T> out = hard_rare<S>(*pass.run, at + v * W, n, z[v], y[v], {value[v], grad[v], hess[v]});
+            value[v] = out.value;
+            grad[v] = out.grad;
+            hess[v] = out.hess;
         }
     }
     CROSSENT_UNROLL for (int v = 0; v < kVectors; ++v) {
-        if (kVectors == 1) out[v].value = lane_numbers<T>() < splat<Vec<T>>(T(n)) ? out[v].value : Vec<T>{};
-        const Wide<T> wide = to_wide<T>(out[v].value);
+        if (kVectors == 1) value[v] = lane_numbers<T>() < splat<Vec<T>>(T(n)) ? value[v] : Vec<T>{};
+        const Wide<T> wide = widened<T>(value[v]);
         CROSSENT_UNROLL for (int p = 0; p < kParts<T>; ++p) total.part[p] += wide.part[p];
-        if (run.job.values) store_lanes(static_cast<T*>(run.job.values) + at + v * W, n, out[v].value);
-        if constexpr (kOutputs > 0) {
-            S* grad = static_cast<S*>(run.job.grad) + at + v * W;
-            if (run.stream && n == W) stream(grad, out[v].grad);
-            else if (kOutputs == 1 || run.job.grad) store_lanes(grad, n, out[v].grad);
-        }
-        if constexpr (kOutputs > 1) store_lanes(static_cast<S*>(run.job.hess) + at + v * W, n, out[v].hess);
+        if (pass.values) store_lanes(pass.values + at + v * W, n, value[v]);
+        if (kOutputs > 0 && pass.stream && n == W) stream(pass.grad + at + v * W, grad[v]);
+        else if (kOutputs == 1 || (kOutputs > 1 && pass.grad)) store_lanes(pass.grad + at + v * W, n, grad[v]);
+        if (kOutputs > 1) store_lanes(pass.hess + at + v * W, n, hess[v]);
     }
 }
 
@@ -158,6 +171,8 @@ CROSSENT_INLINE const T* hard_labels(const SigmoidJob& job, int64_t at, int64_t 
 template <class S, int kOutputs, class T = Of<S>> CROSSENT_INLINE void run_hard_blocks(const HardRun<T>& run) {
     constexpr int kVectors = 4, W = kLanes<T>;
     const SigmoidJob& job = run.job;
+    const HardPass<S> pass{static_cast<const S*>(job.logits), static_cast<T*>(job.values), static_cast<S*>(job.grad),
+                           static_cast<S*>(job.hess), run.factors, run.limit, run.stream, &run};
     alignas(64) T staged[kHardChunk<T>];
     for (int i = 0; i < kHardChunk<T> && !job.target_column; ++i) staged[i] = *static_cast<const T*>(job.targets);
     int64_t first, end, block;
@@ -170,11 +185,11 @@ template <class S, int kOutputs, class T = Of<S>> CROSSENT_INLINE void run_hard_
             Wide<T> total{};
             int64_t i = 0;
             for (; i + kVectors * W <= n; i += kVectors * W) {
-                prefetch<kVectors * W>(static_cast<const S*>(job.logits) + at + i);
+                prefetch<kVectors * W>(pass.logits + at + i);
                 if (y != staged) prefetch<kVectors * W>(y + i);
-                hard_vectors<S, kOutputs, kVectors>(run, at + i, y + i, W, total);
+                hard_vectors<S, kOutputs, kVectors>(pass, at + i, y + i, W, total);
             }
-            for (; i < n; i += W) hard_vectors<S, kOutputs, 1>(run, at + i, y + i, int(n - i < W ? n - i : W), total);
+            for (; i < n; i += W) hard_vectors<S, kOutputs, 1>(pass, at + i, y + i, int(n - i < W ? n - i : W), total);
             CROSSENT_UNROLL for (int p = 0; p < kParts<T>; ++p) totals.value.add(total.part[p]);
         }
         BlockSums sums;
@@ -185,16 +200,15 @@ template <class S, int kOutputs, class T = Of<S>> CROSSENT_INLINE void run_hard_
 }
 
 template <class S, class T = Of<S>> CROSSENT_INLINE void run_hard(const SigmoidJob& given) {
-    HardRun<T> run{given, hard_factors<T>(given), 0, false};
+    HardRun<T> run{given, hard_factors<T>(given), {}, false};
     SigmoidJob& job = run.job;
     Blocks& blocks = job.blocks;
     if (blocks.block_rows > blocks.rows) blocks.block_rows = blocks.rows > 0 ? blocks.rows : 1;
     blocks.block_rows *= job.columns;
     blocks.rows *= job.columns;
     job.columns = blocks.rows;
-    const T value_limit = run.factors.value_limit, grad_limit = run.factors.grad_limit;
-    run.limit = value_limit;
-    if (job.grad || job.hess) run.limit = grad_limit < value_limit ? grad_limit : value_limit;
+    const HardFactors<T>& f = run.factors;
+    run.limit = (job.grad || job.hess) && f.grad_limit[0] < f.value_limit[0] ? f.grad_limit : f.value_limit;
     run.stream = job.stream && reinterpret_cast<uintptr_t>(job.grad) % 64 == 0 &&
                  blocks.block_rows % (64 / int64_t(sizeof(S))) == 0;
     if (job.hess) run_hard_blocks<S, 2>(run);
