@@ -357,4 +357,18 @@ template <class T> CROSSENT_INLINE Wide<T> widened(Vec<T> v) {
 #endif
 }
 
+// Keeps N chains of operations in step: all of them reach this point before any goes on. No instruction: without it
+// GCC writes one chain after the other, and a processor's window of waiting instructions holds only two or three.
+template <class V, int N> CROSSENT_INLINE void in_step(V (&a)[N]) {
+#if defined(__AVX512F__)
+    if constexpr (N == 4 && sizeof(V) >= 16) asm("" : "+v"(a[0]), "+v"(a[1]), "+v"(a[2]), "+v"(a[3]));
+#elif defined(__x86_64__)
+    if constexpr (N == 4 && sizeof(V) >= 16) asm("" : "+x"(a[0]), "+x"(a[1]), "+x"(a[2]), "+x"(a[3]));
+#elif defined(__aarch64__)
+    if constexpr (N == 4 && sizeof(V) >= 16) asm("" : "+w"(a[0]), "+w"(a[1]), "+w"(a[2]), "+w"(a[3]));
+#else
+    (void)a;
+#endif
+}
+
 }  // namespace

@@ -13,6 +13,7 @@ namespace {
 // The factors in every lane, and the |z| from which on a factor times exp(-|z|) may be subnormal.
 template <class T> struct HardFactors {
     Vec<T> value, value_low, grad, value_limit, grad_limit;
+    bool in_nats;  // the value's factor is 1
 };
 
 template <class T> CROSSENT_INLINE T normal_limit(double factor) {
@@ -24,7 +25,7 @@ template <class T> CROSSENT_INLINE HardFactors<T> hard_factors(const SigmoidJob&
     using V = Vec<T>;
     const T value = T(job.value_factor);
     return {splat<V>(value), splat<V>(T(job.value_factor - double(value))), splat<V>(T(job.grad_factor)),
-            splat<V>(normal_limit<T>(job.value_factor)), splat<V>(normal_limit<T>(job.grad_factor))};
+            splat<V>(normal_limit<T>(job.value_factor)), splat<V>(normal_limit<T>(job.grad_factor)), job.value_factor == 1};
 }
 
 // Whether the job has nothing but labels; factors that leave room for exp(-|z|) beside them.
@@ -47,31 +48,40 @@ template <class T> struct HardOutput {
     Vec<T> value, grad, hess;
 };
 
-// Sign bits where the label is 1 (1.0 has the second highest bit of its exponent set, 0.0 no bit).
-template <class T> CROSSENT_INLINE auto label_signs(Vec<T> y) {
-    using Bits = typename LaneTypes<T>::Bits;
-    using Mask = typename LaneTypes<T>::Mask;
-    return Bits(Mask(bits_of(y) << 2) >> int(sizeof(T) * 8 - 1));
+template <class T> using Bits = typename LaneTypes<T>::Bits;
+template <class T> CROSSENT_INLINE Bits<T> top_bit() { return bits_of(splat<Vec<T>>(T(-0.0))); }
+
+// The top bit where the label is 1: z with this bit turned is s.
+template <class T> CROSSENT_INLINE Bits<T> label_signs(Vec<T> y) {
+    return bits_of(y) == bits_of(splat<Vec<T>>(1)) ? top_bit<T>() : Bits<T>{};
 }
 
-// Outputs: 0 the loss alone, 1 the gradient too, 2 the Hessian too. Labels 0 or 1, |z| below the limits.
+// The top bit where |z| is above the limit, or z is NaN.
+template <class T> CROSSENT_INLINE Bits<T> beyond_limit(Vec<T> z, Vec<T> limit) {
+    return bits_of(-limit) - (bits_of(z) | top_bit<T>());
+}
+
+// What a run asks for: the loss alone, the gradient too, the Hessian too. Labels are 0 or 1, |z| below the limits.
 // Error with FMA: the loss 2.9 ulp, the gradient 3.5 ulp.
-template <int kOutputs, class T>
-CROSSENT_INLINE HardOutput<T> hard_math(Vec<T> z, Vec<T> y, const HardFactors<T>& f) {
+template <int kOutputs, int N, class T>
+CROSSENT_INLINE void hard_math(const Vec<T> (&z)[N], const Vec<T> (&y)[N], const HardFactors<T>& f,
+                               HardOutput<T> (&out)[N]) {
     using V = Vec<T>;
-    const auto top = bits_of(splat<V>(T(-0.0))), sign = label_signs<T>(y) & top;
     const V zero{}, one = splat<V>(1);
-    const V s = from_bits<V>(bits_of(z) ^ sign);
-    const V e = exp_normal<V>(from_bits<V>(bits_of(z) | top));
-    const V m = (s > zero ? s : zero) + log1p_unit<V>(e);
-    HardOutput<T> out{};
-    out.value = mul_add(m, f.value, m * f.value_low);
+    V s[N], d[N], e[N], l[N];
+    CROSSENT_IN_STEP d[v] = from_bits<V>(bits_of(z[v]) | top_bit<T>());
+    exp_normal<V, N>(d, e);
+    CROSSENT_IN_STEP s[v] = from_bits<V>(bits_of(z[v]) ^ label_signs<T>(y[v]));
+    log1p_unit<V, N>(e, l);
+    CROSSENT_IN_STEP l[v] = (s[v] > zero ? s[v] : zero) + l[v];
+    CROSSENT_IN_STEP out[v].value = f.in_nats ? l[v] : mul_add(l[v], f.value, l[v] * f.value_low);
     if constexpr (kOutputs > 0) {
-        const V inverse = f.grad / (one + e);
-        out.grad = from_bits<V>(bits_of((s > zero ? one : e) * inverse) ^ sign);
-        if constexpr (kOutputs > 1) out.hess = e * inverse / (one + e);
+        V inverse[N];
+        CROSSENT_IN_STEP inverse[v] = f.grad / (one + e[v]);
+        CROSSENT_IN_STEP out[v].grad = (s[v] > zero ? one : e[v]) * inverse[v];
+        CROSSENT_IN_STEP out[v].grad = from_bits<V>(bits_of(out[v].grad) ^ label_signs<T>(y[v]));
+        if constexpr (kOutputs > 1) CROSSENT_IN_STEP out[v].hess = e[v] * inverse[v] / (one + e[v]);
     }
-    return out;
 }
 
 // One vector of n elements from `at` on, some of which need more than hard_math gave: hard labels with a far logit
@@ -81,8 +91,8 @@ __attribute__((noinline, cold)) HardOutput<T> hard_rare(const HardRun<T>& run, i
                                                         HardOutput<T> out) {
     using V = Vec<T>;
     const HardFactors<T>& f = run.factors;
-    const auto top = bits_of(splat<V>(T(-0.0))), sign = label_signs<T>(y) & top;
-    const V zero{}, s = from_bits<V>(bits_of(z) ^ sign), d = from_bits<V>(bits_of(z) | top);
+    const Bits<T> sign = label_signs<T>(y);
+    const V zero{}, s = from_bits<V>(bits_of(z) ^ sign), d = from_bits<V>(bits_of(z) | top_bit<T>());
     const V linear = s - s == zero ? mul_add(s, f.value, s * f.value_low) : s;
     const V value = s > zero ? linear : exp_scaled<V>(d, zero, f.value);
     out.value = -d > f.value_limit ? value : out.value;
@@ -120,35 +130,35 @@ template <class S, class T = Of<S>> struct HardPass {
 template <class S, int kOutputs, int kVectors, class T = Of<S>>
 CROSSENT_INLINE void hard_vectors(const HardPass<S> pass, int64_t at, const T* labels, int n, Wide<T>& total) {
     constexpr int W = kLanes<T>;
-    Vec<T> z[kVectors], y[kVectors], value[kVectors], grad[kVectors], hess[kVectors];
-    typename LaneTypes<T>::Bits unusual{}, beyond{};
-    const auto one = bits_of(splat<Vec<T>>(1)), top = bits_of(splat<Vec<T>>(T(-0.0)));
+    Vec<T> z[kVectors], y[kVectors];
+    HardOutput<T> out[kVectors]{};
+    Bits<T> unusual{}, beyond{};
     CROSSENT_UNROLL for (int v = 0; v < kVectors; ++v) {
         z[v] = kVectors > 1 ? load(pass.logits + at + v * W) : load_lanes(pass.logits + at, n, T(0));
         y[v] = kVectors > 1 ? load(labels + v * W) : load_lanes(labels, n, T(0));
-        const HardOutput<T> out = hard_math<kOutputs, T>(z[v], y[v], pass.factors);
-        value[v] = out.value;
-        grad[v] = out.grad;
-        hess[v] = out.hess;
-        unusual |= bits_of(y[v]) ^ (label_signs<T>(y[v]) & one);
-        beyond |= bits_of(pass.limit) - (bits_of(z[v]) & ~top);  // NaN lies beyond too
     }
-    if (__builtin_expect(any_bit(unusual | (beyond & top)), 0)) {
+    hard_math<kOutputs, kVectors, T>(z, y, pass.factors, out);
+    CROSSENT_UNROLL for (int v = 0; v < kVectors; ++v) {
+        unusual |= bits_of(y[v]) == bits_of(splat<Vec<T>>(1)) ? Bits<T>{} : bits_of(y[v]);
+        beyond |= beyond_limit<T>(z[v], pass.limit);
+    }
+    if (__builtin_expect(any_bit(unusual | (beyond & top_bit<T>())), 0)) {
         CROSSENT_UNROLL for (int v = 0; v < kVectors; ++v) {
-            const HardOutput<T> out = hard_rare<S>(*pass.run, at + v * W, n, z[v], y[v], {value[v], grad[v], hess[v]});
-            value[v] = out.value;
-            grad[v] = out.grad;
-            hess[v] = out.hess;
+            const HardOutput<T> given{out[v].value, out[v].grad, out[v].hess};
+            const HardOutput<T> found = hard_rare<S>(*pass.run, at + v * W, n, z[v], y[v], given);
+            out[v].value = found.value;
+            out[v].grad = found.grad;
+            out[v].hess = found.hess;
         }
     }
     CROSSENT_UNROLL for (int v = 0; v < kVectors; ++v) {
-        if (kVectors == 1) value[v] = lane_numbers<T>() < splat<Vec<T>>(T(n)) ? value[v] : Vec<T>{};
-        const Wide<T> wide = widened<T>(value[v]);
+        if (kVectors == 1) out[v].value = lane_numbers<T>() < splat<Vec<T>>(T(n)) ? out[v].value : Vec<T>{};
+        const Wide<T> wide = widened<T>(out[v].value);
         CROSSENT_UNROLL for (int p = 0; p < kParts<T>; ++p) total.part[p] += wide.part[p];
-        if (pass.values) store_lanes(pass.values + at + v * W, n, value[v]);
-        if (kOutputs > 0 && pass.stream && n == W) stream(pass.grad + at + v * W, grad[v]);
-        else if (kOutputs == 1 || (kOutputs > 1 && pass.grad)) store_lanes(pass.grad + at + v * W, n, grad[v]);
-        if (kOutputs > 1) store_lanes(pass.hess + at + v * W, n, hess[v]);
+        if (pass.values) store_lanes(pass.values + at + v * W, n, out[v].value);
+        if (kOutputs > 0 && pass.stream && n == W) stream(pass.grad + at + v * W, out[v].grad);
+        else if (kOutputs == 1 || (kOutputs > 1 && pass.grad)) store_lanes(pass.grad + at + v * W, n, out[v].grad);
+        if (kOutputs > 1) store_lanes(pass.hess + at + v * W, n, out[v].hess);
     }
 }
 
