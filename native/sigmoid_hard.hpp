@@ -24,8 +24,12 @@ template <class T> CROSSENT_INLINE T normal_limit(double factor) {
 template <class T> CROSSENT_INLINE HardFactors<T> hard_factors(const SigmoidJob& job) {
     using V = Vec<T>;
     const T value = T(job.value_factor);
-    return {splat<V>(value), splat<V>(T(job.value_factor - double(value))), splat<V>(T(job.grad_factor)),
-            splat<V>(normal_limit<T>(job.value_factor)), splat<V>(normal_limit<T>(job.grad_factor)), job.value_factor == 1};
+    return {splat<V>(value),
+            splat<V>(T(job.value_factor - double(value))),
+            splat<V>(T(job.grad_factor)),
+            splat<V>(normal_limit<T>(job.value_factor)),
+            splat<V>(normal_limit<T>(job.grad_factor)),
+            job.value_factor == 1};
 }
 
 // Whether the job has nothing but labels; factors that leave room for exp(-|z|) beside them.
