@@ -63,7 +63,7 @@ extern const KernelTable CROSSENT_TABLE;
 const KernelTable CROSSENT_TABLE = {
     CROSSENT_ISA_NAME,
     {softmax<float>, softmax<double>, softmax<Bf16>, softmax<F16>},
-    {sigmoid<float>, sigmoid<double>, nullptr, nullptr},
+    {sigmoid<float>, sigmoid<double>, sigmoid<Bf16>, sigmoid<F16>},
     {mass<float>, mass<double>, mass<Bf16>, mass<F16>},
     {probability<float>, probability<double>},
     {binary_probability<float>, binary_probability<double>},

@@ -321,4 +321,54 @@ template <class T> CROSSENT_INLINE Vec<T> lane_numbers() {
     return v;
 }
 
+// True if any bit of any lane is set: one test and one branch.
+template <class B> CROSSENT_INLINE bool any_bit(B bits) {
+#if defined(__AVX512F__)
+    const __m512i v = __builtin_bit_cast(__m512i, bits);
+    return _mm512_test_epi64_mask(v, v) != 0;
+#elif defined(__AVX__)
+    const __m256i v = __builtin_bit_cast(__m256i, bits);
+    return !_mm256_testz_si256(v, v);
+#elif defined(__SSE4_1__)
+    const __m128i v = __builtin_bit_cast(__m128i, bits);
+    return !_mm_testz_si128(v, v);
+#else
+    return any_of(bits);
+#endif
+}
+
+// Asks for the n elements that lie 2 KB after p.
+template <int n, class S> CROSSENT_INLINE void prefetch(const S* p) {
+    const char* ahead = reinterpret_cast<const char*>(p) + 2048;
+    CROSSENT_UNROLL for (int at = 0; at < n * int(sizeof(S)); at += 64) __builtin_prefetch(ahead + at);
+}
+
+// A vector as doubles by the instructions meant for it (`widen` goes through memory where the compiler is GCC 12).
+template <class T> CROSSENT_INLINE Wide<T> widened(Vec<T> v) {
+    if constexpr (sizeof(T) == 8) return {{v}};
+#if defined(__AVX512F__)
+    else return {{_mm512_cvtps_pd(_mm512_castps512_ps256(v)), _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1))}};
+#elif defined(__AVX__)
+    else return {{_mm256_cvtps_pd(_mm256_castps256_ps128(v)), _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1))}};
+#elif defined(__SSE2__)
+    else return {{_mm_cvtps_pd(v), _mm_cvtps_pd(_mm_movehl_ps(v, v))}};
+#else
+    else return to_wide<T>(v);
+#endif
+}
+
+// Keeps N chains of operations in step: all of them reach this point before any goes on. No instruction: without it
+// GCC writes one chain after the other, and a processor's window of waiting instructions holds only two or three.
+template <class V, int N> CROSSENT_INLINE void in_step(V (&a)[N]) {
+#if defined(__AVX512F__)
+    if constexpr (N == 4 && sizeof(V) >= 16) asm("" : "+v"(a[0]), "+v"(a[1]), "+v"(a[2]), "+v"(a[3]));
+#elif defined(__x86_64__)
+    if constexpr (N == 4 && sizeof(V) >= 16) asm("" : "+x"(a[0]), "+x"(a[1]), "+x"(a[2]), "+x"(a[3]));
+#elif defined(__aarch64__)
+    if constexpr (N == 4 && sizeof(V) >= 16) asm("" : "+w"(a[0]), "+w"(a[1]), "+w"(a[2]), "+w"(a[3]));
+#else
+    (void)a;
+#endif
+}
+
 }  // namespace

@@ -31,7 +31,9 @@ _Kernels = dict[str, Callable[..., Any]]  # by the character of the dtype that t
 _SOFTMAX: _Kernels = {
     "f": _native.softmax_f32, "d": _native.softmax_f64, "e": _native.softmax_f16, "E": _native.softmax_bf16,
 }  # fmt: skip
-_SIGMOID: dict[int, Callable[..., Any]] = {4: _native.sigmoid_f32, 8: _native.sigmoid_f64}
+_SIGMOID: _Kernels = {
+    "f": _native.sigmoid_f32, "d": _native.sigmoid_f64, "e": _native.sigmoid_f16, "E": _native.sigmoid_bf16,
+}  # fmt: skip
 _MASS: _Kernels = {"f": _native.mass_f32, "d": _native.mass_f64, "e": _native.mass_f16, "E": _native.mass_bf16}
 
 
@@ -233,19 +235,22 @@ def run_sigmoid(
     if size == 0:
         return Sums(0.0, 0.0, 0)
     dtype, columns = job.dtype, _columns(job)
-    function = _SIGMOID[dtype.itemsize]
+    stored = _stored(job.logits.dtype, dtype)
     wide = job.target_dtype != dtype and dtype == np.float32
     y_dtype = np.dtype(np.float64) if wide else dtype
     if size * job.logits.itemsize <= _SMALL_BYTES and job.targets.dtype != y_dtype:
         job.targets = job.targets.astype(y_dtype)  # one short copy instead of the detour by blocks
-    if _plain(y_dtype, job.targets) and _plain(dtype, job.logits, grad, hess):
+    if _plain(y_dtype, job.targets) and _plain(stored, job.logits, grad, hess):
         y, wide_y = (None, job.targets) if wide else (job.targets, None)
+        z, g, h = job.logits, grad, hess
+        if stored.itemsize == 2:
+            z, g, h = z.view(np.uint16), _bits(g), _bits(h)
         arguments = (
-            job.logits, columns, y, wide_y, job.pos_weight, job.weight, job.smoothing, job.negative_weight,
-            job.positive_weight, job.value_factor, job.grad_factor, values, grad, hess, streams(grad, job.logits),
+            z, columns, y, wide_y, job.pos_weight, job.weight, job.smoothing, job.negative_weight,
+            job.positive_weight, job.value_factor, job.grad_factor, values, g, h, streams(grad, job.logits),
         )  # fmt: skip
-        return run_direct(function, arguments, size // columns, columns)
-    staged = _staged_sigmoid(job, function, columns, y_dtype, values, (grad, hess))
+        return run_direct(_SIGMOID[stored.char], arguments, size // columns, columns)
+    staged = _staged_sigmoid(job, _SIGMOID[dtype.char], columns, y_dtype, values, (grad, hess))
     return run_blocks(staged, size // columns, columns)
 
 
