@@ -88,9 +88,7 @@ template <class V> CROSSENT_INLINE V splat(typename Number<V>::Scalar x) {
     if constexpr (sizeof(V) == sizeof(x)) {
         return x;
     } else {
-        V v;
-        for (unsigned i = 0; i < sizeof(V) / sizeof(x); ++i) v[i] = x;
-        return v;
+        return x - V{};  // one broadcast, for -0 and NaN too
     }
 }
 
@@ -102,7 +100,7 @@ typedef uint16_t Loose16 __attribute__((vector_size(CROSSENT_LANE_BYTES / 2), al
 template <class S> CROSSENT_INLINE F32 from_16(Wide16 h) {
     if constexpr (__is_same(S, Bf16)) return from_bits<F32>(h << 16);
 #if defined(__AVX512F__)
-    return _mm512_cvtph_ps(__builtin_bit_cast(__m256i, __builtin_convertvector(h, Narrow16)));
+    return _mm512_maskz_cvtph_ps(0xffff, __builtin_bit_cast(__m256i, __builtin_convertvector(h, Narrow16)));
 #elif defined(__F16C__)
     return _mm256_cvtph_ps(__builtin_bit_cast(__m128i, __builtin_convertvector(h, Narrow16)));
 #else
@@ -120,7 +118,7 @@ template <class S> CROSSENT_INLINE Wide16 to_16(F32 v) {
         return v == v ? rounded : (u >> 16) | 0x40;
     }
 #if defined(__AVX512F__)
-    return __builtin_convertvector(__builtin_bit_cast(Narrow16, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT)), Wide16);
+    return __builtin_convertvector(__builtin_bit_cast(Narrow16, _mm512_maskz_cvtps_ph(0xffff, v, _MM_FROUND_TO_NEAREST_INT)), Wide16);
 #elif defined(__F16C__)
     return __builtin_convertvector(__builtin_bit_cast(Narrow16, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT)), Wide16);
 #else
@@ -252,14 +250,25 @@ template <class V> CROSSENT_INLINE V sum_error(V a, V b, V s) {
     return (a - (s - bb)) + (b - bb);
 }
 
-// The two halves of a float vector as double vectors.
+// The two halves of a float vector as double vectors. GCC converts whole vectors by quarters, hence the intrinsics.
 CROSSENT_INLINE void widen(F32 v, F64& low, F64& high) {
+#if defined(__AVX512DQ__)
+    low = _mm512_maskz_cvtps_pd(0xff, __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7));  // maskz: plain ones warn
+    high = _mm512_maskz_cvtps_pd(0xff, __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15));
+#elif defined(__AVX__)
+    low = _mm256_cvtps_pd(_mm256_castps256_ps128(v));
+    high = _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1));
+#elif defined(__SSE2__)
+    low = _mm_cvtps_pd(v);
+    high = _mm_cvtps_pd(_mm_movehl_ps(v, v));
+#else
     struct Halves {
         HalfF32 low, high;
     };
     const Halves h = __builtin_bit_cast(Halves, v);
     low = __builtin_convertvector(h.low, F64);
     high = __builtin_convertvector(h.high, F64);
+#endif
 }
 
 // A vector of T as doubles: one vector or two.
