@@ -31,7 +31,7 @@ CROSSENT_INLINE double scale_down(double x, int64_t n) {
 struct Row {
     // of the logits; r is (r.high + r.low) 2^exponent, exponent <= 0
     double m = -kInfinity;
-    int64_t a = 0;  // of a tile's lane; in long rows 0 if the label lies at the maximum, else -1
+    int64_t a = 0;  // of a tile's lane; in long rows the label if it lies at the maximum, else -1
     double unit = 0;  // not 0: the row is near (near_exp.hpp), exp(z - m) = e unit
     Pair r;
     int64_t exponent = 0;
@@ -80,7 +80,8 @@ template <class T> CROSSENT_INLINE double exp_gap(T z, double m) {
 }
 
 // Finishes row.r where it is tiny, zero or NaN: edge values, and confident rows with the runner-up as reference, so
-// that a row whose loss is 1.6e-33 does not get 0 (a tie has r >= 1 and is not seen here). z_j lies at z[j * stride]. A cold path.
+// that a row whose loss is 1.6e-33 does not get 0 (a tie has r >= 1 and is not seen here). z_j lies at z[j * stride].
+// A cold path.
 template <class S> __attribute__((noinline)) void finish_extreme(const S* z, int64_t K, int64_t stride, Row& row) {
     const double seen = row.r.value();
     row.finite = seen == seen && row.m != -kInfinity;

@@ -1,5 +1,7 @@
-// Rows of a few dozen to a thousand contiguous classes with index targets or none, eight at a time: what a row comes to
-// is worked out in lanes, one lane a row, by the operations of Row and of long_row, so a row gets the same bits in both.
+// Rows of a few dozen to a thousand contiguous classes with index targets or none, eight at a time.
+//
+// What a row comes to is worked out in lanes, one lane a row, by the operations of Row and of long_row: a row gets the
+// same bits in both.
 #pragma once
 
 #include "softmax_long.hpp"
@@ -12,7 +14,8 @@ constexpr int64_t kKeptClasses = 512;  // up to here the exponentials are kept f
 
 // Whether a job's rows go in batches; which of them do not is known after their sums.
 template <class S> CROSSENT_INLINE bool in_batches(const SoftmaxJob& job) {
-    return sizeof(Of<S>) == 4 && job.classes <= kBatchClasses && !has_dense(job) && !job.hess && job.output != kLogProbs;
+    return sizeof(Of<S>) == 4 && job.classes <= kBatchClasses && !has_dense(job) && !job.hess &&
+           job.output != kLogProbs;
 }
 
 // W vectors of W lanes to one: lane i gets the fold of vector i, neighbours first.
@@ -50,8 +53,8 @@ struct Batch {
     Plan plan[kBatch];
     alignas(64) float m[kBatch], differ[kBatch];  // maximum; number of elements below it
     alignas(64) double wide_m[kBatch], power[kBatch], z_t[kBatch], label_weight[kBatch], weight[kBatch];
-    alignas(64) double sum[kBatch], unit[kBatch], r[kBatch], value[kBatch], scaled[kBatch], steep[kBatch], at_label[kBatch];
-    alignas(64) float factor[kBatch];
+    alignas(64) double sum[kBatch], unit[kBatch], r[kBatch], value[kBatch];
+    alignas(64) double steep[kBatch], scaled[kBatch], at_label[kBatch];  // factor of p, of e; the label's element
 };
 
 // Plans and maxima.
@@ -106,7 +109,8 @@ CROSSENT_INLINE void work_out(const SoftmaxJob& job, Batch& b) {
         const F64 unit = near_unit<float, F64>(m, load(b.power + i));
         const F64 x = load(b.sum + i) * unit, t = load(ties + i), r = x + t, low = sum_error(x, t, r);
         const F64 l = log1p_pair<F64>(r, low), s = one + (r + low);
-        const F64 v = load(b.weight + i) * splat<F64>(job.value_factor), f = load(b.weight + i) * splat<F64>(job.grad_factor);
+        const F64 weight = load(b.weight + i), v = weight * splat<F64>(job.value_factor);
+        const F64 f = weight * splat<F64>(job.grad_factor);
         const F64 gap = z_t - m;
         const F64 e_t = exp_scaled<F64>(gap, sum_error(z_t, -m, gap), one);
         const F64 scaled = f * Q / s, r_ = r + low;

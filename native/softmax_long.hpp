@@ -119,7 +119,8 @@ CROSSENT_INLINE bool row_targets(const SoftmaxJob& job, int64_t index, const Row
         uniform_row<T>(K, dense.uniform, gaps, row);
     } else {
         const bool plain = job.soft && dense.keep == 1 && dense.uniform == 0 && !job.class_weight;
-        const RawSums raw = plain ? dense_row<true>(at.z, K, dense, row) : dense_row<false>(at.z, K, dense, row);
+        const RawSums raw =
+            plain ? dense_row<true>(at.z, K, dense, row) : dense_row<false>(at.z, K, dense, row);
         row.mass *= plan.factor;
         if (job.soft && !targets_fit(job, index, raw, plan.factor)) return false;
     }

@@ -1,4 +1,4 @@
-// What a row leaves behind: gradient or probabilities or log-probabilities, Hessian diagonal. Rows of contiguous classes.
+// What a row of contiguous classes leaves behind: gradient, probabilities or log-probabilities, Hessian diagonal.
 #pragma once
 
 #include "kernels.hpp"
@@ -36,8 +36,8 @@ CROSSENT_INLINE void plain_part(const S* z, S* g, int64_t n, const E& e, Vec<T> 
                 [&](S* to, int64_t, Vec<T> z_j) __attribute__((always_inline)) { store(to, e(z_j, scaled)); });
 }
 
-// The same with dense targets (null: none), the maximum put right, and the Hessian (null: none). A near row without dense
-// targets needs nothing put right but the Hessian, and keeps the bits that plain_part gives.
+// The same with dense targets (null: none), the maximum put right, and the Hessian (null: none). A near row without
+// dense targets needs nothing put right but the Hessian, and keeps the bits that plain_part gives.
 template <bool kNear, class S, class E, class T = Of<S>>
 CROSSENT_INLINE void full_part(const S* z, S* g, S* h, int64_t first, int64_t n, const E& e, const Outputs<T>& out,
                                const DenseTargets<S>* dense) {

@@ -162,10 +162,12 @@ template <class T> struct FarExp {
 };
 
 // Any row, whatever its maximum. NaN, several +inf and nothing but -inf come out as r = NaN. A cold path.
-template <bool kGaps, class S, class T = Of<S>> __attribute__((noinline)) double reduce_far(const S* z, int64_t K, Row& row) {
+template <bool kGaps, class S, class T = Of<S>>
+__attribute__((noinline)) double reduce_far(const S* z, int64_t K, Row& row) {
     const T m = max_of<T>(max_lanes(z, K)), reference = m == T(-kInfinity) ? T(0) : m;
     RowSums<T> sums;
-    sum_chunk<kGaps, false>(z, K, FarExp<T>{splat<Vec<T>>(-reference)}, splat<Vec<T>>(m), sums, static_cast<T*>(nullptr), 0);
+    const FarExp<T> e{splat<Vec<T>>(-reference)};
+    sum_chunk<kGaps, false>(z, K, e, splat<Vec<T>>(m), sums, static_cast<T*>(nullptr), 0);
     const int64_t count = sums.ties(K);
     row.m = double(m);
     row.unit = 0;
@@ -193,7 +195,8 @@ CROSSENT_INLINE bool reduce_near(const S* z, int64_t K, Row& row, double& gaps) 
             const Reference<T> next(top);
             if (c > 0) {
                 const double shrink = scale_down(1, int64_t(at.power) - int64_t(next.power));
-                passed = (passed + double(sums.ties(c - since)) / near_unit<T, double>(double(m), double(at.power))) * shrink;
+                const double unit = near_unit<T, double>(double(m), double(at.power));
+                passed = (passed + double(sums.ties(c - since)) / unit) * shrink;
                 scale(sums.others, shrink);
                 sums.below = typename LaneTypes<T>::Mask{};
                 since = c;
