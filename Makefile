@@ -5,9 +5,10 @@
 #   make test-all   the same with slow, framework, cluster, browser, postgres tests and the sanitizers
 #   make check      lint, format, types, layers
 #   make sanitize   native and core tests under AddressSanitizer and UndefinedBehaviorSanitizer
-#   make bench      benchmarks/RESULTS.md
+#   make frameworks install PyTorch, JAX and TensorFlow into .venv-frameworks, to compare with
+#   make bench      benchmarks/RESULTS.md: crossent beside these, SciPy and scikit-learn (about 25 minutes)
 #   make docs       docs/_build/html
-#   make clean      remove what was built, keep .venv
+#   make clean      remove what was built, keep .venv and .venv-frameworks
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,13 +21,15 @@ VENV_MADE := $(VENV)/.made
 TOOLS_MADE := $(VENV)/.made-build-tools
 APP_MADE := $(VENV)/.made-app
 DEV_MADE := $(VENV)/.made-dev
+FRAMEWORKS := .venv-frameworks
+FRAMEWORKS_MADE := $(FRAMEWORKS)/.made
 BUILD_INPUTS := CMakeLists.txt pyproject.toml $(wildcard native/*)
 
 PYTEST := $(BIN)/python -m pytest
 PYTEST_ARGS ?= -n auto
 SANITIZED := build/sanitize
 
-.PHONY: help demo test test-all check bench docs sanitize browser clean
+.PHONY: help demo test test-all check frameworks bench docs sanitize browser clean
 .DELETE_ON_ERROR:
 
 help:
@@ -58,7 +61,7 @@ test: $(DEV_MADE)
 	$(PYTEST) -rs $(PYTEST_ARGS)
 
 # An empty -m takes back the selection in pyproject.toml; -rs counts what was skipped and says why.
-test-all: $(DEV_MADE) browser
+test-all: $(DEV_MADE) $(FRAMEWORKS_MADE) browser
 	$(PYTEST) -rs -m '' $(PYTEST_ARGS)
 	$(MAKE) sanitize
 
@@ -68,8 +71,18 @@ check: $(DEV_MADE)
 	$(BIN)/mypy
 	$(PYTEST) -q tests/house/test_layers.py
 
-bench: $(DEV_MADE)
-	$(BIN)/python benchmarks/ground.py
+# Apart from .venv: these libraries are what crossent is compared with, and it must not see them by accident.
+$(FRAMEWORKS_MADE): $(VENV_MADE)
+	$(BIN)/python -m venv $(FRAMEWORKS)
+	$(FRAMEWORKS)/bin/python -m pip --disable-pip-version-check --quiet install 'torch==2.13.0' jax tensorflow \
+		numpy scipy scikit-learn
+	@touch $@
+
+frameworks: $(FRAMEWORKS_MADE)
+
+bench: $(DEV_MADE) $(FRAMEWORKS_MADE)
+	$(BIN)/crossent bench --suite loss --suite small --suite scaling --vs torch,jax,tensorflow,scipy,sklearn,numpy \
+		--notes benchmarks/notes.toml --json benchmarks/results.json --output benchmarks/RESULTS.md
 
 docs: $(DEV_MADE)
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html

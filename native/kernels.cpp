@@ -1,4 +1,6 @@
 // The kernel table of one instruction set. CROSSENT_TABLE names it; CMake compiles this file once for each.
+#include "binary_probability.hpp"
+#include "probability.hpp"
 #include "sigmoid.hpp"
 #include "softmax_job.hpp"
 
@@ -45,6 +47,14 @@ template <class S> void mass(const MassJob* job) {
     FloatControl control;
     run_mass<S>(*job);
 }
+template <class T> void probability(const ProbabilityJob* job) {
+    FloatControl control;
+    run_probability<T>(*job);
+}
+template <class T> void binary_probability(const BinaryProbabilityJob* job) {
+    FloatControl control;
+    run_binary_probability<T>(*job);
+}
 
 }  // namespace
 
@@ -55,5 +65,7 @@ const KernelTable CROSSENT_TABLE = {
     {softmax<float>, softmax<double>, softmax<Bf16>, softmax<F16>},
     {sigmoid<float>, sigmoid<double>, nullptr, nullptr},
     {mass<float>, mass<double>, mass<Bf16>, mass<F16>},
+    {probability<float>, probability<double>},
+    {binary_probability<float>, binary_probability<double>},
 };
 }

@@ -7,12 +7,14 @@
 #include <cstdint>
 
 // What is wrong with a row; the lowest bad row wins, whatever the threads. Stored as row * 8 + code.
-enum RowError : int64_t { kNonFinite = 1, kLabel = 2, kTarget = 3, kTargetSum = 4 };
+enum RowError : int64_t { kNonFinite = 1, kLabel = 2, kTarget = 3, kTargetSum = 4, kEntry = 5, kRowSum = 6 };
 
 // How numbers are stored.
 enum Storage : int32_t { kF32, kF64, kBf16, kF16, kStorages };
 
 enum LabelType : int32_t { kInt8, kInt16, kInt32, kInt64, kUint8, kUint16, kUint32, kUint64 };
+// Targets of independent labels may be these too.
+enum TargetType : int32_t { kFloat32 = kUint64 + 1, kFloat64, kBool };
 
 // What `grad` receives.
 enum Output : int32_t { kGradient, kProbs, kLogProbs };
@@ -83,10 +85,46 @@ struct MassJob {
     double* row_sums;  // [rows]: sum of the row's soft targets, unweighted
 };
 
+// Rows of K probabilities, or of their logarithms: [rows, K] of T, or one element a row where it was gathered.
+struct ProbabilityJob {
+    Blocks blocks;
+    int64_t classes, inner;  // inner > 1 (classes lie that far apart): index targets and values only, no row sums
+    const void* probs;
+    const void* labels;          // [rows] of label_type, or
+    const void* soft;            // [rows, K] of T
+    const double* soft_factor;   // [rows]: multiplies the row's soft targets
+    const double* class_weight;  // [K]
+    const double* row_weight;    // [rows]; 0 leaves the row out
+    double smoothing, value_factor, grad_factor, sum_tolerance;  // sum_tolerance as in SoftmaxJob
+    double silent, refused;  // how far a row's sum may be off 1 without a note, without an error
+    int64_t ignore_index;
+    int32_t has_ignore, label_type, logarithms, gathered, look;  // look: at every entry and every row sum
+    void* values;   // [rows] of T
+    void* grad;     // [rows, K] of T; may be the probabilities themselves
+    double* notes;  // [blocks, 3]: rows whose sum is worth a note, lowest and highest of these sums
+};
+
+// Independent labels whose prediction is the probability of the positive: elements [rows, columns].
+struct BinaryProbabilityJob {
+    Blocks blocks;
+    int64_t columns;
+    const void* probs;    // [rows, columns] of T, or null: targets are checked and their mass is summed
+    const void* targets;  // [rows, columns] of target_type (LabelType or TargetType), in [0, 1]
+    const double* pos_weight;  // element j at j * pos_weight_column
+    const double* weight;      // element (i, j) at i * weight_row + j * weight_column; 0 leaves the element out
+    int64_t weight_row, weight_column, pos_weight_column;
+    double smoothing, negative_weight, positive_weight, value_factor, grad_factor;
+    int32_t target_type;
+    void* values;  // [rows, columns] of T
+    void* grad;    // as values; may be the probabilities themselves
+};
+
 struct KernelTable {
     const char* name;
     // by Storage
     void (*softmax[kStorages])(const SoftmaxJob*);
     void (*sigmoid[kStorages])(const SigmoidJob*);
     void (*mass[kStorages])(const MassJob*);
+    void (*probability[2])(const ProbabilityJob*);
+    void (*binary_probability[2])(const BinaryProbabilityJob*);
 };

@@ -1,32 +1,15 @@
 // The Python module crossent._native: annotations and size checks; every value is checked by the kernels themselves.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
-#include <nanobind/stl/optional.h>
-#include <nanobind/stl/string.h>
-#include <nanobind/stl/vector.h>
-
 #include <atomic>
 #include <chrono>
-#include <stdexcept>
 #include <thread>
 
-#include "dispatch.hpp"
+#include "bindings.hpp"
+#include "buffers.hpp"
 
-namespace nb = nanobind;
+namespace crossent {
 
 namespace {
 
-using Any = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
-template <class T> using In = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
-template <class T> using Out = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
-template <class A> using Maybe = std::optional<A>;
-
-void need(bool fits, const char* what) {
-    if (!fits) throw std::invalid_argument(std::string("crossent._native: size of ") + what + " does not fit");
-}
-
-// A call into native code, from before the lock of the interpreter is released until it is held again.
-//
 // A daemon thread that asks for that lock while the interpreter shuts down is unwound by force (before Python 3.14),
 // which no C++ frame survives. So `close_down`, run at exit, waits until no call is under way, and a call that begins
 // later, in any thread but the closing one, sleeps for the rest of the process.
@@ -34,54 +17,25 @@ std::atomic<int64_t> calls{0};
 std::atomic<bool> closed{false};
 std::thread::id closing_thread;
 
-class Call {
-  public:
-    Call() {
-        if (closed.load() && std::this_thread::get_id() != closing_thread) {
-            nb::gil_scoped_release forever;
-            for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
-        }
-        ++calls;
+}  // namespace
+
+Call::Call() {
+    if (closed.load() && std::this_thread::get_id() != closing_thread) {
+        nb::gil_scoped_release forever;
+        for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
     }
-    ~Call() { --calls; }
-    Call(const Call&) = delete;
-};
+    ++calls;
+}
+
+Call::~Call() { --calls; }
+
+namespace {
 
 void close_down() {
     closing_thread = std::this_thread::get_id();
     closed = true;
     nb::gil_scoped_release released;
     for (int i = 0; calls.load() > 0 && i < 10000; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-}
-
-template <class A> bool aligned(const A& array) {
-    return reinterpret_cast<uintptr_t>(array.data()) % array.itemsize() == 0;
-}
-
-template <class A> auto data(const Maybe<A>& array, int64_t size, const char* what) -> decltype(array->data()) {
-    if (!array) return nullptr;
-    need(int64_t(array->size()) == size, what);
-    need(aligned(*array), what);
-    return array->data();
-}
-
-int32_t label_type(const Any& labels) {
-    const nb::dlpack::dtype t = labels.dtype();
-    const bool integer = t.code == uint8_t(nb::dlpack::dtype_code::Int);
-    need(integer || t.code == uint8_t(nb::dlpack::dtype_code::UInt), "labels (dtype)");
-    need(t.lanes == 1 && (t.bits == 8 || t.bits == 16 || t.bits == 32 || t.bits == 64), "labels (dtype)");
-    const int32_t log2_bytes = t.bits == 8 ? 0 : t.bits == 16 ? 1 : t.bits == 32 ? 2 : 3;
-    return (integer ? kInt8 : kUint8) + log2_bytes;
-}
-
-// state: int64 [2] = next block, lowest bad row * 8 + code; sums: float64 [blocks, 3].
-Blocks make_blocks(int64_t rows, int64_t block_rows, int64_t last, Out<int64_t>& state, Out<double>& sums) {
-    need(rows >= 0 && block_rows > 0, "block_rows");
-    need(state.size() == 2 && aligned(state) && aligned(sums), "state");
-    need(state.data()[0] >= 0, "state");
-    const Blocks blocks{rows, block_rows, last, state.data(), state.data() + 1, sums.data()};
-    need(sums.size() % 3 == 0 && int64_t(sums.size() / 3) == block_count(blocks), "sums");
-    return blocks;
 }
 
 // What NumPy arrays of each Storage hold (half precision and bfloat16 come as uint16) and the arithmetic's type.
@@ -99,11 +53,12 @@ template <> struct Held<kF64> {
 };
 
 template <int32_t storage, class S = typename Held<storage>::S, class T = typename Held<storage>::T> struct Softmax {
-    static void run(In<S> logits, int64_t classes, int64_t inner, Maybe<Any> labels, Maybe<In<S>> soft,
+    static OneBlock run(In<S> logits, int64_t classes, int64_t inner, Maybe<Any> labels, Maybe<In<S>> soft,
                     Maybe<In<double>> soft_factor, Maybe<In<double>> class_weight, Maybe<In<T>> class_weight_lanes,
                     Maybe<In<double>> row_weight, Maybe<int64_t> ignore_index, double smoothing, double value_factor,
                     double grad_factor, double sum_tolerance, int output, Maybe<Out<T>> values, Maybe<Out<S>> grad,
-                    Maybe<Out<S>> hess, int64_t block_rows, int64_t last, Out<int64_t> state, Out<double> sums) {
+                    Maybe<Out<S>> hess, bool stream, int64_t block_rows, int64_t last,
+                    Maybe<Out<int64_t>> state, Maybe<Out<double>> sums) {
         const int64_t size = int64_t(logits.size());
         need(aligned(logits), "logits");
         need(classes > 0 && inner > 0 && size % classes == 0 && (size / classes) % inner == 0, "logits");
@@ -112,7 +67,8 @@ template <int32_t storage, class S = typename Held<storage>::S, class T = typena
         need(class_weight.has_value() == class_weight_lanes.has_value(), "class_weight");
         need(grad.has_value() || !hess.has_value(), "hess without grad");
         SoftmaxJob job{};
-        job.blocks = make_blocks(rows, block_rows, last, state, sums);
+        Left left(state, sums);
+        job.blocks = left.blocks(rows, block_rows, last);
         job.classes = classes;
         job.inner = inner;
         job.logits = logits.data();
@@ -134,9 +90,9 @@ template <int32_t storage, class S = typename Held<storage>::S, class T = typena
         job.values = data(values, rows, "values");
         job.grad = data(grad, size, "grad");
         job.hess = data(hess, size, "hess");
-        const Call call;
-        nb::gil_scoped_release released;
-        crossent::table().softmax[storage](&job);
+        job.stream = stream;
+        run_unlocked(table().softmax[storage], job);
+        return left.result();
     }
 };
 
@@ -166,16 +122,18 @@ template <int32_t storage, class S = typename Held<storage>::S, class T = typena
         job.weight_column = by_row ? 0 : 1;
     }
 
-    static void run(In<S> logits, int64_t columns, Maybe<In<T>> targets, Maybe<In<double>> wide_targets,
+    static OneBlock run(In<S> logits, int64_t columns, Maybe<In<T>> targets, Maybe<In<double>> wide_targets,
                     Maybe<In<double>> pos_weight, Maybe<In<double>> weight, double smoothing,
                     double negative_weight, double positive_weight, double value_factor, double grad_factor,
-                    Maybe<Out<T>> values, Maybe<Out<S>> grad, Maybe<Out<S>> hess, int64_t block_rows, int64_t last, Out<int64_t> state, Out<double> sums) {
+                    Maybe<Out<T>> values, Maybe<Out<S>> grad, Maybe<Out<S>> hess, bool stream, int64_t block_rows, int64_t last,
+                    Maybe<Out<int64_t>> state, Maybe<Out<double>> sums) {
         const int64_t size = int64_t(logits.size());
         need(aligned(logits), "logits");
         need(columns > 0 && size % columns == 0, "logits");
         const int64_t rows = size / columns;
         SigmoidJob job{};
-        job.blocks = make_blocks(rows, block_rows, last, state, sums);
+        Left left(state, sums);
+        job.blocks = left.blocks(rows, block_rows, last);
         job.columns = columns;
         job.logits = logits.data();
         bind_targets(job, targets, wide_targets, size);
@@ -188,21 +146,22 @@ template <int32_t storage, class S = typename Held<storage>::S, class T = typena
         job.values = data(values, size, "values");
         job.grad = data(grad, size, "grad");
         job.hess = data(hess, size, "hess");
-        const Call call;
-        nb::gil_scoped_release released;
-        crossent::table().sigmoid[storage](&job);
+        job.stream = stream;
+        run_unlocked(table().sigmoid[storage], job);
+        return left.result();
     }
 };
 
 template <int32_t storage, class S = typename Held<storage>::S> struct Mass {
-    static void run(int64_t rows, int64_t classes, int64_t inner, Maybe<Any> labels, Maybe<In<S>> soft,
+    static OneBlock run(int64_t rows, int64_t classes, int64_t inner, Maybe<Any> labels, Maybe<In<S>> soft,
                     Maybe<In<double>> soft_factor, Maybe<In<double>> class_weight, Maybe<In<double>> row_weight,
                     Maybe<int64_t> ignore_index, double sum_tolerance, Maybe<Out<double>> row_sums, int64_t block_rows,
-                    int64_t last, Out<int64_t> state, Out<double> sums) {
+                    int64_t last, Maybe<Out<int64_t>> state, Maybe<Out<double>> sums) {
         need(rows >= 0 && classes > 0 && inner > 0 && rows % inner == 0, "targets");
         need(labels.has_value() != soft.has_value(), "labels and soft targets");
         MassJob job{};
-        job.blocks = make_blocks(rows, block_rows, last, state, sums);
+        Left left(state, sums);
+        job.blocks = left.blocks(rows, block_rows, last);
         job.classes = classes;
         job.inner = inner;
         job.labels = data(labels, rows, "labels");
@@ -216,20 +175,16 @@ template <int32_t storage, class S = typename Held<storage>::S> struct Mass {
         job.ignore_index = ignore_index.value_or(0);
         job.sum_tolerance = sum_tolerance;
         job.row_sums = data(row_sums, rows, "row_sums");
-        const Call call;
-        nb::gil_scoped_release released;
-        crossent::table().mass[storage](&job);
+        run_unlocked(table().mass[storage], job);
+        return left.result();
     }
 };
 
 std::vector<std::string> available_isas() {
-    const char* names[crossent::kMaxTables];
-    const int n = crossent::available_tables(names);
+    const char* names[kMaxTables];
+    const int n = available_tables(names);
     return {names, names + n};
 }
-
-#define CROSSENT_ARG(name) nb::arg(name).noconvert()
-#define CROSSENT_MAYBE(name) nb::arg(name).noconvert().none()
 
 template <int32_t storage> void bind(nb::module_& m, const char* softmax, const char* sigmoid, const char* mass) {
     m.def(softmax, &Softmax<storage>::run, CROSSENT_ARG("logits"), nb::arg("classes"), nb::arg("inner"),
@@ -238,35 +193,40 @@ template <int32_t storage> void bind(nb::module_& m, const char* softmax, const 
           CROSSENT_MAYBE("class_weight_lanes"), CROSSENT_MAYBE("row_weight"), nb::arg("ignore_index").none(),
           nb::arg("smoothing"), nb::arg("value_factor"), nb::arg("grad_factor"), nb::arg("sum_tolerance"),
           nb::arg("output"), CROSSENT_MAYBE("values"), CROSSENT_MAYBE("grad"), CROSSENT_MAYBE("hess"),
-          nb::arg("block_rows"), nb::arg("last"), CROSSENT_ARG("state"), CROSSENT_ARG("sums"),
+          nb::arg("stream"), nb::arg("block_rows"), nb::arg("last"), CROSSENT_MAYBE("state"), CROSSENT_MAYBE("sums"),
           "Softmax cross-entropy of a block range: see SoftmaxJob in native/kernels.hpp.");
-    m.def(mass, &Mass<storage>::run, nb::arg("rows"), nb::arg("classes"), nb::arg("inner"), CROSSENT_MAYBE("labels"),
-          CROSSENT_MAYBE("soft"), CROSSENT_MAYBE("soft_factor"), CROSSENT_MAYBE("class_weight"),
-          CROSSENT_MAYBE("row_weight"), nb::arg("ignore_index").none(), nb::arg("sum_tolerance"),
-          CROSSENT_MAYBE("row_sums"), nb::arg("block_rows"), nb::arg("last"), CROSSENT_ARG("state"),
-          CROSSENT_ARG("sums"), "Mass of the targets of a block range: see MassJob in native/kernels.hpp.");
-    if (storage == kBf16 || storage == kF16) return;
     m.def(sigmoid, &Sigmoid<storage>::run, CROSSENT_ARG("logits"), nb::arg("columns"), CROSSENT_MAYBE("targets"),
           CROSSENT_MAYBE("wide_targets"), CROSSENT_MAYBE("pos_weight"), CROSSENT_MAYBE("weight"), nb::arg("smoothing"),
           nb::arg("negative_weight"),
           nb::arg("positive_weight"), nb::arg("value_factor"), nb::arg("grad_factor"), CROSSENT_MAYBE("values"),
-          CROSSENT_MAYBE("grad"), CROSSENT_MAYBE("hess"), nb::arg("block_rows"), nb::arg("last"), CROSSENT_ARG("state"),
-          CROSSENT_ARG("sums"), "Binary cross-entropy of a block range: see SigmoidJob in native/kernels.hpp.");
+          CROSSENT_MAYBE("grad"), CROSSENT_MAYBE("hess"), nb::arg("stream"), nb::arg("block_rows"), nb::arg("last"),
+          CROSSENT_MAYBE("state"), CROSSENT_MAYBE("sums"),
+          "Binary cross-entropy of a block range: see SigmoidJob in native/kernels.hpp.");
+    m.def(mass, &Mass<storage>::run, nb::arg("rows"), nb::arg("classes"), nb::arg("inner"), CROSSENT_MAYBE("labels"),
+          CROSSENT_MAYBE("soft"), CROSSENT_MAYBE("soft_factor"), CROSSENT_MAYBE("class_weight"),
+          CROSSENT_MAYBE("row_weight"), nb::arg("ignore_index").none(), nb::arg("sum_tolerance"),
+          CROSSENT_MAYBE("row_sums"), nb::arg("block_rows"), nb::arg("last"), CROSSENT_MAYBE("state"),
+          CROSSENT_MAYBE("sums"), "Mass of the targets of a block range: see MassJob in native/kernels.hpp.");
 }
 
 }  // namespace
 
+}  // namespace crossent
+
 NB_MODULE(_native, m) {
+    using namespace crossent;
     m.doc() = "Native kernels of crossent. Private: crossent.core.engine is their one caller.";
     const std::vector<std::string> isas = available_isas();
     if (isas.empty()) throw nb::import_error("crossent needs an x86-64-v2 processor (SSE4.2 and POPCNT)");
-    crossent::select_table(isas.back().c_str());
+    select_table(isas.back().c_str());
+    bind_buffers(m);
     bind<kF32>(m, "softmax_f32", "sigmoid_f32", "mass_f32");
     bind<kF64>(m, "softmax_f64", "sigmoid_f64", "mass_f64");
     bind<kBf16>(m, "softmax_bf16", "sigmoid_bf16", "mass_bf16");
     bind<kF16>(m, "softmax_f16", "sigmoid_f16", "mass_f16");
+    bind_probabilities(m);
     m.def("available_isas", &available_isas, "Instruction sets of this build that this machine runs, slowest first.");
-    m.def("select_isa", [](const std::string& name) { return crossent::select_table(name.c_str()); }, nb::arg("name"),
+    m.def("select_isa", [](const std::string& name) { return select_table(name.c_str()); }, nb::arg("name"),
           "Uses the named instruction set from now on; False if it is not available.");
     m.def("close_down", &close_down, "At exit: waits for calls under way; later ones in other threads never return.");
     m.def("after_fork", [] { calls = 0; }, "Forgets the calls of threads that a fork left behind.");
@@ -276,5 +236,5 @@ NB_MODULE(_native, m) {
     const std::string compiler = "GCC " __VERSION__;
 #endif
     m.def("compiler", [compiler] { return compiler; }, "The compiler that built this module.");
-    m.def("current_isa", [] { return std::string(crossent::table().name); }, "The instruction set in use.");
+    m.def("current_isa", [] { return std::string(table().name); }, "The instruction set in use.");
 }

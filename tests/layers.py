@@ -64,6 +64,13 @@ THIRD_PARTY: list[tuple[str, set[str]]] = [
     ("report/*", {"numpy", "matplotlib", "jinja2", "markupsafe"}),
     ("cli/*", {"numpy", "click", "rich"}),
     ("demo.py", {"numpy", "sklearn"}),
+    # Workers of `crossent bench`: each alone in a process, which ends with its library missing where it is.
+    ("bench/peers/crossent_peer.py", {"numpy", "ml_dtypes"}),
+    ("bench/peers/torch_peer.py", {"numpy", "torch"}),
+    ("bench/peers/jax_peer.py", {"numpy", "jax"}),
+    ("bench/peers/tensorflow_peer.py", {"numpy", "tensorflow"}),
+    ("bench/peers/scipy_peer.py", {"numpy", "scipy"}),
+    ("bench/peers/sklearn_peer.py", {"numpy", "sklearn"}),
     ("scale/dask.py", {"numpy", "dask"}),
     ("*", {"numpy"}),
 ]

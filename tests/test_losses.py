@@ -355,3 +355,19 @@ def test_a_large_weight_overflows_to_infinity_without_a_word(dtype: Any) -> None
         assert ce.cross_entropy([0], **prediction, sample_weight=w, reduction="none").tolist() == [np.inf]
         one = {name: array[:, 0] for name, array in prediction.items()}
         assert ce.binary_cross_entropy([1], **one, sample_weight=w, reduction="none").tolist() == [np.inf]
+
+
+def test_options_of_the_function_are_not_mixed_up() -> None:
+    """It remembers losses by their options; True is not 1, a list is no word."""
+    z = [[2.0, 0.0, 0.0]]
+    assert ce.cross_entropy([0], logits=z, ignore_index=1) > 0
+    with pytest.raises(ce.OptionError, match="ignore_index is True"):
+        ce.cross_entropy([0], logits=z, ignore_index=True)
+    assert ce.cross_entropy([0], logits=z, label_smoothing=1) > ce.cross_entropy([0], logits=z, label_smoothing=0)
+    with pytest.raises(ce.OptionError, match="label_smoothing is True"):
+        ce.cross_entropy([0], logits=z, label_smoothing=True)
+    with pytest.raises(ce.OptionError, match=r"reduction is \['mean'\]") as raised:
+        ce.cross_entropy([0], logits=z, reduction=["mean"])  # type: ignore[arg-type]  # what is refused
+    assert raised.value.__context__ is None
+    names = [ce.cross_entropy(["a"], logits=z, classes=list(order)) for order in ("abc", "bac", "abc")]
+    assert names[0] == names[2] < names[1]

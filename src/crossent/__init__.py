@@ -25,7 +25,7 @@ from crossent.errors import (
     UnsupportedError,
     WeightError,
 )
-from crossent.settings import get_num_threads, set_num_threads, show_config
+from crossent.settings import empty_cache, get_num_threads, set_num_threads, show_config
 from crossent.settings import is_command as _is_command
 from crossent.settings import obey_environment as _obey_environment
 
@@ -73,6 +73,7 @@ __all__ = [
     "cross_entropy",
     "cross_entropy_of",
     "effective_classes",
+    "empty_cache",
     "entropy",
     "get_num_threads",
     "js_divergence",

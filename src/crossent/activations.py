@@ -10,6 +10,7 @@ import numpy as np
 
 from crossent.core import engine
 from crossent.core.blocks import BadRow
+from crossent.core.buffers import new_array, new_like
 from crossent.core.check import axis_number, compute_dtype, float_array
 from crossent.core.faults import Fault, binary_fault, softmax_fault
 from crossent.core.types import ArrayLike, NDArray
@@ -24,26 +25,26 @@ def _over_classes(logits: Any, axis: int, output: int | None) -> NDArray:
     if output is None:
         result = np.empty(z.shape[:number] + z.shape[number + 1 :], compute_dtype(z.dtype))
     else:
-        result = np.empty(z.shape, z.dtype.newbyteorder("="))
+        result = new_like(z)
     try:
         engine.run_softmax(job, values=result if output is None else None, grad=None if output is None else result)
     except BadRow as bad:
         raise softmax_fault("logits", z, number, None, bad.row, Fault(bad.code)) from None
-    return result[()]
+    return result if result.ndim else result[()]
 
 
 def _elementwise(logits: Any, target: float, *, logarithm: bool) -> Any:
     z = float_array(logits, "logits")
     y = np.full(1, target, compute_dtype(z.dtype))
     job = engine.SigmoidJob(z, y)
-    result = np.empty(z.shape, compute_dtype(z.dtype) if logarithm else z.dtype.newbyteorder("="))
+    result = new_array(z.shape, compute_dtype(z.dtype)) if logarithm else new_like(z)
     try:
         engine.run_sigmoid(job, values=result if logarithm else None, grad=None if logarithm else result)
     except BadRow as bad:
         raise binary_fault("logits", z, y, bad.row, Fault(bad.code)) from None
     if logarithm:
         result = np.negative(result, out=result).astype(z.dtype.newbyteorder("="), copy=False)
-    return result[()]
+    return result if result.ndim else result[()]
 
 
 def softmax(logits: ArrayLike, *, axis: int = -1) -> Any:

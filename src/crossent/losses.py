@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from crossent.core import reduction as reduce
@@ -141,6 +142,29 @@ class BinaryCrossEntropy(BinaryOptions, _Loss):
         return binary_job(self, targets, prediction(logits, probs, log_probs), sample_weight)
 
 
+def _softmax_loss(
+    axis: Any, ignore_index: Any, label_smoothing: Any, normalize_targets: Any, empty_rows: Any, clip: Any, eps: Any,
+    check: Any, reduction: Any, unit: Any, empty: Any, *, classes: Any = None, class_weight: Any = None,
+) -> CrossEntropy:  # fmt: skip
+    return CrossEntropy(
+        axis=axis, classes=classes, class_weight=class_weight, ignore_index=ignore_index,
+        label_smoothing=label_smoothing, normalize_targets=normalize_targets, empty_rows=empty_rows, clip=clip, eps=eps,
+        check=check, reduction=reduction, unit=unit, empty=empty,
+    )  # fmt: skip
+
+
+_softmax_losses = lru_cache(maxsize=64, typed=True)(_softmax_loss)
+
+
+def _plain_loss(*words: Any) -> CrossEntropy:
+    """The loss with options that are numbers and words, made once for each set of them: checking takes a while."""
+    try:
+        return _softmax_losses(*words)
+    except TypeError:  # one has no hash; the loss itself says what is wrong with it
+        pass
+    return _softmax_loss(*words)
+
+
 def cross_entropy(
     targets: Any,
     *,
@@ -183,11 +207,9 @@ def cross_entropy(
     >>> cross_entropy(["owl"], probs=[[0.5, 0.5]], classes=["cat", "owl"], unit="bit")
     1.0
     """
-    loss = CrossEntropy(
-        axis=axis, classes=classes, class_weight=class_weight, ignore_index=ignore_index,
-        label_smoothing=label_smoothing, normalize_targets=normalize_targets, empty_rows=empty_rows, clip=clip, eps=eps,
-        check=check, reduction=reduction, unit=unit, empty=empty,
-    )  # fmt: skip
+    words = axis, ignore_index, label_smoothing, normalize_targets, empty_rows, clip, eps, check, reduction, unit, empty
+    plain = classes is None and class_weight is None
+    loss = _plain_loss(*words) if plain else _softmax_loss(*words, classes=classes, class_weight=class_weight)
     return loss(targets, logits=logits, probs=probs, log_probs=log_probs, sample_weight=sample_weight)
 
 

@@ -1,4 +1,4 @@
-"""What a user can see and set for the whole process: threads, instruction set, configuration."""
+"""What a user can see and set for the whole process: threads, instruction set, memory kept, configuration."""
 
 import os
 import platform
@@ -8,10 +8,11 @@ from importlib.util import find_spec
 import numpy as np
 
 from crossent import _native
+from crossent.core.buffers import empty_cache, keep_buffers, kept_bytes
 from crossent.core.pool import get_num_threads, set_num_threads
 from crossent.errors import OptionError
 
-__all__ = ["get_num_threads", "set_num_threads", "show_config"]
+__all__ = ["empty_cache", "get_num_threads", "set_num_threads", "show_config"]
 
 _OPTIONAL = (
     "pyarrow", "duckdb", "safetensors", "click", "rich", "matplotlib", "jinja2", "ml_dtypes", "sklearn",
@@ -20,7 +21,7 @@ _OPTIONAL = (
 
 
 def obey_environment() -> None:
-    """Takes CROSSENT_ISA and CROSSENT_THREADS from the environment; OptionError if they cannot be had.
+    """Takes CROSSENT_ISA, CROSSENT_THREADS and CROSSENT_POOL from the environment; OptionError if they cannot be had.
 
     `import crossent` calls it, but for the command, which calls it where errors become messages.
     """
@@ -36,6 +37,11 @@ def obey_environment() -> None:
                 f"CROSSENT_THREADS is {threads!r}; a whole number >= 1 is allowed. Unset it to use every core."
             )
         set_num_threads(int(threads))
+    pool = os.environ.get("CROSSENT_POOL")
+    if pool:
+        if pool not in ("0", "1"):
+            raise OptionError(f"CROSSENT_POOL is {pool!r}; 0 (keep no memory) or 1 is allowed. Unset it to keep some.")
+        keep_buffers(pool == "1")
 
 
 def is_command() -> bool:
@@ -48,7 +54,8 @@ def is_command() -> bool:
 def show_config() -> dict[str, object]:
     """Version, instruction set, threads, compiler and the optional libraries found (by name, without importing them).
 
-    Returns: a dictionary of plain values; `crossent show-config` prints it.
+    Returns: a dictionary of plain values; pool_bytes is the memory that `empty_cache` would give back (None where
+        CROSSENT_POOL=0 keeps none); `crossent show-config` prints it.
 
     >>> config = show_config()
     >>> config["isa"] in config["isas_available"]
@@ -61,6 +68,7 @@ def show_config() -> dict[str, object]:
         "isa": _native.current_isa(),
         "isas_available": _native.available_isas(),
         "threads": get_num_threads(),
+        "pool_bytes": kept_bytes(),
         "compiler": _native.compiler(),
         "python": platform.python_version(),
         "numpy": np.__version__,

@@ -142,7 +142,7 @@ def test_version_and_help(crossent):
             assert name in ran.out
 
 
-@pytest.mark.parametrize("name", ["demo", "fit", "predict", "score", "losses", "show-config"])
+@pytest.mark.parametrize("name", ["demo", "fit", "predict", "score", "losses", "bench", "show-config"])
 def test_every_command_has_help(crossent, name):
     ran = crossent(name, "--help")
     assert ran.status == 0

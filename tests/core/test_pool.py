@@ -7,8 +7,7 @@ import sys
 import textwrap
 import threading
 import time
-import warnings
-from collections.abc import Callable
+import weakref
 from typing import Any
 
 import numpy as np
@@ -16,20 +15,7 @@ import pytest
 
 import crossent as ce
 from crossent.core import pool
-
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-
-
-def run_python(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs a program in a fresh interpreter."""
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+from processes import in_child, needs_fork, run_python
 
 
 def batch(N: int = 200_000, K: int = 4) -> tuple[Any, Any]:
@@ -76,35 +62,12 @@ def test_environment_must_be_a_whole_number(bad: str) -> None:
 # ---------------------------------------------------------------- fork
 
 
-def _in_child(action: Callable[[], Any], seconds: float = 20) -> None:
-    """Forks; the child runs the action and says by its exit status whether it came out true."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of fork beside threads, which is the point
-        child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            status = 0 if action() else 2
-        finally:
-            os._exit(status)
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            assert os.waitstatus_to_exitcode(status) == 0
-            return
-        time.sleep(0.01)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    pytest.fail("the forked child hung")
-
-
 @needs_fork
 def test_a_forked_child_computes_the_same(set_threads: Any) -> None:
     set_threads(3)
     y, z = batch()
     want = ce.cross_entropy(y, logits=z)
-    _in_child(lambda: ce.cross_entropy(y, logits=z) == want)
+    in_child(lambda: ce.cross_entropy(y, logits=z) == want)
     assert ce.cross_entropy(y, logits=z) == want
 
 
@@ -124,7 +87,7 @@ def test_fork_while_other_threads_use_the_pool(set_threads: Any) -> None:
         thread.start()
     try:
         for _ in range(8):
-            _in_child(lambda: ce.cross_entropy(y, logits=z) == want)
+            in_child(lambda: ce.cross_entropy(y, logits=z) == want)
     finally:
         stop.set()
         for thread in busy:
@@ -137,7 +100,7 @@ def test_fork_while_the_pool_is_locked(set_threads: Any) -> None:
     y, z = batch()
     want = ce.cross_entropy(y, logits=z)
     with pool._pool.lock:
-        _in_child(lambda: ce.cross_entropy(y, logits=z) == want)
+        in_child(lambda: ce.cross_entropy(y, logits=z) == want)
 
 
 @needs_fork
@@ -148,10 +111,10 @@ def test_a_forked_grandchild_computes_the_same(set_threads: Any) -> None:
 
     def child() -> bool:
         first = ce.cross_entropy(y, logits=z) == want
-        _in_child(lambda: ce.cross_entropy(y, logits=z) == want)
+        in_child(lambda: ce.cross_entropy(y, logits=z) == want)
         return first
 
-    _in_child(child)
+    in_child(child)
 
 
 # ---------------------------------------------------------------- many callers
@@ -230,6 +193,20 @@ def test_one_thread_or_one_task_stays_in_the_caller(threads: int, tasks: int, se
     assert seen == [threading.get_ident()]
 
 
+def test_nothing_holds_the_work_of_a_call_that_has_returned(set_threads: Any) -> None:
+    """Neither the queue nor a worker: the arrays of the work could not be used again."""
+    set_threads(4)
+
+    def once(busy: float) -> Any:
+        def work() -> None:
+            time.sleep(busy)
+
+        pool.run_shares(work, lambda: None, tasks=4)
+        return weakref.ref(work)
+
+    assert [once(busy)() for busy in [0.0, 0.01] * 50] == [None] * 100
+
+
 @pytest.mark.parametrize("where", ["caller", "worker"])
 def test_an_exception_in_a_share_is_raised(where: str, set_threads: Any) -> None:
     """After the others have ended; the pool goes on working."""
@@ -284,7 +261,46 @@ def test_busy_workers_do_not_hold_up_a_call(set_threads: Any) -> None:
     other.join()
 
 
+def test_a_system_without_threads_to_spare(set_threads: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller works alone then, and the next call tries again."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    set_threads(3)
+    y, z = batch()
+    want = ce.cross_entropy(y, logits=z)
+    monkeypatch.setattr(pool, "_pool", pool._Pool())
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        assert ce.cross_entropy(y, logits=z) == want
+        assert pool._pool.workers == 0
+    assert ce.cross_entropy(y, logits=z) == want
+    assert pool._pool.workers == 2
+
+
 # ---------------------------------------------------------------- exit and interrupts
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_calls_while_the_interpreter_ends(used: bool) -> None:
+    """Functions that were registered before crossent run after its own end of threads; their calls must not wait."""
+    program = f"""
+        import atexit
+        import numpy as np
+        def late():
+            print(round(ce.cross_entropy(y, logits=z), 6), flush=True)
+        atexit.register(late)
+        import crossent as ce
+        ce.set_num_threads(4)
+        z, y = np.zeros((400_000, 4), np.float32), np.zeros(400_000, np.uint8)
+        atexit.register(late)
+        if {used}:
+            late()
+    """
+    done = run_python(program)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "1.386294\n" * (2 + used)
 
 
 def test_exit_while_threads_compute() -> None:
@@ -314,7 +330,8 @@ def test_exit_while_threads_compute() -> None:
 def test_interrupt_in_a_long_call(kind: str, threads: str) -> None:
     """Control-C in one call of many seconds (a zero-stride view of hundreds of millions of rows) ends it promptly."""
     program = f"""
-        import sys, numpy as np, crossent as ce
+        import signal, numpy as np, crossent as ce
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # even if the tests run in the background
         y = np.broadcast_to(np.uint8(0), (300_000_000,))
         z = np.broadcast_to(np.float32(0.5), (300_000_000, 2))
         if {kind!r} == "direct":

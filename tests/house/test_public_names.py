@@ -44,7 +44,7 @@ ERRORS = {
     "UnsupportedError",
     "WeightError",
 }
-SETTINGS = {"get_num_threads", "set_num_threads", "show_config"}
+SETTINGS = {"empty_cache", "get_num_threads", "set_num_threads", "show_config"}
 VERBS = {"SoftmaxClassifier"}
 PUBLIC = LOSSES | ACTIVATIONS | MEASURES | ERRORS | SETTINGS | VERBS | {"__version__"}
 

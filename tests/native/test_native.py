@@ -35,9 +35,10 @@ def softmax_call(dtype: Any) -> dict[str, Any]:
         "grad_factor": 1.0,
         "sum_tolerance": -1.0,
         "output": 0,
-        "values": np.empty(ROWS, dtype),
-        "grad": np.empty((ROWS, K), dtype),
-        "hess": np.empty((ROWS, K), dtype),
+        "values": np.zeros(ROWS, dtype),
+        "grad": np.zeros((ROWS, K), dtype),
+        "hess": np.zeros((ROWS, K), dtype),
+        "stream": False,
         "block_rows": 5,
         "last": 3,
         "state": np.array([0, NO_BAD_ROW]),
@@ -48,7 +49,19 @@ def softmax_call(dtype: Any) -> dict[str, Any]:
 def sigmoid_call(dtype: Any) -> dict[str, Any]:
     """Arguments that fit."""
     call = softmax_call(dtype)
-    kept = ("logits", "smoothing", "value_factor", "grad_factor", "grad", "hess", "block_rows", "last", "state", "sums")
+    kept = (
+        "logits",
+        "smoothing",
+        "value_factor",
+        "grad_factor",
+        "grad",
+        "hess",
+        "stream",
+        "block_rows",
+        "last",
+        "state",
+        "sums",
+    )
     return {name: call[name] for name in kept} | {
         "columns": K,
         "targets": np.zeros((ROWS, K), dtype),
@@ -57,7 +70,7 @@ def sigmoid_call(dtype: Any) -> dict[str, Any]:
         "weight": np.ones(ROWS),
         "negative_weight": 1.0,
         "positive_weight": 1.0,
-        "values": np.empty((ROWS, K), dtype),
+        "values": np.zeros((ROWS, K), dtype),
     }
 
 
@@ -70,7 +83,7 @@ def mass_call(dtype: Any) -> dict[str, Any]:
         "rows": ROWS,
         "labels": None,
         "soft": np.full((ROWS, K), 1 / K, dtype),
-        "row_sums": np.empty(ROWS),
+        "row_sums": np.zeros(ROWS),
     }
 
 
@@ -95,8 +108,36 @@ def test_arguments_that_fit(name: str, kind: str) -> None:
     assert call["sums"][:, 2].tolist() == ([5, 5, 2] if name != "sigmoid" else [25, 25, 10])
 
 
+@pytest.mark.parametrize("kind", DTYPES)
+@pytest.mark.parametrize("name", CALLS)
+def test_one_block_needs_no_arrays_for_its_sums(name: str, kind: str) -> None:
+    """Without state and sums they are returned, with the same bits; a bad row too."""
+    call, alone = CALLS[name](DTYPES[kind]), CALLS[name](DTYPES[kind])
+    call |= {"block_rows": ROWS, "last": 1, "sums": np.zeros((1, 3))}
+    alone |= {"block_rows": ROWS, "last": 1, "state": None, "sums": None}
+    function(name, kind)(**call)
+    assert function(name, kind)(**alone) == (*call["sums"][0].tolist(), NO_BAD_ROW)
+    for missing in ("state", "sums"):
+        assert is_refused(function(name, kind), call | {missing: None})
+    assert is_refused(function(name, kind), alone | {"block_rows": ROWS - 1})
+    if name == "softmax":
+        alone["labels"] = np.where(np.arange(ROWS) >= 7, K, 0)
+        assert function(name, kind)(**alone)[3] == 7 * 8 + 2
+
+
 NAMED = [(name, argument) for name, call in CALLS.items() for argument in call(np.float64)]
-NUMBERS_ONLY = ("classes", "inner", "ignore_index", "output", "block_rows", "last", "columns", "rows", "smoothing")
+NUMBERS_ONLY = (
+    "classes",
+    "inner",
+    "ignore_index",
+    "output",
+    "block_rows",
+    "last",
+    "columns",
+    "rows",
+    "smoothing",
+    "stream",
+)
 NUMBERS_ONLY += ("value_factor", "grad_factor", "sum_tolerance", "negative_weight", "positive_weight")
 ARRAYS = [pair for pair in NAMED if pair[1] not in NUMBERS_ONLY]
 OUTPUTS = [pair for pair in NAMED if pair[1] in ("values", "grad", "hess", "state", "sums", "row_sums")]

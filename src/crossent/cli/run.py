@@ -9,6 +9,7 @@ import click
 
 from crossent import __version__
 from crossent.cli import console
+from crossent.cli.bench import bench
 from crossent.cli.demo import demo
 from crossent.cli.failures import Exit, failed
 from crossent.cli.fit import fit
@@ -46,7 +47,7 @@ def commands(ctx: click.Context) -> None:
         console.data(ctx.get_help() + "\n")
 
 
-for _command in (demo, fit, predict, score, losses, show_config):
+for _command in (demo, fit, predict, score, losses, bench, show_config):
     commands.add_command(_command)
 
 

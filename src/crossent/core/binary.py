@@ -1,10 +1,14 @@
-"""Jobs of losses over independent labels: from logits (native) and from probabilities (formula)."""
+"""Jobs of losses over independent labels: from logits and from probabilities, on native code.
+
+Probabilities that `clip` or `eps` change, and logarithms of probabilities, take the array formula in float64 instead,
+block by block.
+"""
 
 from typing import Any
 
 import numpy as np
 
-from crossent.core import engine, formula
+from crossent.core import engine, engine_probability, formula
 from crossent.core.blocks import BadRow, Rows, Sums, run_blocks
 from crossent.core.check import Prediction, compute_dtype
 from crossent.core.faults import Fault, binary_fault
@@ -47,7 +51,7 @@ class _BinaryBase:
 
     def __init__(self, options: BinaryOptions, targets: Any, prediction: Prediction, sample_weight: Any) -> None:
         self.options = options
-        self.name, self.array = prediction.kind, prediction.array
+        self.name, self.array = prediction
         self.shape = self.array.shape
         self.targets = binary_targets(targets, self.shape, classes=options.classes)
         if self.targets.dtype.kind not in "buif" and self.targets.dtype.name != "bfloat16":
@@ -67,9 +71,10 @@ class _BinaryBase:
             y = np.where(kept, self.targets, 0).astype(np.float64)
             count = np.array([np.sum(w * (1 - y), where=kept), np.sum(w * y, where=kept)])
             pair = np.divide(count.sum(), 2 * count, out=np.zeros(2), where=count > 0)
+        elif (found := class_weights(given, 2, self.options.classes)) is None:
+            return 1.0, 1.0
         else:
-            found = class_weights(given, 2, self.options.classes)
-            pair = np.ones(2) if found is None else found
+            pair = found
         return float(pair[0]), float(pair[1])
 
     def _per_element(self) -> NDArray:
@@ -116,19 +121,22 @@ class _BinaryBase:
 
     def scale_weights(self) -> None:
         self.weight = unit_scaled(self.weight)
+        if self.negative == self.positive == 1:
+            return
         pair = unit_scaled(np.array([self.negative, self.positive]))
         assert pair is not None
         self.negative, self.positive = map(float, pair)
 
-    def mass(self) -> Sums:
-        def block(first: int, end: int, sums: NDArray) -> None:
-            w = self._weights(first, end)
-            y = self._labels(first, end, w)
-            mass = w * (self.positive * y + self.negative * (1 - y))
-            sums[0] = 0, mass.sum(), np.count_nonzero(mass)
+    def _probability_job(
+        self, value_factor: float = 1.0, grad_factor: float = 1.0
+    ) -> engine_probability.BinaryProbabilityJob:
+        return engine_probability.BinaryProbabilityJob(
+            self.array, self.targets, self.pos_weight, self.weight, float(self.options.label_smoothing),
+            self.negative, self.positive, value_factor, grad_factor,
+        )  # fmt: skip
 
-        rows, width = self._cut
-        return run_blocks(block, rows, width)
+    def mass(self) -> Sums:
+        return engine_probability.binary_mass(self._probability_job())
 
     def error(self, bad: BadRow) -> CrossentError:
         return binary_fault(self.name, self.array, self.targets, bad.row, Fault(bad.code))
@@ -157,7 +165,7 @@ class BinaryLogits(_BinaryBase):
 
 
 class BinaryProbs(_BinaryBase):
-    """From probabilities of the positive or their logarithms, by formula in float64, block by block."""
+    """From probabilities of the positive; their logarithms, and clip or eps, by formula in float64, block by block."""
 
     def __init__(self, options: BinaryOptions, targets: Any, prediction: Prediction, sample_weight: Any) -> None:
         super().__init__(options, targets, prediction, sample_weight)
@@ -179,6 +187,15 @@ class BinaryProbs(_BinaryBase):
         if hess is not None:
             raise UnsupportedError("grad_and_hess is for logits=: boosting works on raw scores.")
         self.seen.reset()
+        if self.logarithms or self.options.clip is not None or self.options.eps is not None:
+            return self._by_formula(values, grad, value_factor, grad_factor)
+        job = self._probability_job(value_factor, grad_factor)
+        return engine_probability.run_binary_probability(job, values=values, grad=grad)
+
+    def _by_formula(
+        self, values: NDArray | None, grad: NDArray | None, value_factor: float, grad_factor: float
+    ) -> Sums:
+        """The same pass where native code has none."""
         dtype = compute_dtype(self.array.dtype)
         p_rows, g_rows = Rows(self.array, self._axis), None if grad is None else Rows(grad, self._axis)
         flat_values = None if values is None else values.reshape(-1)
@@ -236,5 +253,5 @@ def binary_job(
     options: BinaryOptions, targets: Any, prediction: Prediction, sample_weight: Any
 ) -> BinaryLogits | BinaryProbs:
     """The job for the prediction that was named."""
-    kind = BinaryLogits if prediction.kind == "logits" else BinaryProbs
+    kind = BinaryLogits if prediction[0] == "logits" else BinaryProbs
     return kind(options, targets, prediction, sample_weight)

@@ -5,7 +5,6 @@ as they are take one native call a thread, which draws blocks itself; others are
 big-endian, half-precision), so no copy of a whole input is ever made.
 """
 
-import itertools
 import math
 import threading
 from collections.abc import Callable
@@ -16,11 +15,12 @@ import numpy as np
 from crossent.core.pool import run_shares
 from crossent.core.types import NDArray
 
-__all__ = ["NO_BAD_ROW", "BadRow", "Rows", "Sums", "block_rows_for", "run_blocks", "run_direct"]
+__all__ = ["NO_BAD_ROW", "BadRow", "Rows", "Sums", "block_rows_for", "run_blocks", "run_direct", "run_one"]
 
 NO_BAD_ROW = np.iinfo(np.int64).max
 _BLOCK_ELEMENTS = 1 << 17
-_BLOCKS_A_CALL = 64  # between looks at Python's signals
+_CALL_ELEMENTS = 1 << 23  # between looks at Python's signals: less than a third of a second on the slowest kernels
+_INNER_ROWS, _INNER_ELEMENTS = 64, 1 << 22  # with classes on an inner axis, rows side by side share cache lines
 
 
 class BadRow(Exception):
@@ -40,62 +40,75 @@ class Sums(NamedTuple):
     rows: int
 
 
-def block_rows_for(rows: int, width: int) -> int:
+def block_rows_for(rows: int, width: int, inner: int = 1) -> int:
     """Rows in a block, from the shape alone; a multiple of 64 for short rows, so that tiles stay whole."""
-    count = max(1, _BLOCK_ELEMENTS // max(1, width))
+    if rows * width <= _BLOCK_ELEMENTS:
+        return max(1, rows)
+    count = max(1, _BLOCK_ELEMENTS // width)
+    if inner > 1 and count < _INNER_ROWS:
+        count = max(count, min(_INNER_ROWS, _INNER_ELEMENTS // width))
     return count // 64 * 64 if count > 64 else count
 
 
 def _merge(sums: NDArray) -> Sums:
     """The blocks' sums, rounded once; infinite ones stay infinite."""
-    if len(sums) == 1:
-        value, mass, rows = sums[0].tolist()
-    else:
-        value, mass, rows = (math.fsum(column) for column in sums.T.tolist())
+    value, mass, rows = (math.fsum(column) for column in sums.T.tolist())
     return Sums(value, mass, int(rows))
 
 
-def run_direct(call: Callable[[int, int, NDArray, NDArray], None], rows: int, width: int) -> Sums:
-    """Runs call(block_rows, last, state, sums), which draws blocks natively, over the threads."""
-    if rows == 0:
-        return Sums(0.0, 0.0, 0)
-    block_rows = block_rows_for(rows, width)
+def run_direct(native: Callable[..., Any], arguments: tuple[Any, ...], rows: int, width: int, inner: int = 1) -> Sums:
+    """Runs native(*arguments, block_rows, last, state, sums), which draws blocks itself, over the threads."""
+    if rows * width <= _BLOCK_ELEMENTS:
+        return run_one(native, arguments, rows)
+    block_rows = block_rows_for(rows, width, inner)
     blocks = -(-rows // block_rows)
+    blocks_a_call = max(1, _CALL_ELEMENTS // (block_rows * width))
     state = np.array([0, NO_BAD_ROW])
     sums = np.zeros((blocks, 3))
 
     def work() -> None:
         while state[0] < blocks and state[1] == NO_BAD_ROW:
-            call(block_rows, int(state[0]) + _BLOCKS_A_CALL, state, sums)
+            native(*arguments, block_rows, int(state[0]) + blocks_a_call, state, sums)
 
     def stop() -> None:
         state[0] = blocks
 
-    if blocks == 1:
-        call(block_rows, 1, state, sums)
-    else:
-        run_shares(work, stop, blocks)
+    run_shares(work, stop, blocks)
     if state[1] != NO_BAD_ROW:
         raise BadRow(*divmod(int(state[1]), 8))
     return _merge(sums)
 
 
-def run_blocks(call: Callable[[int, int, NDArray], None], rows: int, width: int) -> Sums:
+def run_one(native: Callable[..., Any], arguments: tuple[Any, ...], rows: int, first: int = 0) -> Sums:
+    """Runs native(*arguments, block_rows, last, None, None): one block, rows first .. first + rows of the whole."""
+    if rows == 0:
+        return Sums(0.0, 0.0, 0)
+    value, mass, kept, bad = native(*arguments, rows, 1, None, None)
+    if bad != NO_BAD_ROW:
+        row, code = divmod(bad, 8)
+        raise BadRow(first + row, code)
+    return Sums(value, mass, kept)
+
+
+def run_blocks(call: Callable[[int, int, NDArray], None], rows: int, width: int, inner: int = 1) -> Sums:
     """Runs call(first, end, sums [1, 3]) for each block over the threads; it raises BadRow with a row of the whole."""
     if rows == 0:
         return Sums(0.0, 0.0, 0)
-    block_rows = block_rows_for(rows, width)
+    block_rows = block_rows_for(rows, width, inner)
     blocks = -(-rows // block_rows)
     sums = np.zeros((blocks, 3))
-    numbers = itertools.count()
+    numbers = iter(range(blocks))
     bad: list[BadRow] = []
     lock = threading.Lock()
     stopped = threading.Event()
 
+    def draw() -> int | None:
+        """The next block, unless a bad row was found; all below it were drawn before and will be looked at."""
+        with lock:
+            return None if bad or stopped.is_set() else next(numbers, None)
+
     def work() -> None:
-        for block in numbers:
-            if block >= blocks or bad or stopped.is_set():
-                return
+        while (block := draw()) is not None:
             try:
                 call(block * block_rows, min(rows, (block + 1) * block_rows), sums[block : block + 1])
             except BadRow as found:

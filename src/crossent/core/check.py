@@ -4,7 +4,7 @@ Values are checked by the kernels in their own pass; weights, one number a row o
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -22,19 +22,18 @@ __all__ = [
     "unmasked",
 ]
 
+_F32, _F64 = np.dtype(np.float32), np.dtype(np.float64)
 _LN2_INVERSE = 1.4426950408889634
 _HALVES = ("float16", "bfloat16")
 
 
-class Prediction(NamedTuple):
-    """The one prediction that was named."""
-
-    kind: str
-    array: NDArray
+Prediction: TypeAlias = tuple[str, NDArray]  # the one that was named: its kind, its array
 
 
 def unmasked(value: Any, name: str) -> NDArray:
     """The value as an array; a masked array is refused, for its mask would be lost without a word."""
+    if type(value) is np.ndarray:
+        return value
     if isinstance(value, np.ma.MaskedArray):
         raise UnsupportedError(
             f"{name} is a masked array, and its mask would be ignored. Pass {name}.data, and sample_weight 0 (or "
@@ -49,8 +48,9 @@ def unmasked(value: Any, name: str) -> NDArray:
 def float_array(value: Any, name: str) -> NDArray:
     """A floating array as it is, integers as float64; any other dtype is refused."""
     array = unmasked(value, name)
-    kind = array.dtype.kind
-    if kind == "f" and array.dtype.itemsize <= 8:
+    dtype = array.dtype
+    kind = dtype.kind
+    if kind == "f" and dtype.itemsize <= 8:
         return array
     if array.dtype.name == "bfloat16":
         return array
@@ -67,6 +67,8 @@ def float_array(value: Any, name: str) -> NDArray:
 
 def prediction(logits: Any, probs: Any, log_probs: Any) -> Prediction:
     """The named prediction: exactly one of the three."""
+    if logits is not None and probs is None and log_probs is None:
+        return "logits", float_array(logits, "logits")
     named = {"logits": logits, "probs": probs, "log_probs": log_probs}
     given = [(name, value) for name, value in named.items() if value is not None]
     if len(given) != 1:
@@ -76,19 +78,19 @@ def prediction(logits: Any, probs: Any, log_probs: Any) -> Prediction:
             "log_probs= for their logarithms."
         )
     name, value = given[0]
-    array = float_array(value, name)
-    return Prediction(name, array)
+    return name, float_array(value, name)
 
 
 def axis_number(axis: Any, array: NDArray, name: str) -> int:
     """The class axis as a number >= 0; there must be one, with at least one class."""
-    if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
+    if type(axis) is not int and (isinstance(axis, bool) or not isinstance(axis, (int, np.integer))):
         raise OptionError(f"axis is {axis!r}; a whole number is allowed.")
-    if array.ndim == 0:
+    ndim = array.ndim
+    if ndim == 0:
         raise ShapeError(f"{name} is a single number; it needs an axis of classes.")
-    if not -array.ndim <= axis < array.ndim:
+    if not -ndim <= axis < ndim:
         raise ShapeError(f"axis={axis} is outside {name} of shape {array.shape}.")
-    number = int(axis) % array.ndim
+    number = int(axis) % ndim
     if array.shape[number] == 0:
         raise ShapeError(f"{name} has shape {array.shape}: no classes on axis {number}.")
     return number
@@ -96,7 +98,7 @@ def axis_number(axis: Any, array: NDArray, name: str) -> int:
 
 def compute_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """float64 for float64, else float32: the dtype of losses and of the arithmetic."""
-    return np.dtype(np.float64 if dtype.itemsize == 8 else np.float32)
+    return _F64 if dtype.itemsize == 8 else _F32
 
 
 def unit_factor(unit: str) -> float:
@@ -115,12 +117,10 @@ def _overlaps_itself(array: NDArray) -> bool:
 
 
 def output_buffer(out: Any, array: NDArray, inputs: Sequence[NDArray | None]) -> NDArray:
-    """The gradient's buffer: `out` after its checks, or a new array like the prediction.
+    """The gradient's buffer: `out` after its checks.
 
     Memory identical to the prediction's is in-place work; any other overlap is refused.
     """
-    if out is None:
-        return np.empty(array.shape, array.dtype.newbyteorder("="))
     if not isinstance(out, np.ndarray):
         raise ShapeError(f"out is {type(out).__name__}; a writable NumPy array is needed.")
     dtype = array.dtype.newbyteorder("=")

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from crossent import _native
-from crossent.core.blocks import NO_BAD_ROW, BadRow, Rows, Sums, run_blocks, run_direct
+from crossent.core.blocks import Rows, Sums, run_blocks, run_direct, run_one
+from crossent.core.buffers import streams
 from crossent.core.check import compute_dtype
 from crossent.core.types import NDArray
 
@@ -24,9 +25,14 @@ __all__ = [
 ]
 
 GRADIENT, PROBS, LOG_PROBS = 0, 1, 2
-_SOFTMAX: dict[int, Callable[..., None]] = {4: _native.softmax_f32, 8: _native.softmax_f64}
-_SIGMOID: dict[int, Callable[..., None]] = {4: _native.sigmoid_f32, 8: _native.sigmoid_f64}
-_MASS: dict[int, Callable[..., None]] = {4: _native.mass_f32, 8: _native.mass_f64}
+_F64 = np.dtype(np.float64)
+_SMALL_BYTES = 1 << 18
+_Kernels = dict[str, Callable[..., Any]]  # by the character of the dtype that they read
+_SOFTMAX: _Kernels = {
+    "f": _native.softmax_f32, "d": _native.softmax_f64, "e": _native.softmax_f16, "E": _native.softmax_bf16,
+}  # fmt: skip
+_SIGMOID: dict[int, Callable[..., Any]] = {4: _native.sigmoid_f32, 8: _native.sigmoid_f64}
+_MASS: _Kernels = {"f": _native.mass_f32, "d": _native.mass_f64, "e": _native.mass_f16, "E": _native.mass_bf16}
 
 
 @dataclass(slots=True)
@@ -57,14 +63,13 @@ class SoftmaxJob:
 
     @property
     def rows(self) -> int:
-        return math.prod(self.logits.shape[: self.axis]) * self.inner
+        return self.logits.size // self.classes
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Of the arithmetic: float64 targets are exact numbers too, so they lift float32 logits."""
-        dtype = compute_dtype(self.logits.dtype)
         lifted = self.soft is not None and self.soft.dtype.kind == "f" and self.soft.dtype.itemsize == 8
-        return np.dtype(np.float64) if lifted else dtype
+        return _F64 if lifted else compute_dtype(self.logits.dtype)
 
 
 @dataclass(slots=True)
@@ -91,9 +96,24 @@ class SigmoidJob:
         return compute_dtype(self.targets.dtype) if self.targets.dtype.kind == "f" else self.dtype
 
 
-def _plain(array: NDArray | None, dtype: np.dtype[Any]) -> bool:
-    """Whether native code can read (or write) the array where it lies."""
-    return array is None or (array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned)
+def _stored(given: np.dtype[Any], computed: np.dtype[Any]) -> np.dtype[Any]:
+    """Of the arrays that native code reads: half precision stays as it is where float32 is computed."""
+    return given if given.itemsize == 2 and computed.itemsize == 4 and given.isnative else computed
+
+
+def _bits(array: NDArray | None) -> NDArray | None:
+    """Half precision as the uint16 that native code takes it for."""
+    return None if array is None else array.view(np.uint16)
+
+
+def _plain(dtype: np.dtype[Any], *arrays: NDArray | None) -> bool:
+    """Whether native code can read (or write) the arrays where they lie."""
+    for array in arrays:
+        if array is not None:
+            flags = array.flags
+            if array.dtype != dtype or not flags.c_contiguous or not flags.aligned:
+                return False
+    return True
 
 
 def _part(array: NDArray | None, first: int, end: int) -> NDArray | None:
@@ -104,12 +124,6 @@ def _flat(array: NDArray | None) -> NDArray | None:
     return None if array is None else array.reshape(-1)
 
 
-def _check(state: NDArray, first: int) -> None:
-    if state[1] != NO_BAD_ROW:
-        row, code = divmod(int(state[1]), 8)
-        raise BadRow(first + row, code)
-
-
 def run_softmax(
     job: SoftmaxJob,
     *,
@@ -118,22 +132,23 @@ def run_softmax(
     hess: NDArray | None = None,
 ) -> Sums:
     """One pass: fills values [rows] of the compute dtype, grad and hess shaped like the logits; raises BadRow."""
-    if job.rows == 0:
-        return Sums(0.0, 0.0, 0)
-    dtype = job.dtype
-    function = _SOFTMAX[dtype.itemsize]
+    dtype, shape, axis = job.dtype, job.logits.shape, job.axis
+    stored = _stored(job.logits.dtype, dtype)
+    classes, inner = shape[axis], math.prod(shape[axis + 1 :])
+    rows = job.logits.size // classes
     lanes = None if job.class_weight is None else job.class_weight.astype(dtype)
-    if all(_plain(array, dtype) for array in (job.logits, job.soft, grad, hess, values)):
-
-        def direct(block_rows: int, last: int, state: NDArray, sums: NDArray) -> None:
-            function(
-                job.logits, job.classes, job.inner, job.labels, job.soft, job.soft_factor, job.class_weight, lanes,
-                job.row_weight, job.ignore_index, job.smoothing, job.value_factor, job.grad_factor, job.sum_tolerance,
-                job.output, values, grad, hess, block_rows, last, state, sums,
-            )  # fmt: skip
-
-        return run_direct(direct, job.rows, job.classes)
-    return run_blocks(_staged_softmax(job, function, lanes, values, grad, hess), job.rows, job.classes)
+    if _plain(stored, job.logits, job.soft, grad, hess) and _plain(dtype, values):
+        z, q, g, h = job.logits, job.soft, grad, hess
+        if stored.itemsize == 2:
+            z, q, g, h = z.view(np.uint16), _bits(q), _bits(g), _bits(h)
+        arguments = (
+            z, classes, inner, job.labels, q, job.soft_factor, job.class_weight, lanes,
+            job.row_weight, job.ignore_index, job.smoothing, job.value_factor, job.grad_factor, job.sum_tolerance,
+            job.output, values, g, h, streams(grad, job.logits),
+        )  # fmt: skip
+        return run_direct(_SOFTMAX[stored.char], arguments, rows, classes, inner)
+    staged = _staged_softmax(job, _SOFTMAX[dtype.char], lanes, values, grad, hess)
+    return run_blocks(staged, rows, classes, inner)
 
 
 def _staged_softmax(
@@ -155,19 +170,18 @@ def _staged_softmax(
         q = None if soft is None else soft.read(first, end, dtype, classes_first=inner)
         g, h = (None if rows is None else np.empty_like(z) for rows in outputs)
         v = np.empty(end - first, dtype) if dtype != loss_dtype else _part(flat_values, first, end)
-        state = np.array([0, NO_BAD_ROW])
-        function(
-            z, job.classes, end - first if inner else 1, _part(labels, first, end), q, _part(factor, first, end),
-            job.class_weight, lanes, _part(weight, first, end), job.ignore_index, job.smoothing, job.value_factor,
-            job.grad_factor, job.sum_tolerance, job.output, v, g, h, end - first, 1, state, sums,
+        arguments = (
+            z, job.classes, end - first if inner else 1, _part(labels, first, end), q,
+            _part(factor, first, end), job.class_weight, lanes, _part(weight, first, end), job.ignore_index,
+            job.smoothing, job.value_factor, job.grad_factor, job.sum_tolerance, job.output, v, g, h, False,
         )  # fmt: skip
+        sums[0] = run_one(function, arguments, end - first, first)
         if v is not None and dtype != loss_dtype:
             with np.errstate(over="ignore"):
                 rounded = v.astype(loss_dtype)
             sums[0, 0] = rounded.sum(dtype=np.float64)
             if flat_values is not None:
                 flat_values[first:end] = rounded
-        _check(state, first)
         for rows, block in zip(outputs, (g, h), strict=True):
             if rows is not None and block is not None:
                 rows.write(first, end, block, classes_first=inner)
@@ -177,31 +191,25 @@ def _staged_softmax(
 
 def run_mass(job: SoftmaxJob, *, row_sums: NDArray | None = None) -> Sums:
     """The targets' mass before any logit is read; raises BadRow. row_sums gets each row's sum of soft targets."""
-    if job.rows == 0:
-        return Sums(0.0, 0.0, 0)
     dtype = job.dtype
-    function = _MASS[dtype.itemsize]
-    if _plain(job.soft, dtype):
-
-        def direct(block_rows: int, last: int, state: NDArray, sums: NDArray) -> None:
-            function(
-                job.rows, job.classes, job.inner, job.labels, job.soft, job.soft_factor, job.class_weight,
-                job.row_weight, job.ignore_index, job.sum_tolerance, row_sums, block_rows, last, state, sums,
-            )  # fmt: skip
-
-        return run_direct(direct, job.rows, 1 if job.soft is None else job.classes)
+    stored = _stored(job.logits.dtype, dtype)
+    if _plain(stored, job.soft):
+        soft = _bits(job.soft) if stored.itemsize == 2 else job.soft
+        arguments = (
+            job.rows, job.classes, job.inner, job.labels, soft, job.soft_factor, job.class_weight,
+            job.row_weight, job.ignore_index, job.sum_tolerance, row_sums,
+        )  # fmt: skip
+        return run_direct(_MASS[stored.char], arguments, job.rows, 1 if job.soft is None else job.classes)
     assert job.soft is not None
-    soft = Rows(job.soft, job.axis)
+    function, rows = _MASS[dtype.char], Rows(job.soft, job.axis)
     factor, weight = _flat(job.soft_factor), _flat(job.row_weight)
 
     def staged(first: int, end: int, sums: NDArray) -> None:
-        state = np.array([0, NO_BAD_ROW])
-        function(
-            end - first, job.classes, 1, None, soft.read(first, end, dtype), _part(factor, first, end),
+        arguments = (
+            end - first, job.classes, 1, None, rows.read(first, end, dtype), _part(factor, first, end),
             job.class_weight, _part(weight, first, end), None, job.sum_tolerance, _part(row_sums, first, end),
-            end - first, 1, state, sums,
         )  # fmt: skip
-        _check(state, first)
+        sums[0] = run_one(function, arguments, end - first, first)
 
     return run_blocks(staged, job.rows, job.classes)
 
@@ -228,24 +236,22 @@ def run_sigmoid(
     function = _SIGMOID[dtype.itemsize]
     wide = job.target_dtype != dtype and dtype == np.float32
     y_dtype = np.dtype(np.float64) if wide else dtype
-    if _plain(job.targets, y_dtype) and all(_plain(array, dtype) for array in (job.logits, grad, hess)):
+    if size * job.logits.itemsize <= _SMALL_BYTES and job.targets.dtype != y_dtype:
+        job.targets = job.targets.astype(y_dtype)  # one short copy instead of the detour by blocks
+    if _plain(y_dtype, job.targets) and _plain(dtype, job.logits, grad, hess):
         y, wide_y = (None, job.targets) if wide else (job.targets, None)
-
-        def direct(block_rows: int, last: int, state: NDArray, sums: NDArray) -> None:
-            function(
-                job.logits, columns, y, wide_y, job.pos_weight, job.weight, job.smoothing, job.negative_weight,
-                job.positive_weight, job.value_factor, job.grad_factor, values, grad, hess, block_rows, last, state,
-                sums,
-            )  # fmt: skip
-
-        return run_direct(direct, size // columns, columns)
+        arguments = (
+            job.logits, columns, y, wide_y, job.pos_weight, job.weight, job.smoothing, job.negative_weight,
+            job.positive_weight, job.value_factor, job.grad_factor, values, grad, hess, streams(grad, job.logits),
+        )  # fmt: skip
+        return run_direct(function, arguments, size // columns, columns)
     staged = _staged_sigmoid(job, function, columns, y_dtype, values, (grad, hess))
     return run_blocks(staged, size // columns, columns)
 
 
 def _staged_sigmoid(
     job: SigmoidJob,
-    function: Callable[..., None],
+    function: Callable[..., Any],
     columns: int,
     y_dtype: np.dtype[Any],
     values: NDArray | None,
@@ -262,14 +268,13 @@ def _staged_sigmoid(
         z = logits.read(first, end, dtype)
         y = np.ascontiguousarray(job.targets, dtype) if scalar else targets.read(first, end, y_dtype)
         g, h = (None if rows is None else np.empty_like(z) for rows in outputs)
-        state = np.array([0, NO_BAD_ROW])
-        function(
+        arguments = (
             z, columns, None if wide else y, y if wide else None, job.pos_weight,
             _part(weight, first * per_row, end * per_row), job.smoothing,
             job.negative_weight, job.positive_weight, job.value_factor, job.grad_factor,
-            _part(flat_values, first * columns, end * columns), g, h, end - first, 1, state, sums,
+            _part(flat_values, first * columns, end * columns), g, h, False,
         )  # fmt: skip
-        _check(state, first * columns)
+        sums[0] = run_one(function, arguments, end - first, first * columns)
         for rows, block in zip(outputs, (g, h), strict=True):
             if rows is not None and block is not None:
                 rows.write(first, end, block)

@@ -12,7 +12,7 @@ __all__ = ["Fault", "binary_fault", "place", "softmax_fault"]
 
 
 class Fault(IntEnum):
-    """What is wrong with a row; the first four are RowError of native/kernels.hpp."""
+    """What is wrong with a row; the first six are RowError of native/kernels.hpp."""
 
     NON_FINITE = 1
     LABEL = 2

@@ -103,7 +103,9 @@ def _indices(
     ignore_index: int | None,
     left_out: NDArray | None,
 ) -> Targets:
-    if targets.dtype.kind == "b":
+    dtype = targets.dtype
+    kind = dtype.kind
+    if kind == "b":
         raise DtypeError(
             "targets are bool with one dimension fewer than the prediction. Pass them as integers "
             "(targets.astype(int)) if True means class 1, or use binary_cross_entropy."
@@ -112,21 +114,22 @@ def _indices(
         position = class_position(classes)
         if len(position) != K:
             raise ShapeError(f"classes has {len(position)} names, but the prediction has {K} classes: they must agree.")
-        if targets.dtype.kind == "f":
+        if kind == "f":
             targets = _whole(targets, left_out)
         labels = _from_names(targets, position, ignore_index, left_out)
         return Targets(labels, None, None if ignore_index is None else -1)
-    if targets.dtype.kind in _TEXT_KINDS:
+    if kind in _TEXT_KINDS:
         example = value_text(targets.flat[0]) if targets.size else "none"
         raise LabelError(
             f"targets are names (targets.flat[0] is {example}), and their columns are not known. Pass classes=, the "
             f"{K} class names in the order of the prediction's columns; it is never inferred by sorting."
         )
-    if targets.dtype.kind == "f":
+    if kind == "f":
         targets = _whole(targets, left_out)
-    elif targets.dtype.kind not in "iu":
-        raise DtypeError(f"targets have dtype {targets.dtype}; integers, names, or distributions are allowed.")
-    if not (targets.dtype.isnative and targets.flags.c_contiguous and targets.flags.aligned):
+    elif kind not in "iu":
+        raise DtypeError(f"targets have dtype {dtype}; integers, names, or distributions are allowed.")
+    flags = targets.flags
+    if not (targets.dtype.isnative and flags.c_contiguous and flags.aligned):
         targets = np.array(targets, targets.dtype.newbyteorder("="), order="C")
     return Targets(targets, None, ignore_index)
 

@@ -16,7 +16,17 @@ from crossent.errors import OptionError, UnsupportedError
 __all__ = ["BinaryOptions", "SharedOptions", "SoftmaxOptions"]
 
 
-def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+_CHOICES = {
+    "reduction": ("mean", "sum", "none"),
+    "unit": ("nat", "bit"),
+    "empty": ("error", "nan", "zero"),
+    "empty_rows": ("error", "ignore"),
+    "check": ("auto", "rows", "entries"),
+}
+
+
+def _one_of(name: str, value: Any) -> None:
+    allowed = _CHOICES[name]
     if not isinstance(value, str) or value not in allowed:
         raise OptionError(f"{name} is {value!r}; one of {', '.join(map(repr, allowed))} is allowed.")
 
@@ -62,13 +72,14 @@ class SharedOptions:
 
     def refuse_unless_probabilities(self, kind: str) -> None:
         """clip and eps change probabilities; they mean nothing to logits, and eps nothing to logarithms."""
+        if self.clip is None and self.eps is None:
+            return
         if kind == "logits":
-            for name in ("clip", "eps"):
-                if getattr(self, name) is not None:
-                    raise UnsupportedError(
-                        f"{name} is for probabilities; the loss of logits is exact without it. Leave it out."
-                    )
-        elif kind == "log_probs" and self.eps is not None:
+            name = "clip" if self.eps is None else "eps"
+            raise UnsupportedError(
+                f"{name} is for probabilities; the loss of logits is exact without it. Leave it out."
+            )
+        if kind == "log_probs" and self.eps is not None:
             raise UnsupportedError("eps is added to probabilities; pass probs= with it, or leave it out.")
 
     def __eq__(self, other: object) -> bool:
@@ -81,21 +92,26 @@ class SharedOptions:
         return tuple(_comparable(value) for value in vars(self).values())
 
     def __post_init__(self) -> None:
-        for name in ("classes", "class_weight", "pos_weight"):
-            if isinstance(getattr(self, name, None), (list, dict, np.ndarray)):  # what a caller may change later
-                object.__setattr__(self, name, copy(getattr(self, name)))
+        self._own("classes", self.classes)
+        self._own("class_weight", self.class_weight)
         if isinstance(self.class_weight, str) and self.class_weight != "balanced":
             raise OptionError(f"class_weight is {self.class_weight!r}; an array, a mapping or 'balanced' is allowed.")
-        _within("label_smoothing", self.label_smoothing, 0, 1, open_ends=False)
+        if self.label_smoothing is not SharedOptions.label_smoothing:
+            _within("label_smoothing", self.label_smoothing, 0, 1, open_ends=False)
         if self.clip is not None:
             _within("clip", self.clip, 0, 0.5, open_ends=True)
         if self.eps is not None:
             _within("eps", self.eps, 0, 1, open_ends=True)
         if self.clip is not None and self.eps is not None:
             raise OptionError("clip and eps are two ways to change probabilities; give one of them, or better none.")
-        _one_of("reduction", self.reduction, ("mean", "sum", "none"))
-        _one_of("unit", self.unit, ("nat", "bit"))
-        _one_of("empty", self.empty, ("error", "nan", "zero"))
+        _one_of("reduction", self.reduction)
+        _one_of("unit", self.unit)
+        _one_of("empty", self.empty)
+
+    def _own(self, name: str, value: Any) -> None:
+        """Copies what a caller may change later."""
+        if isinstance(value, (list, dict, np.ndarray)):
+            object.__setattr__(self, name, copy(value))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -110,8 +126,8 @@ class SoftmaxOptions(SharedOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _one_of("empty_rows", self.empty_rows, ("error", "ignore"))
-        _one_of("check", self.check, ("auto", "rows", "entries"))
+        _one_of("empty_rows", self.empty_rows)
+        _one_of("check", self.check)
         if self.ignore_index is not None:
             object.__setattr__(self, "ignore_index", _whole_number("ignore_index", self.ignore_index))
 
@@ -121,3 +137,7 @@ class BinaryOptions(SharedOptions):
     """Options of a loss over independent labels."""
 
     pos_weight: ArrayLike | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._own("pos_weight", self.pos_weight)

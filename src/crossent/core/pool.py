@@ -19,10 +19,10 @@ __all__ = ["get_num_threads", "run_shares", "set_num_threads"]
 
 
 class _Share:
-    """One worker's part in a call."""
+    """One worker's part in a call. It lets go of the work, which holds the arrays, before the caller goes on."""
 
     def __init__(self, work: Callable[[], None]) -> None:
-        self.work = work
+        self.work: Callable[[], None] | None = work
         self.claim = threading.Lock()
         self.done = threading.Event()
         self.error: BaseException | None = None
@@ -31,11 +31,20 @@ class _Share:
         if not self.claim.acquire(blocking=False):
             return
         try:
+            assert self.work is not None
             self.work()
         except BaseException as error:  # re-raised in the calling thread
             self.error = error
         finally:
+            self.work = None
             self.done.set()
+
+    def take_back(self) -> None:
+        """Waits for the worker that has begun it, or sees to it that none will."""
+        if self.claim.acquire(blocking=False):
+            self.work = None
+        else:
+            self.done.wait()
 
 
 class _Pool:
@@ -47,11 +56,15 @@ class _Pool:
         self.workers = 0
 
     def grow(self, workers: int) -> None:
+        """Starts what is missing; where the system refuses a thread (limits, shutdown), those there are must do."""
         if self.workers >= workers:
             return
         with self.lock:
             while self.workers < workers:
-                threading.Thread(target=_serve, args=(self.queue,), name="crossent", daemon=True).start()
+                try:
+                    threading.Thread(target=_serve, args=(self.queue,), name="crossent", daemon=True).start()
+                except RuntimeError:
+                    return
                 self.workers += 1
 
 
@@ -69,7 +82,15 @@ def _start_anew() -> None:
     _native.after_fork()
 
 
-atexit.register(_native.close_down)
+def _close() -> None:
+    """At exit: from here on native calls in other threads sleep for ever, so no share may go to them."""
+    global _open
+    _open = False
+    _native.close_down()
+
+
+_open = True
+atexit.register(_close)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_start_anew)
 
@@ -111,24 +132,23 @@ def run_shares(work: Callable[[], None], stop: Callable[[], None], tasks: int) -
     An exception in any of them (an interrupt in the calling one too) calls `stop`, waits for the threads that have
     begun, so that no memory is written afterwards, and is raised here.
     """
-    helpers = min(_threads, tasks) - 1
+    helpers = min(_threads, tasks) - 1 if _open else 0
     if helpers < 1:
         work()
         return
     pool = _pool
     pool.grow(helpers)
     shares = [_Share(work) for _ in range(helpers)]
-    for share in shares:
-        pool.queue.put(share)
     try:
+        for share in shares:
+            pool.queue.put(share)
         work()
     except BaseException:
         stop()
         raise
     finally:
         for share in shares:
-            if not share.claim.acquire(blocking=False):
-                share.done.wait()
+            share.take_back()
     for share in shares:
         if share.error is not None:
             raise share.error

@@ -9,9 +9,9 @@ from crossent.core.faults import Fault
 from crossent.core.types import NDArray
 from crossent.errors import ClippedWarning, RowSumWarning
 
-__all__ = ["ProbabilityNotes", "clipped", "logarithm_clip"]
+__all__ = ["REFUSED", "ProbabilityNotes", "clipped", "logarithm_clip"]
 
-_REFUSED = 0.01
+REFUSED = 0.01  # how far a row may sum off 1
 
 
 def clipped(p: NDArray, clip: float) -> NDArray:
@@ -50,14 +50,18 @@ class ProbabilityNotes:
         self.check_entries(given, kept[:, None], first)
         sums = p.sum(axis=1)
         off = np.abs(sums - 1)
-        refused = kept & ~(off <= max(_REFUSED, self.silent))
+        refused = kept & ~(off <= max(REFUSED, self.silent))
         if refused.any():
             raise BadRow(first + int(np.argmax(refused)), Fault.ROW_SUM)
         noted = sums[kept & (off > self.silent)]
         if noted.size:
-            with self.lock:
-                self.off += noted.size
-                self.lowest, self.highest = min(self.lowest, noted.min()), max(self.highest, noted.max())
+            self.note_sums(noted.size, float(noted.min()), float(noted.max()))
+
+    def note_sums(self, count: int, lowest: float, highest: float) -> None:
+        """Remembers row sums off 1: how many, the lowest and the highest."""
+        with self.lock:
+            self.off += count
+            self.lowest, self.highest = min(self.lowest, lowest), max(self.highest, highest)
 
     def count_clipped(self, touched: NDArray) -> None:
         """Counts the rows in which clip changed something."""

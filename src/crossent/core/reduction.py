@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from crossent.core.blocks import BadRow, Sums
+from crossent.core.buffers import new_array, new_like
 from crossent.core.check import compute_dtype, output_buffer, unit_factor
 from crossent.core.options import SharedOptions
 from crossent.core.types import GradHess, LossGrad, NDArray
@@ -70,9 +71,11 @@ def _caller() -> int:
     return level
 
 
-def _run(job: Job, **outputs: Any) -> Sums:
+def _run(
+    job: Job, values: NDArray | None, grad: NDArray | None, hess: NDArray | None, factor: float, grad_factor: float
+) -> Sums:
     try:
-        sums = job.run(**outputs)
+        sums = job.run(values=values, grad=grad, hess=hess, value_factor=factor, grad_factor=grad_factor)
     except BadRow as bad:
         raise job.error(bad) from None
     for note in job.notes():
@@ -97,18 +100,15 @@ def _values(job: Job) -> NDArray | None:
     return np.empty(job.shape, compute_dtype(job.array.dtype)) if job.options.reduction == "none" else None
 
 
-def _result(values: NDArray | None, sums: Sums, options: SharedOptions) -> Any:
-    return _reduced(sums, options) if values is None else values[()]
-
-
 def value(job: Job) -> Any:
     """The reduced loss, or the row losses."""
-    factor = unit_factor(job.options.unit)
-    if job.options.reduction == "mean":
+    options = job.options
+    factor = unit_factor(options.unit)
+    if options.reduction == "mean":
         job.scale_weights()
     values = _values(job)
-    sums = _run(job, values=values, grad=None, hess=None, value_factor=factor, grad_factor=factor)
-    return _result(values, sums, job.options)
+    sums = _run(job, values, None, None, factor, factor)
+    return _reduced(sums, options) if values is None else values[()]
 
 
 def value_and_grad(job: Job, out: Any) -> LossGrad:
@@ -117,8 +117,8 @@ def value_and_grad(job: Job, out: Any) -> LossGrad:
     factor = grad_factor = unit_factor(options.unit)
     if options.reduction == "mean":
         job.scale_weights()
-    grad = output_buffer(out, job.array, job.inputs)
-    in_place = grad is job.array or grad.ctypes.data == job.array.ctypes.data
+    grad = new_like(job.array) if out is None else output_buffer(out, job.array, job.inputs)
+    in_place = out is not None and (grad is job.array or grad.ctypes.data == job.array.ctypes.data)
     if in_place or options.reduction == "mean":
         mass = job.known_mass
         if in_place or mass is None:
@@ -133,14 +133,14 @@ def value_and_grad(job: Job, out: Any) -> LossGrad:
                 return LossGrad(empty, grad)
             grad_factor = factor / mass
     values = _values(job)
-    sums = _run(job, values=values, grad=grad, hess=None, value_factor=factor, grad_factor=grad_factor)
-    return LossGrad(_result(values, sums, options), grad)
+    sums = _run(job, values, grad, None, factor, grad_factor)
+    return LossGrad(_reduced(sums, options) if values is None else values[()], grad)
 
 
 def grad_and_hess(job: Job) -> GradHess:
     """Gradient and Hessian diagonal of each row's loss, weighted, never averaged."""
     factor = unit_factor(job.options.unit)
-    grad = output_buffer(None, job.array, [])
-    hess = np.empty_like(grad)
-    _run(job, values=None, grad=grad, hess=hess, value_factor=factor, grad_factor=factor)
+    grad = new_like(job.array)
+    hess = new_array(grad.shape, grad.dtype)
+    _run(job, None, grad, hess, factor, factor)
     return GradHess(grad, hess)

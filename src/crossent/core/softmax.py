@@ -1,16 +1,19 @@
-"""Jobs of losses over classes of which one is true: from logits (native) and from probabilities (formula)."""
+"""Jobs of losses over classes of which one is true: from logits and from probabilities, on native code.
+
+Probabilities that `clip` or `eps` change take the array formula in float64 instead, block by block.
+"""
 
 from typing import Any
 
 import numpy as np
 
-from crossent.core import engine, formula
+from crossent.core import engine, engine_probability, formula
 from crossent.core.blocks import BadRow, Rows, Sums, run_blocks
 from crossent.core.check import Prediction, axis_number, compute_dtype
 from crossent.core.faults import Fault, softmax_fault
 from crossent.core.labels import Targets, class_targets, label_error
 from crossent.core.options import SoftmaxOptions
-from crossent.core.probability import ProbabilityNotes, clipped, logarithm_clip
+from crossent.core.probability import REFUSED, ProbabilityNotes, clipped, logarithm_clip
 from crossent.core.types import NDArray
 from crossent.core.weights import balanced, class_weights, row_weights, unit_scaled
 from crossent.errors import CrossentError, DtypeError, UnsupportedError
@@ -40,21 +43,22 @@ class _SoftmaxBase:
 
     def __init__(self, options: SoftmaxOptions, targets: Any, prediction: Prediction, sample_weight: Any) -> None:
         self.options = options
-        self.name, self.array = prediction.kind, prediction.array
-        self.axis = axis_number(options.axis, self.array, self.name)
-        self.K = self.array.shape[self.axis]
-        self.shape = self.array.shape[: self.axis] + self.array.shape[self.axis + 1 :]
+        self.name, self.array = prediction
+        self.axis = axis = axis_number(options.axis, self.array, self.name)
+        shape = self.array.shape
+        self.K = shape[axis]
+        self.shape = shape[:axis] + shape[axis + 1 :]
         self.row_weight = row_weights(sample_weight, self.shape)
         self.targets = class_targets(
             targets,
-            self.array.shape,
-            self.axis,
+            shape,
+            axis,
             classes=options.classes,
             ignore_index=options.ignore_index,
             left_out=None if self.row_weight is None else self.row_weight == 0,
         )
         self.job = engine.SoftmaxJob(
-            self.array, self.axis, labels=self.targets.labels, row_weight=self.row_weight,
+            self.array, axis, labels=self.targets.labels, row_weight=self.row_weight,
             ignore_index=self.targets.ignore_index, smoothing=float(options.label_smoothing),
         )  # fmt: skip
         self._take_soft(self.targets)
@@ -137,7 +141,7 @@ class SoftmaxLogits(_SoftmaxBase):
 
 
 class SoftmaxProbs(_SoftmaxBase):
-    """From probabilities or their logarithms, by formula in float64, block by block."""
+    """From probabilities or their logarithms; with clip or eps by formula in float64, block by block."""
 
     def __init__(self, options: SoftmaxOptions, targets: Any, prediction: Prediction, sample_weight: Any) -> None:
         super().__init__(options, targets, prediction, sample_weight)
@@ -176,11 +180,24 @@ class SoftmaxProbs(_SoftmaxBase):
         if hess is not None:
             raise UnsupportedError("grad_and_hess is for logits=: boosting works on raw scores.")
         self.seen.reset()
-        dtype = compute_dtype(self.array.dtype)
-        p_rows, g_rows = Rows(self.array, self.axis), None if grad is None else Rows(grad, self.axis)
         look = self.options.check == "rows" or (
             self.options.check == "auto" and (grad is not None or self.job.soft is not None)
         )
+        if self.options.clip is not None or self.options.eps is not None:
+            return self._by_formula(look, values, grad, value_factor, grad_factor)
+        self.job.value_factor, self.job.grad_factor = value_factor, grad_factor
+        silent = self.seen.silent
+        job = engine_probability.ProbabilityJob(
+            self.job, self.logarithms, look, silent, max(REFUSED, silent), self.seen.note_sums
+        )
+        return engine_probability.run_probability(job, values=values, grad=grad)
+
+    def _by_formula(
+        self, look: bool, values: NDArray | None, grad: NDArray | None, value_factor: float, grad_factor: float
+    ) -> Sums:
+        """The same pass for probabilities that clip or eps change."""
+        dtype = compute_dtype(self.array.dtype)
+        p_rows, g_rows = Rows(self.array, self.axis), None if grad is None else Rows(grad, self.axis)
         dense = self.job.soft is not None or self.options.label_smoothing > 0
         flat_values = None if values is None else values.reshape(-1)
 
@@ -281,5 +298,5 @@ def softmax_job(
     options: SoftmaxOptions, targets: Any, prediction: Prediction, sample_weight: Any
 ) -> SoftmaxLogits | SoftmaxProbs:
     """The job for the prediction that was named."""
-    kind = SoftmaxLogits if prediction.kind == "logits" else SoftmaxProbs
+    kind = SoftmaxLogits if prediction[0] == "logits" else SoftmaxProbs
     return kind(options, targets, prediction, sample_weight)

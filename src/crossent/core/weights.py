@@ -65,9 +65,10 @@ def class_weights(weight: Any, K: int, classes: Sequence[Hashable] | None) -> ND
 
 def unit_scaled(weights: NDArray | None) -> NDArray | None:
     """Weights of a mean, where only ratios matter, moved by an exact power of two if they are very large or small."""
-    largest = 0.0 if weights is None else float(weights.max(initial=0.0))
-    exponent = math.frexp(largest)[1]
-    return weights if weights is None or abs(exponent) < 64 else np.ldexp(weights, -exponent)
+    if weights is None:
+        return None
+    exponent = math.frexp(float(weights.max(initial=0.0)))[1]
+    return weights if abs(exponent) < 64 else np.ldexp(weights, -exponent)
 
 
 def balanced(targets: Targets, K: int, row_weight: NDArray | None, soft_factor: NDArray | None) -> NDArray:

@@ -1,0 +1,129 @@
+"""What is measured: every case with its peers and the ratios to reach, by suite."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+__all__ = ["SUITES", "WORKS", "Case", "Target", "cases_of"]
+
+SUITES = ("loss", "small", "scaling")
+# What is done with a case. Only crossent has the last two: into a reused buffer, and over the logits themselves.
+WORKS = ("forward", "gradient", "gradient_out", "gradient_in_place")
+_QUICK = 60  # largest extent of an axis with --quick
+
+
+@dataclass(frozen=True)
+class Target:
+    """What crossent shall reach.
+
+    ratio: median of the best peer (or of the one named by `against`) / crossent's, with malloc as it is;
+    tuned: the same beside peers whose malloc is tuned; seconds, extra_bytes: at most this.
+    """
+
+    ratio: float | None = None
+    tuned: float | None = None
+    against: str = ""
+    seconds: float | None = None
+    extra_bytes: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One set of numbers and who computes its loss; `kind`, `shape`, `dtype`, `axis` as in peers.data.Spec."""
+
+    suite: str
+    title: str
+    kind: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    axis: int = -1
+    peers: tuple[str, ...] = ()
+    targets: Mapping[str, Target] = field(default_factory=dict)
+    regimes: tuple[str, ...] = ("default", "tuned")  # how malloc treats what peers free: worker.REGIMES
+    works: tuple[str, ...] = WORKS
+    limited: bool = True  # whether the machine's limit is the reading of all arrays
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What a worker has to know."""
+        return {"kind": self.kind, "shape": list(self.shape), "dtype": self.dtype, "axis": self.axis}
+
+    @property
+    def elements(self) -> int:
+        """Number of predictions."""
+        count = 1
+        for extent in self.shape:
+            count *= extent
+        return count
+
+    def shrunk(self, largest: int = _QUICK) -> "Case":
+        """The same with no axis longer than `largest`: shows that everything runs, and warms a worker up."""
+        return replace(self, shape=tuple(min(extent, largest) for extent in self.shape))
+
+
+_FRAMEWORKS = ("torch eager", "torch.compile", "JAX jit")
+_PLAIN = ("SciPy", "NumPy")
+
+
+def _pair(forward: float, gradient: float, *, tuned: float | None = None) -> dict[str, Target]:
+    return {"forward": Target(ratio=forward), "gradient": Target(ratio=gradient, tuned=tuned)}
+
+
+def _loss(title: str, kind: str, shape: tuple[int, ...], peers: tuple[str, ...], **more: Any) -> Case:
+    return Case(suite="loss", title=title, kind=kind, shape=shape, peers=peers, **more)
+
+
+def _loss_cases() -> list[Case]:
+    sklearn_300 = Target(ratio=300, against="sklearn log_loss", extra_bytes=20_000_000)
+    return [
+        _loss("(2048, 32000)", "index", (2048, 32000), (*_FRAMEWORKS, *_PLAIN), targets=_pair(2, 5, tuned=3.5)),
+        _loss("(2048, 32000) bfloat16", "index", (2048, 32000), _FRAMEWORKS, dtype="bfloat16",
+              targets=_pair(3, 6, tuned=3.5)),
+        _loss("(512, 256000)", "index", (512, 256000), _FRAMEWORKS, targets=_pair(2, 5, tuned=3.5)),
+        _loss("(65536, 1000)", "index", (65536, 1000), (*_FRAMEWORKS, "SciPy"), targets=_pair(2, 5)),
+        _loss("(200000, 100)", "index", (200_000, 100), (*_FRAMEWORKS, "SciPy", "sklearn _loss")),
+        _loss("(5000000, 10)", "index", (5_000_000, 10), (*_FRAMEWORKS, "TF XLA", "sklearn _loss"),
+              targets=_pair(4, 6.5)),
+        _loss("(5000000, 3)", "index", (5_000_000, 3), (*_FRAMEWORKS, "TF XLA", "sklearn _loss"),
+              targets=_pair(4, 6.5)),
+        _loss("(8, 21, 512, 512), class axis 1", "index", (8, 21, 512, 512), _FRAMEWORKS, axis=1,
+              targets=_pair(2.5, 6)),
+        _loss("binary logits, 50M", "binary", (50_000_000,), (*_FRAMEWORKS, "TF XLA", "sklearn _loss"),
+              targets=_pair(4, 5)),
+        _loss("binary probabilities float64, 50M", "binary_probs", (50_000_000,),
+              ("torch eager", "torch.compile", "NumPy", "sklearn log_loss"), dtype="float64",
+              targets={"forward": sklearn_300}, works=("forward", "gradient")),
+        _loss("log loss float64 (100000, 1000)", "probs", (100_000, 1000), ("torch eager", "NumPy", "sklearn log_loss"),
+              dtype="float64", targets={"forward": sklearn_300}, works=("forward",), limited=False),
+        _loss("soft targets (2048, 32000)", "soft", (2048, 32000), (*_FRAMEWORKS, "SciPy"), targets=_pair(2.5, 4)),
+        _loss("label smoothing (2048, 32000)", "smoothed", (2048, 32000), _FRAMEWORKS, targets=_pair(2.5, 4)),
+    ]  # fmt: skip
+
+
+def _small_cases() -> list[Case]:
+    peers = (*_FRAMEWORKS, *_PLAIN, "sklearn log_loss")
+    reach = {"forward": Target(seconds=6e-6), "gradient": Target(seconds=9e-6)}
+    return [
+        Case(suite="small", title=f"({rows}, 10)", kind="index", shape=(rows, 10), peers=peers, regimes=("default",),
+             limited=False, targets=reach if rows == 32 else {})
+        for rows in (1, 32)
+    ]  # fmt: skip
+
+
+def _scaling_cases() -> list[Case]:
+    """Four decades of rows at 1000 classes, and of classes at 1000 rows; two points a decade."""
+    counts = (10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)
+    shapes = [("rows", (n, 1000)) for n in counts] + [("classes", (1000, k)) for k in counts]
+    return [
+        Case(suite="scaling", title=f"{what}: ({shape[0]}, {shape[1]})", kind="index", shape=shape,
+             peers=("torch eager",), regimes=("default",), works=("gradient",))
+        for what, shape in shapes
+    ]  # fmt: skip
+
+
+def cases_of(suite: str, *, pattern: str = "*", quick: bool = False) -> list[Case]:
+    """The cases of a suite whose title fits a pattern (`*`, `?`; a plain word fits anywhere), shrunk if `quick`."""
+    made = {"loss": _loss_cases, "small": _small_cases, "scaling": _scaling_cases}[suite]()
+    glob = pattern if any(mark in pattern for mark in "*?[") else f"*{pattern}*"
+    return [case.shrunk() if quick else case for case in made if fnmatchcase(case.title, glob)]

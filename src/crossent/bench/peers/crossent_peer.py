@@ -1,0 +1,51 @@
+"""crossent itself as a worker: the public losses, with a fresh gradient, into a reused buffer, and in place."""
+
+from typing import Any
+
+import numpy as np
+
+from crossent import __version__
+from crossent.losses import BinaryCrossEntropy, CrossEntropy
+from crossent.settings import set_num_threads, show_config
+
+from .data import Spec, make
+
+__all__ = ["host", "prepare", "versions"]
+
+
+def versions() -> dict[str, str]:
+    """What is measured."""
+    config = show_config()
+    return {"crossent": __version__, "instruction set": str(config["isa"]), "compiler": str(config["compiler"]),
+            "numpy": np.__version__}  # fmt: skip
+
+
+def host(gradient: Any) -> Any:
+    """The gradient as a NumPy array that NumPy can add up."""
+    return gradient.astype(np.float32) if gradient.dtype.itemsize == 2 else gradient
+
+
+def prepare(spec: Spec, flavour: str, threads: int) -> dict[str, Any]:
+    """The runs of a case; `flavour` is not used."""
+    set_num_threads(threads)
+    arrays = make(spec)
+    prediction, targets = arrays.prediction, arrays.targets
+    if spec.dtype == "bfloat16":
+        import ml_dtypes
+
+        prediction = prediction.astype(ml_dtypes.bfloat16)
+    loss: Any
+    if spec.kind.startswith("binary"):
+        loss = BinaryCrossEntropy()
+    else:
+        loss = CrossEntropy(axis=spec.axis, label_smoothing=0.1 if spec.kind == "smoothed" else 0.0)
+    if spec.kind.endswith("probs"):
+        return {"forward": lambda: (loss(targets, probs=prediction), None),
+                "gradient": lambda: loss.value_and_grad(targets, probs=prediction)}  # fmt: skip
+    buffer, scratch = np.zeros_like(prediction), prediction.copy()
+    return {
+        "forward": lambda: (loss(targets, logits=prediction), None),
+        "gradient": lambda: loss.value_and_grad(targets, logits=prediction),
+        "gradient_out": lambda: loss.value_and_grad(targets, logits=prediction, out=buffer),
+        "gradient_in_place": lambda: loss.value_and_grad(targets, logits=scratch, out=scratch),
+    }

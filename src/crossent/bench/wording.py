@@ -1,0 +1,34 @@
+"""Numbers as the tables show them: three digits, never in powers of ten; times in the unit that suits them."""
+
+__all__ = ["milliseconds", "number", "time_text"]
+
+
+def number(x: float) -> str:
+    """Three significant digits, all digits of the whole part.
+
+    >>> number(15845.2), number(12.345), number(0.01234), number(0)
+    ('15845', '12.3', '0.0123', '0')
+    """
+    return f"{x:.0f}" if abs(x) >= 100 else f"{x:.3g}" if abs(x) >= 1e-4 or x == 0 else f"{x:.1g}"
+
+
+def milliseconds(seconds: float) -> str:
+    """Seconds in milliseconds.
+
+    >>> milliseconds(0.0123)
+    '12.3'
+    """
+    return number(seconds * 1e3)
+
+
+def time_text(seconds: float) -> str:
+    """A time with its unit.
+
+    >>> time_text(6e-6), time_text(0.0123), time_text(754)
+    ('6 µs', '12.3 ms', '12.6 min')
+    """
+    if seconds < 1e-4:
+        return f"{number(seconds * 1e6)} µs"
+    if seconds < 1:
+        return f"{number(seconds * 1e3)} ms"
+    return f"{number(seconds)} s" if seconds < 120 else f"{number(seconds / 60)} min"

@@ -1,0 +1,86 @@
+"""The cases are those whose targets are written down, and every worker makes the same numbers for them."""
+
+import numpy as np
+import pytest
+
+from crossent.bench.cases import SUITES, cases_of
+from crossent.bench.peers.data import Spec, make
+from crossent.bench.roster import PEERS
+from crossent.bench.worker import REGIMES
+
+REACH = {  # title: ratio for the loss, for loss and gradient
+    "(2048, 32000)": (2, 5),
+    "(2048, 32000) bfloat16": (3, 6),
+    "(512, 256000)": (2, 5),
+    "(65536, 1000)": (2, 5),
+    "(200000, 100)": (None, None),
+    "(5000000, 10)": (4, 6.5),
+    "(5000000, 3)": (4, 6.5),
+    "(8, 21, 512, 512), class axis 1": (2.5, 6),
+    "binary logits, 50M": (4, 5),
+    "binary probabilities float64, 50M": (300, None),
+    "log loss float64 (100000, 1000)": (300, None),
+    "soft targets (2048, 32000)": (2.5, 4),
+    "label smoothing (2048, 32000)": (2.5, 4),
+}
+
+
+def test_the_suite_has_every_case_with_its_target():
+    def ratio(case, work):
+        return case.targets[work].ratio if work in case.targets else None
+
+    assert {c.title: (ratio(c, "forward"), ratio(c, "gradient")) for c in cases_of("loss")} == REACH
+
+
+def test_small_calls_have_their_times():
+    targets = {c.title: {work: t.seconds for work, t in c.targets.items()} for c in cases_of("small")}
+    assert targets == {"(1, 10)": {}, "(32, 10)": {"forward": 6e-6, "gradient": 9e-6}}
+
+
+def test_growth_covers_four_decades():
+    cases = cases_of("scaling")
+    for what, place in (("rows", 0), ("classes", 1)):
+        counts = [c.shape[place] for c in cases if c.title.startswith(what)]
+        assert max(counts) == 10_000 * min(counts)
+        assert {c.shape[1 - place] for c in cases if c.title.startswith(what)} == {1000}
+
+
+def test_titles_peers_and_regimes_are_known():
+    cases = [case for suite in SUITES for case in cases_of(suite)]
+    assert len({case.title for case in cases}) == len(cases)
+    for case in cases:
+        assert set(case.peers) <= set(PEERS)
+        assert set(case.regimes) <= set(REGIMES)
+        assert all(t.against in ("", *case.peers) for t in case.targets.values())
+        assert max(case.shrunk().shape) <= 60
+        assert len(case.shrunk().shape) == len(case.shape)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "titles"),
+    [("bfloat16", ["(2048, 32000) bfloat16"]), ("(5000000, ?)", ["(5000000, 3)"]), ("gone", [])],
+)
+def test_patterns(pattern, titles):
+    assert [case.title for case in cases_of("loss", pattern=pattern)] == titles
+
+
+@pytest.mark.parametrize("case", [c for s in SUITES for c in cases_of(s, quick=True)], ids=lambda c: c.title)
+def test_the_numbers_of_a_case(case):
+    spec = Spec(case.kind, case.shape, case.dtype, case.axis)
+    first, second = make(spec), make(spec)
+    np.testing.assert_array_equal(first.prediction, second.prediction)
+    np.testing.assert_array_equal(first.targets, second.targets)
+    assert first.prediction.shape == case.shape
+    assert first.prediction.dtype == (np.float64 if case.dtype == "float64" else np.float32)
+    assert first.prediction.std() > 0
+    if case.kind.startswith("binary"):
+        assert set(np.unique(first.targets)) == {0, 1}
+    elif case.kind == "soft":
+        np.testing.assert_allclose(first.targets.sum(axis=1), 1, rtol=1e-5)
+    else:
+        assert first.targets.dtype == np.int64
+        assert first.targets.size == first.prediction.size // spec.classes
+        assert 0 <= first.targets.min() <= first.targets.max() < spec.classes
+    if case.kind.endswith("probs"):
+        assert first.prediction.min() > 0
+        assert first.prediction.max() < 1
