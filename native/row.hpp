@@ -1,6 +1,6 @@
 // What one row comes to, in double, and what follows from it: value, gradient at the maximum and at the target.
 //
-// Shared by long rows and tiles. With m = max z at index a (first of ties) and r = sum over j != a of exp(z_j - m):
+// Shared by long rows and tiles. With m = max z, at one index a of its ties, and r = sum over j != a of exp(z_j - m):
 //   log(sum exp z) = m + log1p(r),  p_a = 1 / s,  1 - p_a = r / s,  s = 1 + r.
 // Nothing here subtracts numbers that are nearly equal.
 #pragma once
@@ -31,7 +31,8 @@ CROSSENT_INLINE double scale_down(double x, int64_t n) {
 struct Row {
     // of the logits; r is (r.high + r.low) 2^exponent, exponent <= 0
     double m = -kInfinity;
-    int64_t a = 0;
+    int64_t a = 0;  // of a tile's lane; in long rows the label if it lies at the maximum, else -1
+    double unit = 0;  // not 0: the row is near (near_exp.hpp), exp(z - m) = e unit
     Pair r;
     int64_t exponent = 0;
     double log1p_r = 0;
@@ -62,12 +63,12 @@ struct Row {
         const double s_ = s();
         return scale_down(factor * q_sum * (r.value() / s_) / s_, exponent);
     }
-    // The targets of an index: all of weight q on class t.
-    CROSSENT_INLINE void set_index(int64_t t, double z_t, double q) {
+    // The targets of an index: all of weight q on the class with logit z_t.
+    CROSSENT_INLINE void set_index(double z_t, double q) {
         q_sum = mass = q;
-        q_max = t == a ? q : 0;
-        q_others = t == a ? 0 : q;
-        linear = t == a ? 0 : q * (m - z_t);
+        q_max = z_t == m ? q : 0;
+        q_others = z_t == m ? 0 : q;
+        linear = z_t == m ? 0 : q * (m - z_t);
     }
 };
 
@@ -79,7 +80,8 @@ template <class T> CROSSENT_INLINE double exp_gap(T z, double m) {
 }
 
 // Finishes row.r where it is tiny, zero or NaN: edge values, and confident rows with the runner-up as reference, so
-// that a row whose loss is 1.6e-33 does not get 0. z_j lies at z[j * stride]. A cold path.
+// that a row whose loss is 1.6e-33 does not get 0 (a tie has r >= 1 and is not seen here). z_j lies at z[j * stride].
+// A cold path.
 template <class S> __attribute__((noinline)) void finish_extreme(const S* z, int64_t K, int64_t stride, Row& row) {
     const double seen = row.r.value();
     row.finite = seen == seen && row.m != -kInfinity;
@@ -88,13 +90,14 @@ template <class S> __attribute__((noinline)) void finish_extreme(const S* z, int
     double second = -kInfinity;
     for (int64_t j = 0; j < K; ++j) {
         const double z_j = double(load_one<S>(z[j * stride]));
-        if (j != row.a && z_j > second) second = z_j;
+        if (z_j < row.m && z_j > second) second = z_j;
     }
     const double gap = second - row.m;
     if (!(gap > -5e5)) return;  // exp(gap) is 0 in every format
     Pair sum;
     for (int64_t j = 0; j < K; ++j) {
-        if (j != row.a) sum.add(exp_gap(load_one<S>(z[j * stride]), second));
+        const Of<S> z_j = load_one<S>(z[j * stride]);
+        if (double(z_j) < row.m) sum.add(exp_gap(z_j, second));
     }
     double rounded;
     const double c = exp_reduced<double>(gap, sum_error(second, -row.m, gap), rounded);

@@ -1,7 +1,7 @@
 // Runs a softmax job: blocks of rows, each row long or in a tile.
 #pragma once
 
-#include "softmax_long.hpp"
+#include "softmax_batch.hpp"
 #include "softmax_tiles.hpp"
 
 namespace {
@@ -15,14 +15,10 @@ template <class S> CROSSENT_INLINE void run_softmax(const SoftmaxJob& job) {
             inner_rows<S>(job, first, end, sums);
         } else if (job.classes <= kTileClasses) {
             short_rows<S>(job, first, end, sums);
+        } else if (in_batches<S>(job)) {
+            if constexpr (sizeof(Of<S>) == 4) batched_rows<S>(job, first, end, sums);
         } else {
-            for (int64_t i = first; i < end; ++i) {
-                const int64_t at = i * job.classes;
-                long_row<S>(job, i, static_cast<const S*>(job.logits) + at,
-                            job.soft ? static_cast<const S*>(job.soft) + at : nullptr,
-                            job.grad ? static_cast<S*>(job.grad) + at : nullptr,
-                            job.hess ? static_cast<S*>(job.hess) + at : nullptr, sums);
-            }
+            long_rows<S>(job, first, end, sums);
         }
         sums.store(job.blocks, block);
     }

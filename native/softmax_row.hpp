@@ -1,113 +1,234 @@
-// A long row: one pass for maximum and sum in chunks that stay in L1, one pass for the targets if they are dense, one
-// for the gradient. Error bounds: ../docs/numbers.md.
+// A row of contiguous classes, more than a vector holds: maximum and sum in chunks that stay in L1, dense targets.
+//
+// Elements equal to the maximum are counted, all others summed: r = others + (count - 1), and no index is searched.
+// A tail is the row's last full vector again, with the lanes seen before blanked. Error bounds: ../docs/numbers.md.
 #pragma once
 
+#include "near_exp.hpp"
 #include "row.hpp"
 
 namespace {
 
-template <class T> constexpr int64_t kGroup = 4 * kLanes<T>;
-
-// float rows are rescaled in double at each new maximum. A double row takes its maximum in a pass of its own: each
-// rescale would cost it more than an ulp.
+// A chunk's maximum is taken before its sum; a new maximum shifts the sums by an exact power of two. A double row is
+// one chunk: there exp is relative to the maximum itself.
 template <class T> constexpr int64_t kChunk = sizeof(T) == 4 ? 2048 : INT64_MAX;
 
-template <class T> struct Group {
-    Vec<T> v[4];
-};
-
-// Lanes of vector i of a group of which n elements exist.
-template <class T> CROSSENT_INLINE int lanes_left(int64_t n, int i) {
-    const int64_t left = n - i * kLanes<T>;
-    return left <= 0 ? 0 : left < kLanes<T> ? int(left) : kLanes<T>;
+// Length of the chunk at c: the last one is never shorter than a vector.
+template <class T> CROSSENT_INLINE int64_t chunk_at(int64_t c, int64_t K, int64_t chunk) {
+    return K - c - kLanes<T> < chunk ? K - c : chunk;
 }
 
-// Four vectors from z; elements from n on, and element `skip`, read as `pad`: the tail runs the same vector code.
-template <class S, class T = Of<S>> CROSSENT_INLINE Group<T> load_group(const S* z, int64_t n, int64_t skip, T pad) {
-    Group<T> g;
-    if (n >= kGroup<T>) [[likely]] {
-        CROSSENT_UNROLL for (int i = 0; i < 4; ++i) g.v[i] = load(z + i * kLanes<T>);
-    } else {
-        CROSSENT_UNROLL for (int i = 0; i < 4; ++i) g.v[i] = load_lanes(z + i * kLanes<T>, lanes_left<T>(n, i), pad);
-    }
-    if (uint64_t(skip) < uint64_t(kGroup<T>)) [[unlikely]] {
-        const Vec<T> number = lane_numbers<T>(), at = splat<Vec<T>>(T(skip));
-        CROSSENT_UNROLL for (int i = 0; i < 4; ++i) {
-            g.v[i] = number + splat<Vec<T>>(T(i * kLanes<T>)) == at ? splat<Vec<T>>(pad) : g.v[i];
-        }
-    }
-    return g;
+// The lanes of a tail of `left` new elements that were seen before.
+template <class T> CROSSENT_INLINE typename LaneTypes<T>::Mask seen_before(int64_t left) {
+    return lane_numbers<T>() < splat<Vec<T>>(T(kLanes<T> - left));
 }
 
-template <class S, class T = Of<S>> CROSSENT_INLINE void store_group(S* out, int64_t n, const Group<T>& g) {
-    if (n >= kGroup<T>) [[likely]] {
-        CROSSENT_UNROLL for (int i = 0; i < 4; ++i) store(out + i * kLanes<T>, g.v[i]);
-        return;
-    }
-    CROSSENT_UNROLL for (int i = 0; i < 4; ++i) store_lanes(out + i * kLanes<T>, lanes_left<T>(n, i), g.v[i]);
+// Even and odd lanes of two vectors in a row.
+template <class V> CROSSENT_INLINE V even_lanes(V a, V b) {
+    constexpr int W = sizeof(V) / sizeof(a[0]);
+    if constexpr (W == 2) return __builtin_shufflevector(a, b, 0, 2);
+    else if constexpr (W == 4) return __builtin_shufflevector(a, b, 0, 2, 4, 6);
+    else return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
+}
+template <class V> CROSSENT_INLINE V odd_lanes(V a, V b) {
+    constexpr int W = sizeof(V) / sizeof(a[0]);
+    if constexpr (W == 2) return __builtin_shufflevector(a, b, 1, 3);
+    else if constexpr (W == 4) return __builtin_shufflevector(a, b, 1, 3, 5, 7);
+    else return __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15);
 }
 
-// NaN is never the maximum: it shows in the sum.
-template <class S, class T = Of<S>> CROSSENT_INLINE T chunk_max(const S* z, int64_t n) {
+// Neighbouring lanes meet first: the order of `sum_lanes` for one row and of fold_rows for many.
+template <class V> CROSSENT_INLINE auto sum_lanes(V v) {
+    CROSSENT_UNROLL for (unsigned w = sizeof(v) / sizeof(v[0]); w > 1; w /= 2) v = even_lanes(v, v) + odd_lanes(v, v);
+    return v[0];
+}
+CROSSENT_INLINE Pair total_of(const LaneSum<float>& sum) { return {sum_lanes(sum.low_half + sum.high_half), 0}; }
+CROSSENT_INLINE Pair total_of(const LaneSum<double>& sum) { return sum.total(); }
+
+CROSSENT_INLINE void scale(LaneSum<float>& sum, double x) {
+    sum.low_half *= splat<F64>(x);
+    sum.high_half *= splat<F64>(x);
+}
+CROSSENT_INLINE void scale(LaneSum<double>& sum, double x) {
+    sum.high *= splat<F64>(x);
+    sum.low *= splat<F64>(x);
+}
+
+template <class V> CROSSENT_INLINE V larger(V a, V b) { return b > a ? b : a; }  // NaN in b is passed over
+
+// The maximum of n >= W elements, in lanes. NaN is never the maximum: it shows in the sum.
+template <class S, class T = Of<S>> CROSSENT_INLINE Vec<T> max_lanes(const S* z, int64_t n) {
+    constexpr int W = kLanes<T>;
     Vec<T> m[4];
     CROSSENT_UNROLL for (int i = 0; i < 4; ++i) m[i] = splat<Vec<T>>(T(-kInfinity));
-    for (int64_t j = 0; j < n; j += kGroup<T>) {
-        __builtin_prefetch(z + j + 2048 / sizeof(T));
-        const Group<T> g = load_group(z + j, n - j, -1, T(-kInfinity));
-        CROSSENT_UNROLL for (int i = 0; i < 4; ++i) m[i] = g.v[i] > m[i] ? g.v[i] : m[i];
+    int64_t j = 0;
+    for (; j + 4 * W <= n; j += 4 * W) {
+        CROSSENT_UNROLL for (int i = 0; i < 4; ++i) m[i] = larger(m[i], load(z + j + i * W));
     }
-    CROSSENT_UNROLL for (int i = 1; i < 4; ++i) m[0] = m[i] > m[0] ? m[i] : m[0];
-    return largest<T>(m[0]);
+    for (; j + W <= n; j += W) m[0] = larger(m[0], load(z + j));
+    m[1] = larger(m[1], load(z + n - W));
+    return larger(larger(m[0], m[1]), larger(m[2], m[3]));
+}
+template <class T> CROSSENT_INLINE T max_of(Vec<T> v) {
+    T m[kLanes<T>];
+    __builtin_memcpy(m, &v, sizeof v);
+    CROSSENT_UNROLL for (int w = kLanes<T> / 2; w >= 1; w /= 2) {
+        CROSSENT_UNROLL for (int i = 0; i < w; ++i) m[i] = larger(m[i], m[i + w]);
+    }
+    return m[0];
 }
 
-template <class S> CROSSENT_INLINE int64_t first_equal(const S* z, int64_t n, Of<S> x) {
-    for (int64_t j = 0; j < n; ++j) {
-        if (load_one<S>(z[j]) == x) return j;
+// What one pass over a row adds up. gaps: of m - z_j, where smoothing wants them.
+template <class T> struct RowSums {
+    LaneSum<T> others, gaps;
+    typename LaneTypes<T>::Mask below{};  // number of elements that differ from the maximum
+    // Of n elements, those equal to the maximum.
+    CROSSENT_INLINE int64_t ties(int64_t n) const {
+        for (int i = 0; i < kLanes<T>; ++i) n -= below[i];
+        return n;
     }
-    return 0;
+    // x = e(z_j), 0 at the maximum, and counted elsewhere.
+    CROSSENT_INLINE Vec<T> take(Vec<T> x, Vec<T> z_j, Vec<T> m) {
+#if defined(__AVX512F__)  // as below, with one compare and two masked instructions
+        if constexpr (sizeof(T) == 4) {
+            const __mmask16 mask = _mm512_cmp_ps_mask(z_j, m, _CMP_NEQ_UQ);
+            below = __builtin_bit_cast(typename LaneTypes<T>::Mask, _mm512_mask_sub_epi32(
+                __builtin_bit_cast(__m512i, below), mask, __builtin_bit_cast(__m512i, below), _mm512_set1_epi32(-1)));
+            return _mm512_maskz_mov_ps(mask, x);
+        }
+#endif
+        below -= z_j != m;
+        return z_j != m ? x : splat<Vec<T>>(0);
+    }
+};
+
+template <class T> CROSSENT_INLINE Vec<T> blank(Vec<T> x, typename LaneTypes<T>::Mask mask) {
+    return mask ? splat<Vec<T>>(0) : x;
 }
 
-// The sum of exp(z_j - m) over the chunk without element `skip`.
-template <class S, class T = Of<S>> CROSSENT_INLINE Pair chunk_sum(const S* z, int64_t n, int64_t skip, T m) {
-    const Vec<T> minus_m = splat<Vec<T>>(-m);
-    LaneSum<T> sum;
-    for (int64_t j = 0; j < n; j += kGroup<T>) {
-        Group<T> g = load_group(z + j, n - j, skip - j, T(-kInfinity));
+// Adds n >= W elements to the sums; `left` of the last W (0: all n are whole vectors). e maps z_j to exp(z_j - m).
+// kept: receives e of every element; ahead: elements until the ones to fetch early.
+template <bool kGaps, bool kKept, class S, class E, class T = Of<S>>
+CROSSENT_INLINE void sum_chunk(const S* z, int64_t n, const E& e, Vec<T> m, RowSums<T>& sums, T* kept, int64_t ahead) {
+    constexpr int W = kLanes<T>;
+    const auto element = [&](Vec<T> z_j, int64_t j) __attribute__((always_inline)) {
+        const Vec<T> x = e(z_j);
+        if constexpr (kKept) store(kept + j, x);
+        return sums.take(x, z_j, m);
+    };
+    int64_t j = 0;
+    for (; j + 4 * W <= n; j += 4 * W) {
+        Vec<T> x[4], gap[4];
+        for (size_t line = 0; line < 4 * W * sizeof(S); line += 64) {
+            __builtin_prefetch(reinterpret_cast<const char*>(z + j + ahead) + line);
+        }
         CROSSENT_UNROLL for (int i = 0; i < 4; ++i) {
-            const Vec<T> d = g.v[i] + minus_m;
-            g.v[i] = exp_or_zero<Vec<T>>(d, sum_error(g.v[i], minus_m, d));
+            const Vec<T> z_j = load(z + j + i * W);
+            gap[i] = m - z_j;
+            x[i] = element(z_j, j + i * W);
         }
-        sum.add4(g.v[0], g.v[1], g.v[2], g.v[3]);
+        sums.others.add4(x[0], x[1], x[2], x[3]);
+        if constexpr (kGaps) sums.gaps.add4(gap[0], gap[1], gap[2], gap[3]);
     }
-    return sum.total();
+    if (j == n) return;
+    Vec<T> x[4]{}, gap[4]{};
+    int i = 0;
+    CROSSENT_UNROLL for (; i < 3; ++i) {
+        if (j + W > n) break;
+        const Vec<T> z_j = load(z + j);
+        gap[i] = m - z_j;
+        x[i] = element(z_j, j);
+        j += W;
+    }
+    if (j < n) {
+        const auto seen = seen_before<T>(n - j);
+        const Vec<T> z_j = load(z + n - W), y = e(z_j);
+        if constexpr (kKept) store(kept + n - W, y);
+        sums.below -= (z_j != m) & ~seen;
+        x[3] = blank<T>(y, (z_j == m) | seen);
+        gap[3] = blank<T>(m - z_j, seen);
+    }
+    sums.others.add4(x[0], x[1], x[2], x[3]);
+    if constexpr (kGaps) sums.gaps.add4(gap[0], gap[1], gap[2], gap[3]);
 }
 
-// Maximum, its index and r of one row.
-template <class S, class T = Of<S>> CROSSENT_INLINE Row reduce_row(const S* z, int64_t K) {
-    Row row;
-    for (int64_t c = 0; c < K; c += kChunk<T>) {
-        const int64_t n = K - c < kChunk<T> ? K - c : kChunk<T>;
-        const T top = chunk_max(z + c, n);
-        int64_t skip = -1;
-        if (double(top) > row.m) {
-            if (c > 0 && row.m > -kInfinity) {
-                row.r.high = (1 + row.r.value()) * exp_gap(T(row.m), double(top));
-                row.r.low = 0;
-            }
-            row.m = double(top);
-            skip = first_equal(z + c, n, top);
-            row.a = c + skip;
-        }
-        const T reference = row.m == -kInfinity ? T(0) : T(row.m);
-        const Pair part = chunk_sum(z + c, n, skip, reference);
-        row.r.add(part.high);
-        row.r.low += part.low;
-        if (part.high != part.high) row.r.high = part.high;
-        if (kChunk<T> == INT64_MAX) break;
+// exp(z - m) for any m: the bits that a near row's e has no room for.
+template <class T> struct FarExp {
+    Vec<T> minus_m;
+    CROSSENT_INLINE Vec<T> operator()(Vec<T> z) const {
+        const Vec<T> d = z + minus_m;
+        return exp_or_zero<Vec<T>>(d, sum_error(z, minus_m, d));
     }
-    if (row.r.value() >= Confident<T>::kLimit) row.log1p_r = log1p_pair<double>(row.r.high, row.r.low);
-    else finish_extreme(z, K, 1, row);
-    return row;
+};
+
+// Any row, whatever its maximum. NaN, several +inf and nothing but -inf come out as r = NaN. A cold path.
+template <bool kGaps, class S, class T = Of<S>>
+__attribute__((noinline)) double reduce_far(const S* z, int64_t K, Row& row) {
+    const T m = max_of<T>(max_lanes(z, K)), reference = m == T(-kInfinity) ? T(0) : m;
+    RowSums<T> sums;
+    const FarExp<T> e{splat<Vec<T>>(-reference)};
+    sum_chunk<kGaps, false>(z, K, e, splat<Vec<T>>(m), sums, static_cast<T*>(nullptr), 0);
+    const int64_t count = sums.ties(K);
+    row.m = double(m);
+    row.unit = 0;
+    row.r = total_of(sums.others);
+    row.r.add(double(count - 1));
+    if (m == T(-kInfinity) || (m == T(kInfinity) && count > 1)) row.r.high = __builtin_nan("");
+    if (m == T(kInfinity)) return kInfinity;
+    return total_of(sums.gaps).value();
+}
+
+// A row whose maximum is within kReach; false where it is not.
+template <bool kGaps, class S, class T = Of<S>>
+CROSSENT_INLINE bool reduce_near(const S* z, int64_t K, Row& row, double& gaps) {
+    T m = T(-kInfinity);
+    Reference<T> at(T(0));
+    NearExp<T> e(at, T(0));
+    RowSums<T> sums;
+    double passed = 0, lifted = 0;  // elements equal to earlier maxima; what new maxima added to the gaps
+    int64_t since = 0;              // the chunk that brought the maximum
+    for (int64_t c = 0; c < K;) {
+        const int64_t n = chunk_at<T>(c, K, kChunk<T>);
+        const T top = max_of<T>(max_lanes(z + c, n));
+        if (top > m || c == 0) {
+            if (!(top <= NearTable<T>::kReach && top >= -NearTable<T>::kReach)) return false;
+            const Reference<T> next(top);
+            if (c > 0) {
+                const double shrink = scale_down(1, int64_t(at.power) - int64_t(next.power));
+                const double unit = near_unit<T, double>(double(m), double(at.power));
+                passed = (passed + double(sums.ties(c - since)) / unit) * shrink;
+                scale(sums.others, shrink);
+                sums.below = typename LaneTypes<T>::Mask{};
+                since = c;
+                lifted += double(c) * (double(top) - double(m));
+            }
+            m = top;
+            at = next;
+            e = NearExp<T>(at, m);
+        }
+        sum_chunk<kGaps, false>(z + c, n, e, splat<Vec<T>>(m), sums, static_cast<T*>(nullptr), n);
+        c += n;
+    }
+    const Pair others = total_of(sums.others);
+    row.m = double(m);
+    row.unit = near_unit<T, double>(double(m), double(at.power));
+    row.r = Pair{(others.high + passed) * row.unit, others.low * row.unit};
+    row.r.add(double(sums.ties(K - since) - 1));
+    gaps = total_of(sums.gaps).value() + lifted;
+    return true;
+}
+
+// Maximum and r of one row; returns the sum of m - z_j if asked for.
+template <bool kGaps, class S> __attribute__((noinline)) double reduce_row(const S* z, int64_t K, Row& row) {
+    double gaps = 0;
+    if (!reduce_near<kGaps>(z, K, row, gaps)) gaps = reduce_far<kGaps>(z, K, row);
+    if (row.r.value() >= Confident<Of<S>>::kLimit) {
+        row.log1p_r = log1p_pair<double>(row.r.high, row.r.low);
+    } else {
+        row.unit = 0;
+        finish_extreme(z, K, 1, row);
+    }
+    return gaps;
 }
 
 // Dense targets of one row: q_j = class_weight_j (keep q_j + uniform); q may be null (uniform only).
@@ -116,13 +237,12 @@ template <class S> struct DenseTargets {
     const S* q;
     const T* class_weight;
     T keep, uniform;
-    CROSSENT_INLINE Vec<T> weigh(Vec<T> q_, Vec<T> cw) const {
-        return cw * mul_add(splat<Vec<T>>(keep), q_, splat<Vec<T>>(uniform));
+    CROSSENT_INLINE Vec<T> raw(int64_t j) const { return q ? load(q + j) : splat<Vec<T>>(0); }
+    CROSSENT_INLINE Vec<T> weigh(int64_t j, Vec<T> q_) const {
+        const Vec<T> plain = mul_add(splat<Vec<T>>(keep), q_, splat<Vec<T>>(uniform));
+        return class_weight ? load(class_weight + j) * plain : plain;
     }
-    CROSSENT_INLINE T at(int64_t j) const {
-        const T plain = mul_add<T>(keep, q ? load_one<S>(q[j]) : T(0), uniform);
-        return class_weight ? class_weight[j] * plain : plain;
-    }
+    CROSSENT_INLINE Vec<T> at(int64_t j) const { return weigh(j, raw(j)); }
 };
 
 struct RawSums {
@@ -130,44 +250,65 @@ struct RawSums {
     bool valid = true;   // all >= 0 and finite
 };
 
-// Fills row.linear, q_others, q_max, q_sum, mass from dense targets.
-template <class S, class T = Of<S>>
-CROSSENT_INLINE RawSums dense_row(const S* z, int64_t K, const DenseTargets<S>& targets, Row& row) {
-    const Vec<T> m = splat<Vec<T>>(T(row.m)), zero = splat<Vec<T>>(0), one = splat<Vec<T>>(1);
-    const Vec<T> padding = splat<Vec<T>>(-1);
-    LaneSum<T> linear, others, raw, mass;
-    typename LaneTypes<T>::Mask invalid{};
-    for (int64_t j = 0; j < K; j += kGroup<T>) {
-        const Group<T> logits = load_group(z + j, K - j, -1, T(0));
-        Group<T> q = targets.q ? load_group(targets.q + j, K - j, -1, T(0)) : Group<T>{{zero, zero, zero, zero}};
-        Group<T> cw = targets.class_weight ? load_group(targets.class_weight + j, K - j, -1, T(0))
-                                           : Group<T>{{one, one, one, one}};
-        Group<T> lin, rest, heavy;
-        CROSSENT_UNROLL for (int i = 0; i < 4; ++i) {
-            const Vec<T> number = lane_numbers<T>() + splat<Vec<T>>(T(i * kLanes<T>));
-            const Vec<T> left = splat<Vec<T>>(T(K - j < kGroup<T> ? K - j : kGroup<T>));
-            const int64_t a = row.a - j;
-            const Vec<T> top = a >= 0 && a < kGroup<T> ? splat<Vec<T>>(T(a)) : padding;
-            invalid |= (q.v[i] < zero) | (q.v[i] != q.v[i]) | (q.v[i] == splat<Vec<T>>(T(kInfinity)));
-            Vec<T> weight = targets.weigh(q.v[i], cw.v[i]);
-            weight = ((number < left) & (number != top)) ? weight : zero;
-            rest.v[i] = weight;
-            lin.v[i] = weight > zero ? weight * (m - logits.v[i]) : zero;
-            heavy.v[i] = cw.v[i] * q.v[i];
+template <class S> __attribute__((noinline)) bool all_fit(const S* q, int64_t K) {
+    bool fit = true;
+    for (int64_t j = 0; j < K; ++j) fit &= double(load_one<S>(q[j])) >= 0 && double(load_one<S>(q[j])) < kInfinity;
+    return fit;
+}
+
+// One row's uniform targets: sums of what every class gets.
+template <class T> CROSSENT_INLINE void uniform_row(int64_t K, T uniform, double gaps, Row& row) {
+    row.linear = double(uniform) * gaps;
+    row.q_max = double(uniform);
+    row.q_others = double(uniform) * double(K - 1);
+    row.q_sum = double(uniform) * double(K);
+}
+
+// Fills row.linear, q_others, q_sum, mass from dense targets. kPlain: the weights are the targets as given.
+template <bool kPlain, class S, class T = Of<S>>
+__attribute__((noinline)) RawSums dense_row(const S* z, int64_t K, const DenseTargets<S>& targets, Row& row) {
+    constexpr int W = kLanes<T>;
+    using Mask = typename LaneTypes<T>::Mask;
+    const Vec<T> m = splat<Vec<T>>(T(row.m)), zero = splat<Vec<T>>(0);
+    LaneSum<T> linear, others, all, raw, mass;
+    Vec<T> lowest = zero;
+    for (int64_t j = 0; j < K; j += 4 * W) {
+        Vec<T> lin[4]{}, rest[4]{}, weight[4]{}, q[4]{}, heavy[4]{};
+        if (targets.q) __builtin_prefetch(targets.q + j + 2048 / sizeof(T));
+        const auto element = [&](int i, int64_t at, Mask seen) __attribute__((always_inline)) {
+            const Vec<T> q_ = targets.raw(at), z_ = load(z + at);
+            lowest = q_ < lowest ? q_ : lowest;
+            q[i] = blank<T>(q_, seen);
+            weight[i] = kPlain ? q[i] : blank<T>(targets.weigh(at, q_), seen);
+            rest[i] = blank<T>(weight[i], z_ == m);
+            lin[i] = rest[i] > zero ? rest[i] * (m - z_) : zero;
+            if (!kPlain && targets.class_weight) heavy[i] = q[i] * load(targets.class_weight + at);
+        };
+        if (j + 4 * W <= K) [[likely]] {
+            CROSSENT_UNROLL for (int i = 0; i < 4; ++i) element(i, j + i * W, Mask{});
+        } else {
+            CROSSENT_UNROLL for (int i = 0; i < 4; ++i) {
+                const int64_t left = K - j - i * W;
+                if (left >= W) element(i, j + i * W, Mask{});
+                else if (left > 0) element(i, K - W, seen_before<T>(left));
+            }
         }
-        linear.add4(lin.v[0], lin.v[1], lin.v[2], lin.v[3]);
-        others.add4(rest.v[0], rest.v[1], rest.v[2], rest.v[3]);
-        raw.add4(q.v[0], q.v[1], q.v[2], q.v[3]);
-        if (targets.class_weight) mass.add4(heavy.v[0], heavy.v[1], heavy.v[2], heavy.v[3]);
+        linear.add4(lin[0], lin[1], lin[2], lin[3]);
+        all.add4(weight[0], weight[1], weight[2], weight[3]);
+        others.add4(rest[0], rest[1], rest[2], rest[3]);
+        if constexpr (!kPlain) {
+            raw.add4(q[0], q[1], q[2], q[3]);
+            if (targets.class_weight) mass.add4(heavy[0], heavy[1], heavy[2], heavy[3]);
+        }
     }
-    row.linear = linear.total().value();
-    row.q_others = others.total().value();
-    row.q_max = double(targets.at(row.a));
-    row.q_sum = row.q_others + row.q_max;
+    row.linear = total_of(linear).value();
+    row.q_sum = total_of(all).value();
+    row.q_others = total_of(others).value();
+    row.q_max = 0;
     RawSums sums;
-    sums.sum = raw.total().value();
-    sums.valid = !any_of(invalid);
-    row.mass = targets.class_weight ? mass.total().value() : sums.sum;
+    sums.sum = kPlain ? row.q_sum : total_of(raw).value();
+    sums.valid = !any_of(lowest < zero) && (sums.sum - sums.sum == 0 || !targets.q || all_fit(targets.q, K));
+    row.mass = targets.class_weight ? total_of(mass).value() : sums.sum;
     return sums;
 }
 
