@@ -1,4 +1,5 @@
 // The kernel table of one instruction set. CROSSENT_TABLE names it; CMake compiles this file once for each.
+#include "elementary_table.hpp"
 #include "sigmoid.hpp"
 #include "softmax_job.hpp"
 
@@ -55,5 +56,7 @@ const KernelTable CROSSENT_TABLE = {
     {softmax<float>, softmax<double>, softmax<Bf16>, softmax<F16>},
     {sigmoid<float>, sigmoid<double>, nullptr, nullptr},
     {mass<float>, mass<double>, mass<Bf16>, mass<F16>},
+    kElementary,
+    int32_t(sizeof(kElementary) / sizeof(kElementary[0])),
 };
 }

@@ -83,10 +83,19 @@ struct MassJob {
     double* row_sums;  // [rows]: sum of the row's soft targets, unweighted
 };
 
+// One function of elementary.hpp, for tests: out = f(x, e), on lanes [0] or one by one [1]; null where there is none.
+struct Elementary {
+    const char* name;
+    void (*f32[2])(int64_t n, const float* x, const float* e, float* out);
+    void (*f64[2])(int64_t n, const double* x, const double* e, double* out);
+};
+
 struct KernelTable {
     const char* name;
     // by Storage
     void (*softmax[kStorages])(const SoftmaxJob*);
     void (*sigmoid[kStorages])(const SigmoidJob*);
     void (*mass[kStorages])(const MassJob*);
+    const Elementary* elementary;
+    int32_t elementary_count;
 };

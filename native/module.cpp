@@ -228,6 +228,33 @@ std::vector<std::string> available_isas() {
     return {names, names + n};
 }
 
+std::vector<std::string> elementary_names() {
+    std::vector<std::string> names;
+    for (int i = 0; i < crossent::table().elementary_count; ++i) names.push_back(crossent::table().elementary[i].name);
+    return names;
+}
+
+template <class T> void elementary(const std::string& name, In<T> x, In<T> e, Out<T> out, bool one_by_one) {
+    need(e.size() == x.size() && out.size() == x.size(), "x, e, out");
+    need(aligned(x) && aligned(e) && aligned(out), "x, e, out");
+    const KernelTable& table = crossent::table();
+    for (int i = 0; i < table.elementary_count; ++i) {
+        const Elementary& f = table.elementary[i];
+        if (name != f.name) continue;
+        const Call call;
+        nb::gil_scoped_release released;
+        if constexpr (sizeof(T) == 4) {
+            need(f.f32[one_by_one], "float function");
+            f.f32[one_by_one](int64_t(x.size()), x.data(), e.data(), out.data());
+        } else {
+            need(f.f64[one_by_one], "double function");
+            f.f64[one_by_one](int64_t(x.size()), x.data(), e.data(), out.data());
+        }
+        return;
+    }
+    throw std::invalid_argument("crossent._native: no elementary function " + name);
+}
+
 #define CROSSENT_ARG(name) nb::arg(name).noconvert()
 #define CROSSENT_MAYBE(name) nb::arg(name).noconvert().none()
 
@@ -276,5 +303,10 @@ NB_MODULE(_native, m) {
     const std::string compiler = "GCC " __VERSION__;
 #endif
     m.def("compiler", [compiler] { return compiler; }, "The compiler that built this module.");
+    m.def("elementary_names", &elementary_names, "The functions of native/elementary.hpp that tests can ask.");
+    m.def("elementary", &elementary<float>, nb::arg("name"), CROSSENT_ARG("x"), CROSSENT_ARG("e"), CROSSENT_ARG("out"),
+          nb::arg("one_by_one") = false, "For tests: out = f(x, e) by the named function of native/elementary.hpp.");
+    m.def("elementary", &elementary<double>, nb::arg("name"), CROSSENT_ARG("x"), CROSSENT_ARG("e"), CROSSENT_ARG("out"),
+          nb::arg("one_by_one") = false, "For tests: out = f(x, e) by the named function of native/elementary.hpp.");
     m.def("current_isa", [] { return std::string(crossent::table().name); }, "The instruction set in use.");
 }

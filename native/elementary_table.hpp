@@ -1,0 +1,48 @@
+// The functions of elementary.hpp by name: tests ask them for every float there is.
+#pragma once
+
+#include "elementary.hpp"
+#include "kernels.hpp"
+
+namespace {
+
+// x and e in, one number out; e is 0 where a function has no use for it.
+struct ExpOrZero {
+    template <class V> static CROSSENT_INLINE V of(V x, V e) { return exp_or_zero<V>(x, e); }
+};
+struct ExpScaled {
+    template <class V> static CROSSENT_INLINE V of(V x, V e) { return exp_scaled<V>(x, e, splat<V>(1)); }
+};
+struct Log1pPair {
+    template <class V> static CROSSENT_INLINE V of(V x, V e) { return log1p_pair<V>(x, e); }
+};
+struct LogNormal {
+    template <class V> static CROSSENT_INLINE V of(V x, V) { return log_normal<V>(x); }
+};
+
+template <class T, class F> void by_lanes(int64_t n, const T* x, const T* e, T* out) {
+    constexpr int W = kLanes<T>;
+    for (int64_t i = 0; i < n; i += W) {
+        const int count = n - i < W ? int(n - i) : W;
+        store_lanes(out + i, count, F::template of<Vec<T>>(load_lanes(x + i, count, T(0)), load_lanes(e + i, count, T(0))));
+    }
+}
+template <class T, class F> void one_by_one(int64_t n, const T* x, const T* e, T* out) {
+    for (int64_t i = 0; i < n; ++i) out[i] = F::template of<T>(x[i], e[i]);
+}
+
+template <class F> constexpr Elementary of_both(const char* name) {
+    return {name, {by_lanes<float, F>, one_by_one<float, F>}, {by_lanes<double, F>, one_by_one<double, F>}};
+}
+template <class F> constexpr Elementary of_double(const char* name) {
+    return {name, {nullptr, nullptr}, {by_lanes<double, F>, one_by_one<double, F>}};
+}
+
+constexpr Elementary kElementary[] = {
+    of_both<ExpOrZero>("exp_or_zero"),
+    of_both<ExpScaled>("exp_scaled"),
+    of_double<Log1pPair>("log1p_pair"),
+    of_double<LogNormal>("log_normal"),
+};
+
+}  // namespace

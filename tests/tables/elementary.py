@@ -1,0 +1,144 @@
+"""exp, log1p and log of native/elementary.hpp asked directly: every float32 of their range, and many float64.
+
+The judge of 2^31 floats is NumPy's float64 function, correct to a few ulp of float64, so to 1e-8 ulp of float32. The
+judge of float64 is mpmath. exp is for differences from a maximum, so its range is d <= 0; log1p's is x >= 0; log's is
+x > 0. With NaN, both signs of zero and infinity each range has 2^31 patterns.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import mpmath
+import numpy as np
+
+from crossent import _native  # type: ignore[attr-defined]  # built, not written
+from isas import ISAS, using_isa
+from tables.question import Question
+from wide import Wide
+
+__all__ = ["FUNCTIONS", "Function", "ask", "elementary_questions", "sweep"]
+
+mp = mpmath.mp
+CHUNK = 1 << 13  # stays in cache
+
+
+@dataclass(frozen=True)
+class Function:
+    """What elementary.hpp promises: `exact(x, e)` within `ulps` for x in [low, high] (and what `pick` keeps)."""
+
+    exact: Callable[[Any, Any], Any]
+    fast: Callable[[Any], Any]
+    ulps: float
+    low: dict[str, float]
+    high: float
+    first_pattern: int  # of the float32 range: 0 for x >= 0, 2^31 for x <= 0
+    takes_e: bool = True
+    dtypes: tuple[str, ...] = ("float32", "float64")
+
+
+_NORMAL = {"float32": -87.0, "float64": -708.0}
+_BELOW = {"float32": -174.0, "float64": -1416.0}
+_NEGATIVE = 1 << 31
+
+FUNCTIONS: dict[str, Function] = {
+    "exp_or_zero": Function(lambda x, e: mp.exp(x + e), np.exp, 1.0, _NORMAL, 0.0, _NEGATIVE),
+    "exp_scaled": Function(lambda x, e: mp.exp(x + e), np.exp, 1.0, _BELOW, 0.0, _NEGATIVE),
+    "log1p_pair": Function(
+        lambda x, e: mp.log1p(x + e), np.log1p, 1.0, {"float64": 0.0}, 1e300, 0, dtypes=("float64",)
+    ),
+    "log_normal": Function(
+        lambda x, e: mp.log(x), np.log, 1.0, {"float64": 2.3e-308}, 1.7e308, 0, takes_e=False, dtypes=("float64",)
+    ),
+}
+
+
+def ask(name: str, x: Any, e: Any = None, *, one_by_one: bool = False) -> Any:
+    """The native function on an array."""
+    out = np.empty_like(x)
+    _native.elementary(name, x, np.zeros_like(x) if e is None else e, out, one_by_one)
+    return out
+
+
+def samples(name: str, dtype: str, count: int) -> tuple[Any, Any]:
+    """x over the range, dense near 0 and 1 and at its ends, over all exponents; e up to half an ulp of x."""
+    f = FUNCTIONS[name]
+    rng = np.random.default_rng([71, len(name), len(dtype)])
+    low, high = f.low[dtype], f.high
+    if f.first_pattern:
+        size = -low
+        x = [-rng.uniform(0, size, count), -rng.uniform(0, 2, count), -(10.0 ** rng.uniform(-40, 1, count))]
+        x += [-np.log(2) / 2 * np.arange(1, count // 4), [low, 0.0, np.nextafter(low, 0)]]
+    else:
+        powers = 10.0 ** rng.uniform(np.log10(max(low, 1e-320)), np.log10(high), count)
+        x = [powers, rng.uniform(0, 4, count), 1 + rng.normal(size=count) * 2.0 ** -rng.integers(1, 52, count)]
+        x += [2.0 ** np.arange(-60, 60) * np.sqrt(2), [1.0, np.nextafter(1, 0), np.nextafter(1, 2), max(low, 0.0)]]
+    found = np.concatenate(x)
+    found = found[(found >= low) & (found <= high)].astype(dtype)
+    e = rng.uniform(-0.5, 0.5, found.size).astype(dtype) * np.spacing(np.abs(found))
+    e[rng.random(found.size) < 0.3] = 0
+    if not f.takes_e:
+        e[:] = 0
+    if f.first_pattern == 0:
+        e = np.where(found == 0, 0, e)  # 0 has no correction: x + e stays >= 0
+    return found, e.astype(dtype)
+
+
+def elementary_questions(count: int) -> Iterator[Question]:
+    """Samples of every function against mpmath, with the correction term."""
+    for name, f in FUNCTIONS.items():
+        for dtype in f.dtypes:
+            x, e = samples(name, dtype, count)
+            with mp.workprec(200):
+                pairs = zip(x.tolist(), e.tolist(), strict=True)
+                exact = Wide.of(np.array([f.exact(mpmath.mpf(a), mpmath.mpf(b)) for a, b in pairs], dtype=object))
+            yield Question(name, dtype, lambda name=name, x=x, e=e: ask(name, x, e), exact, f.ulps)
+
+
+# ---------------------------------------------------------------- every float32
+
+
+def sweep(name: str, part: int, parts: int, *, step: int = 1) -> dict[str, float]:
+    """The worst error in ulp of float32 over every `step`-th float32 of one of `parts` parts, by instruction set.
+
+    Functions in float64 only are given float32 numbers, and their result is rounded to float32.
+    """
+    f = FUNCTIONS[name]
+    size = (1 << 31) // parts
+    worst = dict.fromkeys(ISAS, 0.0)
+    for start in range(f.first_pattern + part * size, f.first_pattern + (part + 1) * size, CHUNK * step):
+        patterns = np.arange(start, start + CHUNK * step, step, dtype=np.uint32)
+        for isa, error in _chunk(name, f, patterns.view(np.float32)).items():
+            worst[isa] = max(worst[isa], error)
+    return worst
+
+
+def _chunk(name: str, f: Function, x: Any) -> dict[str, float]:
+    with np.errstate(invalid="ignore"):  # signalling NaN
+        wide = x.astype(np.float64)
+    single = "float32" in f.dtypes
+    with np.errstate(all="ignore"):
+        exact = f.fast(wide)
+    if name == "exp_or_zero":
+        exact = np.where(wide < _NORMAL["float32"], 0.0, exact)
+    power = (exact.view(np.uint64) & np.uint64(0x7FF0000000000000)).view(np.float64)  # 2^floor(log2 |exact|)
+    per_ulp = 2.0**23 / np.maximum(power, 2.0**-126)
+    known = np.isfinite(exact)
+    everything_known = bool(known.all())
+    seen: list[tuple[Any, float]] = []  # instruction sets mostly agree to the bit
+    worst = {}
+    for isa in ISAS:
+        with using_isa(isa), np.errstate(all="ignore"):
+            got = ask(name, x if single else wide).astype(np.float32)
+            again = [error for other, error in seen if np.array_equal(other, got, equal_nan=not everything_known)]
+            if again:
+                worst[isa] = again[0]
+                continue
+            errors = np.abs(got - exact) * per_ulp
+        if not everything_known:
+            same = np.isnan(got) == np.isnan(exact) if single else True  # the others take no NaN and no infinity
+            errors = np.where(known, errors, np.where(same, 0.0, np.inf))
+        top = float(errors.max())
+        worst[isa] = np.inf if np.isnan(top) else top
+        seen.append((got, worst[isa]))
+    return worst
