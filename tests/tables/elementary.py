@@ -1,8 +1,7 @@
 """exp, log1p and log of native/elementary.hpp asked directly: every float32 of their range, and many float64.
 
-The judge of 2^31 floats is NumPy's float64 function, correct to a few ulp of float64, so to 1e-8 ulp of float32. The
-judge of float64 is mpmath. exp is for differences from a maximum, so its range is d <= 0; log1p's is x >= 0; log's is
-x > 0. With NaN, both signs of zero and infinity each range has 2^31 patterns.
+The judge of up to 2^31 floats is NumPy's float64 function, correct to a few ulp of float64, so to 1e-8 ulp of float32.
+The judge of float64 is mpmath. exp is for differences from a maximum, so its range is d <= 0; log1p's is x >= 0.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from isas import ISAS, using_isa
 from tables.question import Question
 from wide import Wide
 
-__all__ = ["FUNCTIONS", "Function", "ask", "elementary_questions", "sweep"]
+__all__ = ["FUNCTIONS", "KNOWN", "Function", "ask", "elementary_questions", "sweep"]
 
 mp = mpmath.mp
 CHUNK = 1 << 13  # stays in cache
@@ -25,32 +24,65 @@ CHUNK = 1 << 13  # stays in cache
 
 @dataclass(frozen=True)
 class Function:
-    """What elementary.hpp promises: `exact(x, e)` within `ulps` for x in [low, high] (and what `pick` keeps)."""
+    """What elementary.hpp promises: `exact(x, e)` within `ulps` for x from low to high, by dtype.
+
+    Functions that take NaN and -inf have all patterns from low's sign on in their sweep.
+    """
 
     exact: Callable[[Any, Any], Any]
     fast: Callable[[Any], Any]
     ulps: float
     low: dict[str, float]
-    high: float
-    first_pattern: int  # of the float32 range: 0 for x >= 0, 2^31 for x <= 0
-    takes_e: bool = True
-    dtypes: tuple[str, ...] = ("float32", "float64")
+    high: dict[str, float]
+    takes_e: bool = False
+    takes_nan: bool = False
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """What it is made for."""
+        return tuple(self.low)
+
+    def patterns(self) -> tuple[int, int]:
+        """The first and the last float32 of the range, as integers; from +0 up or from -0 down."""
+        low, high = ((x.get("float32", x["float64"])) for x in (self.low, self.high))
+        if low < 0:
+            return 1 << 31, (1 << 32) - 1 if self.takes_nan else _pattern(low)
+        return _pattern(low), _pattern(min(high, float(np.finfo(np.float32).max)))
+
+
+def _pattern(x: float) -> int:
+    """The bits of the float32 next above, in size, to x."""
+    single = np.float32(x)
+    return int((single if float(single) >= x or x < 0 else np.nextafter(single, np.float32(np.inf))).view(np.uint32))
+
+
+def _exp(low: dict[str, float], **more: bool) -> Function:
+    return Function(lambda x, e: mp.exp(x + e), np.exp, 1.0, low, {"float32": 0.0, "float64": 0.0}, **more)
+
+
+def _log1p(ulps: float, high: dict[str, float], **more: bool) -> Function:
+    return Function(lambda x, e: mp.log1p(x + e), np.log1p, ulps, dict.fromkeys(high, 0.0), high, **more)
 
 
 _NORMAL = {"float32": -87.0, "float64": -708.0}
-_BELOW = {"float32": -174.0, "float64": -1416.0}
-_NEGATIVE = 1 << 31
+_MOST = {"float64": 1.7e308}
 
+# Those that this build has (_native.elementary_names() names them).
 FUNCTIONS: dict[str, Function] = {
-    "exp_or_zero": Function(lambda x, e: mp.exp(x + e), np.exp, 1.0, _NORMAL, 0.0, _NEGATIVE),
-    "exp_scaled": Function(lambda x, e: mp.exp(x + e), np.exp, 1.0, _BELOW, 0.0, _NEGATIVE),
-    "log1p_pair": Function(
-        lambda x, e: mp.log1p(x + e), np.log1p, 1.0, {"float64": 0.0}, 1e300, 0, dtypes=("float64",)
-    ),
-    "log_normal": Function(
-        lambda x, e: mp.log(x), np.log, 1.0, {"float64": 2.3e-308}, 1.7e308, 0, takes_e=False, dtypes=("float64",)
+    "exp_or_zero": _exp(_NORMAL, takes_e=True, takes_nan=True),
+    "exp_scaled": _exp({"float32": -174.0, "float64": -1416.0}, takes_e=True, takes_nan=True),
+    "exp_normal": _exp(_NORMAL),
+    "log1p_pair": _log1p(1.0, {"float64": 1e300}, takes_e=True),
+    "log1p_short": _log1p(1.0, {"float32": 2.0**20, "float64": 2.0**20}, takes_e=True),
+    "log1p_unit": _log1p(1.8, {"float32": 1.0, "float64": 1.0}),
+    "log_normal": Function(lambda x, e: mp.log(x), np.log, 1.0, {"float64": 2.3e-308}, _MOST),
+    "minus_log": Function(lambda x, e: -mp.log(x), lambda x: -np.log(x), 1.0, {"float64": 5e-324}, _MOST),
+    "minus_log1m": Function(
+        lambda x, e: -mp.log1p(-x), lambda x: -np.log1p(-x), 1.5, {"float64": 0.0}, {"float64": 1 - 2.0**-53}
     ),
 }
+KNOWN = tuple(FUNCTIONS)
+FUNCTIONS = {name: f for name, f in FUNCTIONS.items() if name in _native.elementary_names()}
 
 
 def ask(name: str, x: Any, e: Any = None, *, one_by_one: bool = False) -> Any:
@@ -64,24 +96,20 @@ def samples(name: str, dtype: str, count: int) -> tuple[Any, Any]:
     """x over the range, dense near 0 and 1 and at its ends, over all exponents; e up to half an ulp of x."""
     f = FUNCTIONS[name]
     rng = np.random.default_rng([71, len(name), len(dtype)])
-    low, high = f.low[dtype], f.high
-    if f.first_pattern:
-        size = -low
-        x = [-rng.uniform(0, size, count), -rng.uniform(0, 2, count), -(10.0 ** rng.uniform(-40, 1, count))]
-        x += [-np.log(2) / 2 * np.arange(1, count // 4), [low, 0.0, np.nextafter(low, 0)]]
+    low, high = f.low[dtype], f.high[dtype]
+    if low < 0:
+        x = [rng.uniform(low, 0, count), -rng.uniform(0, 2, count), -(10.0 ** rng.uniform(-40, 1, count))]
+        x += [-np.log(2) / 2 * np.arange(1, count // 4), [0.0, -0.0]]
     else:
         powers = 10.0 ** rng.uniform(np.log10(max(low, 1e-320)), np.log10(high), count)
-        x = [powers, rng.uniform(0, 4, count), 1 + rng.normal(size=count) * 2.0 ** -rng.integers(1, 52, count)]
-        x += [2.0 ** np.arange(-60, 60) * np.sqrt(2), [1.0, np.nextafter(1, 0), np.nextafter(1, 2), max(low, 0.0)]]
-    found = np.concatenate(x)
-    found = found[(found >= low) & (found <= high)].astype(dtype)
+        near_1 = 1 + rng.normal(size=count) * 2.0 ** -rng.integers(1, 52, count)
+        x = [powers, rng.uniform(0, 1, count), rng.uniform(1, 4, count), near_1]
+        x += [2.0 ** np.arange(-60, 60) * np.sqrt(2), [1.0, np.nextafter(1, 0), np.nextafter(1, 2)]]
+    found = np.concatenate([*x, [low, high, np.nextafter(low, high), np.nextafter(high, low)]]).astype(dtype)
+    found = found[(found >= low) & (found <= high)]
     e = rng.uniform(-0.5, 0.5, found.size).astype(dtype) * np.spacing(np.abs(found))
-    e[rng.random(found.size) < 0.3] = 0
-    if not f.takes_e:
-        e[:] = 0
-    if f.first_pattern == 0:
-        e = np.where(found == 0, 0, e)  # 0 has no correction: x + e stays >= 0
-    return found, e.astype(dtype)
+    e[(rng.random(found.size) < 0.3) | (found == 0)] = 0
+    return found, e if f.takes_e else np.zeros_like(e)
 
 
 def elementary_questions(count: int) -> Iterator[Question]:
@@ -104,10 +132,12 @@ def sweep(name: str, part: int, parts: int, *, step: int = 1) -> dict[str, float
     Functions in float64 only are given float32 numbers, and their result is rounded to float32.
     """
     f = FUNCTIONS[name]
-    size = (1 << 31) // parts
+    first, last = f.patterns()
+    size = (last + 1 - first + parts - 1) // parts
+    end = min(first + (part + 1) * size, last + 1)
     worst = dict.fromkeys(ISAS, 0.0)
-    for start in range(f.first_pattern + part * size, f.first_pattern + (part + 1) * size, CHUNK * step):
-        patterns = np.arange(start, start + CHUNK * step, step, dtype=np.uint32)
+    for start in range(first + part * size, end, CHUNK * step):
+        patterns = np.arange(start, min(start + CHUNK * step, end), step, dtype=np.uint32)
         for isa, error in _chunk(name, f, patterns.view(np.float32)).items():
             worst[isa] = max(worst[isa], error)
     return worst
@@ -120,7 +150,7 @@ def _chunk(name: str, f: Function, x: Any) -> dict[str, float]:
     with np.errstate(all="ignore"):
         exact = f.fast(wide)
     if name == "exp_or_zero":
-        exact = np.where(wide < _NORMAL["float32"], 0.0, exact)
+        exact = np.where(wide < _NORMAL["float32"], 0.0, exact)  # as it says
     power = (exact.view(np.uint64) & np.uint64(0x7FF0000000000000)).view(np.float64)  # 2^floor(log2 |exact|)
     per_ulp = 2.0**23 / np.maximum(power, 2.0**-126)
     known = np.isfinite(exact)
@@ -136,7 +166,7 @@ def _chunk(name: str, f: Function, x: Any) -> dict[str, float]:
                 continue
             errors = np.abs(got - exact) * per_ulp
         if not everything_known:
-            same = np.isnan(got) == np.isnan(exact) if single else True  # the others take no NaN and no infinity
+            same = np.where(np.isnan(exact), np.isnan(got), got == exact)
             errors = np.where(known, errors, np.where(same, 0.0, np.inf))
         top = float(errors.max())
         worst[isa] = np.inf if np.isnan(top) else top

@@ -21,7 +21,7 @@ from tables.other_rows import binary_questions, formula_questions, measure_quest
 from tables.question import DTYPES, Question
 from tables.softmax_rows import logit_questions, some_rows
 
-__all__ = ["BY_NUMPY", "GROUPS", "PARTS", "SECTIONS", "Measured", "load", "measure", "measure_sweep", "risen", "save"]
+__all__ = ["ABOUT", "BY_NUMPY", "GROUPS", "PARTS", "SECTIONS", "Measured", "load", "measure", "measure_sweep", "risen", "save"]
 
 FILE = Path(__file__).parent / "errors.json"
 SECTIONS = ("quick", "full")
@@ -41,7 +41,8 @@ _FULL = [(K, 8, 16) for K in (4, 7, 8, 9, 16, 31, 32, 33)] + [(K, 5, 16) for K i
 _FULL += [(1000, 3, 8), (2048, 3, 8), (20_000, 2, 4), (262_144, 1, 4)]
 
 Measured = dict[str, dict[str, Any]]
-"""Question -> {"allowed": contract, instruction set: worst error, ...}."""
+"""Question -> {"allowed": contract, "share": whether of a bound rather than in ulp, instruction set: worst error, ...}."""
+ABOUT = ("allowed", "share")  # what a row says beside its errors
 
 
 def questions(section: str, group: str) -> Iterator[Question]:
@@ -72,7 +73,8 @@ def measure(section: str, group: str) -> tuple[Measured, str]:
     found: Measured = {}
     mark = hashlib.sha256()
     for question in questions(section, group):
-        row = found.setdefault(f"{question.function} | {question.dtype}", {"allowed": question.allowed})
+        about = {"allowed": question.allowed, "share": question.bound is not None}
+        row = found.setdefault(f"{question.function} | {question.dtype}", about)
         mark.update(question.exact.hi.tobytes())
         for isa in ("numpy",) if group in BY_NUMPY else ISAS:
             with using_isa(ISAS[-1] if isa == "numpy" else isa):
@@ -120,7 +122,7 @@ def risen(measured: Measured, stored: Measured, *, slack: bool) -> list[str]:
         if allowed > old["allowed"]:
             found.append(f"{question}: the contract was {old['allowed']:g}, not {allowed:g}")
         for isa, error in row.items():
-            if isa == "allowed":
+            if isa in ABOUT:
                 continue
             if not error <= allowed:
                 found.append(f"{question} on {isa}: {error:.4g}, and the contract allows {allowed:g}")
@@ -131,7 +133,7 @@ def risen(measured: Measured, stored: Measured, *, slack: bool) -> list[str]:
 
 def rounded(row: dict[str, Any]) -> dict[str, Any]:
     """Up, to thousandths, so that what was measured stays below."""
-    return {key: math.ceil(x * 1000) / 1000 if key != "allowed" and math.isfinite(x) else x for key, x in row.items()}
+    return {key: x if key in ABOUT or not math.isfinite(x) else math.ceil(x * 1000) / 1000 for key, x in row.items()}
 
 
 def load() -> dict[str, Any]:
