@@ -6,6 +6,7 @@
 #   make check      lint, format, types, layers
 #   make sanitize   native and core tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make bench      benchmarks/RESULTS.md
+#   make tables     measure the worst errors again: tests/tables/errors.json, docs/accuracy.md
 #   make docs       docs/_build/html
 #   make clean      remove what was built, keep .venv
 
@@ -26,7 +27,7 @@ PYTEST := $(BIN)/python -m pytest
 PYTEST_ARGS ?= -n auto
 SANITIZED := build/sanitize
 
-.PHONY: help demo test test-all check bench docs sanitize browser clean
+.PHONY: help demo test test-all check bench tables docs sanitize browser clean
 .DELETE_ON_ERROR:
 
 help:
@@ -70,6 +71,11 @@ check: $(DEV_MADE)
 
 bench: $(DEV_MADE)
 	$(BIN)/python benchmarks/ground.py
+
+# A number may fall, not rise without a reason. The peers' numbers are measured where FRAMEWORKS_PYTHON has them.
+FRAMEWORKS_PYTHON ?= .venv-frameworks/bin/python
+tables: $(DEV_MADE)
+	PYTHONPATH=tests $(BIN)/python -m tables --python $(FRAMEWORKS_PYTHON)
 
 docs: $(DEV_MADE)
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html

@@ -2,7 +2,7 @@
 Native kernels of crossent. Private: crossent.core.engine is their one caller.
 """
 
-from typing import Annotated
+from typing import Annotated, overload
 
 import numpy
 from numpy.typing import NDArray
@@ -76,6 +76,18 @@ def after_fork() -> None:
 
 def compiler() -> str:
     """The compiler that built this module."""
+
+def elementary_names() -> list[str]:
+    """The functions of native/elementary.hpp that tests can ask."""
+
+@overload
+def elementary(name: str, x: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], e: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], one_by_one: bool = False) -> None: ...
+
+@overload
+def elementary(name: str, x: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], e: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], one_by_one: bool = False) -> None:
+    """
+    For tests: out = f(x, e) by the named function of native/elementary.hpp.
+    """
 
 def current_isa() -> str:
     """The instruction set in use."""

@@ -1,4 +1,4 @@
-"""exp, log1p and log of native/elementary.hpp: each within the bound of its comment, scalars as lanes, none forgotten."""
+"""exp, log1p and log of native/elementary.hpp: each within its comment's bound, scalars as lanes, none forgotten."""
 
 import re
 from pathlib import Path
@@ -9,6 +9,7 @@ import pytest
 
 from crossent import _native  # type: ignore[attr-defined]  # built, not written
 from isas import ISAS, using_isa
+from tables import elementary
 from tables.elementary import FUNCTIONS, KNOWN, ask, elementary_questions, samples
 
 HEADER = Path(__file__).parents[2] / "native" / "elementary.hpp"
@@ -81,3 +82,22 @@ def test_what_does_not_fit_is_refused() -> None:
             _native.elementary(*call)
     with pytest.raises(TypeError):
         _native.elementary("log_normal", x, x, out.astype(np.float32))
+
+
+def test_the_sweep_finds_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One input of 2^31 / 4096, in any part, on any instruction set; NaN where a number belongs."""
+    name = "exp_or_zero"
+    assert max(elementary.sweep(name, 900, 4096).values()) <= FUNCTIONS[name].ulps
+    honest = elementary.ask
+    for wrong in (np.float32(0.125), np.float32(np.nan)):
+
+        def ask(name: str, x: Any, e: Any, wrong: Any = wrong) -> Any:
+            out = honest(name, x, e)
+            out[x == np.float32(-0.3)] = wrong
+            return out
+
+        monkeypatch.setattr(elementary, "ask", ask)
+        first, _ = FUNCTIONS[name].patterns()
+        part = (int(np.float32(-0.3).view(np.uint32)) - first) * 4096 // (1 << 31)
+        assert min(elementary.sweep(name, part, 4096).values()) > 1e5
+        assert max(elementary.sweep(name, part + 1, 4096).values()) < 1

@@ -1,4 +1,4 @@
-"""Writes errors.json and the tables of docs/accuracy.md anew: `make tables`, or python -m tables with tests on the path.
+"""Writes errors.json and the tables of docs/accuracy.md anew: `make tables`, or python -m tables beside this folder.
 
     python -m tables [--only quick|full|every-float32|peers|pages] [--jobs N] [--python FRAMEWORKS_PYTHON]
 

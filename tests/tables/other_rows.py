@@ -182,7 +182,16 @@ def formula_questions(K: int, dtype: Any) -> Iterator[Question]:
         yield from _binary_formula(dtype)
 
 
-_FORMULA_ROWS = ("normal 1", "normal 1e-3", "normal 30", "all equal", "ties", "ascending", "late maximum", "huge spread")
+_FORMULA_ROWS = (
+    "normal 1",
+    "normal 1e-3",
+    "normal 30",
+    "all equal",
+    "ties",
+    "ascending",
+    "late maximum",
+    "huge spread",
+)
 
 
 def _binary_formula(dtype: Any) -> Iterator[Question]:
@@ -196,6 +205,12 @@ def _binary_formula(dtype: Any) -> Iterator[Question]:
     name = np.dtype(dtype).name
     values = 12 * unit(dtype) * np.abs(exact.astype(float))
     slopes = ((np.abs(z) + 12) * unit(dtype) * (A + B)).astype(np.float64)
-    yield Question("formula, binary loss", name, lambda: formula.binary_logit_loss(np, z, A, B), Wide.of(exact), bound=values)
-    grad = Wide.of(slope)
-    yield Question("formula, binary gradient", name, lambda: formula.binary_logit_gradient(np, z, A, B), grad, bound=slopes)
+    for title, function, answer, bound in (
+        ("loss", formula.binary_logit_loss, exact, values),
+        ("gradient", formula.binary_logit_gradient, slope, slopes),
+    ):
+
+        def call(function: Any = function) -> Any:
+            return function(np, z, A, B)
+
+        yield Question(f"formula, binary {title}", name, call, Wide.of(answer), bound=bound)

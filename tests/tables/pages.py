@@ -41,8 +41,8 @@ def _cell(found: list[float]) -> str:
 
 def _about(function: str, table: dict[str, Any]) -> dict[str, Any]:
     """allowed and share of a function, the same for all dtypes."""
-    rows = [row for section in measure.SECTIONS for name, row in table[section].items() if name.startswith(f"{function} |")]
-    return {key: rows[0][key] for key in measure.ABOUT}
+    rows = {name.split(" | ")[0]: row for section in measure.SECTIONS for name, row in table[section].items()}
+    return {key: rows[function][key] for key in measure.ABOUT}
 
 
 def _chapter(function: str) -> str:
@@ -87,16 +87,20 @@ def _sweeps(table: dict[str, Any]) -> Iterator[str]:
         )
 
 
+def _number(x: float) -> str:
+    """Two digits, or one and a power of ten."""
+    return f"{x:.2g}" if x < 100 else f"{x:.0f}" if x < 1e4 else f"{x:.0e}".replace("e+0", "e").replace("e+", "e")
+
+
 def _judgement(found: dict[str, float] | None) -> str:
     """A cell of the peers' table."""
     if found is None:
         return ""
-    worst = f"{found['worst']:.2g}" if found["worst"] < 1e4 else f"{found['worst']:.0e}".replace("e+0", "e").replace("e+", "e")
     if "times" in found:
-        return f"{found['times']:.0e} times too large".replace("e+0", "e").replace("e+", "e")
+        return f"{_number(found['times'])} times too large"
     if "zero_from" in found:
-        return f"**0** from a lead of {found['zero_from']:g}; else {worst}"
-    return worst
+        return f"**0** from a lead of {found['zero_from']:g}; else {_number(found['worst'])}"
+    return _number(found["worst"])
 
 
 def _peers(table: dict[str, Any], dtype: str) -> Iterator[str]:

@@ -31,9 +31,10 @@ def rows() -> dict[str, tuple[Any, Any]]:
     rng = np.random.default_rng(83)
     K = 10
     z = -rng.exponential(1.0, size=(LEADS.size, K))
-    z -= z.max(axis=1, keepdims=True)
     y = rng.integers(0, K, LEADS.size)
-    z[np.arange(LEADS.size), y] = LEADS
+    right = np.arange(K) == y[:, None]
+    z -= np.where(right, -np.inf, z).max(axis=1, keepdims=True)
+    z[right] = LEADS
     equal = equal_but_one(1000, np.float32, gaps=100)
     signs = np.where(np.arange(LEADS.size) % 2, 1.0, -1.0)
     found = {
@@ -50,7 +51,8 @@ def exact_answers(z: Any, y: Any) -> dict[str, Wide]:
     """Loss and gradient of each row; log_softmax for short rows."""
     if z.ndim == 1:
         loss = oracle_binary.binary_cross_entropy(y, logits=z, reduction="none")
-        return {"loss": Wide.of(loss), "gradient": Wide.of(oracle_binary.binary_gradient(y, logits=z, reduction="none"))}
+        grad = oracle_binary.binary_gradient(y, logits=z, reduction="none")
+        return {"loss": Wide.of(loss), "gradient": Wide.of(grad)}
     answers = oracle.row_answers(y, long=10, logits=z)
     found = {"loss": answers.loss, "gradient": answers.grad}
     return found | ({"log_softmax": Wide.of(oracle.log_softmax(z))} if z.shape[1] <= 10 else {})
@@ -64,7 +66,7 @@ def own_answers(z: Any, y: Any) -> dict[str, Any]:
 
 
 def judged(got: Any, exact: Wide, leads: Any = None) -> dict[str, float]:
-    """The worst error in ulp; where something that is not 0 comes out as 0, from which lead on, and the worst elsewhere.
+    """The worst error in ulp; where something not 0 comes out as 0: from which lead on, and the worst elsewhere.
 
     `times` is said where an answer is more than twice the exact one.
     """

@@ -1,4 +1,4 @@
-"""The table of worst errors is a ratchet: what is measured now is within the contract and not above what was written."""
+"""The table of worst errors is a ratchet: what is measured is within the contract and not above what was written."""
 
 import math
 from pathlib import Path
