@@ -18,7 +18,7 @@ INSIDE = {"exp_reduced"}  # states an error of what the others make their result
 
 def functions_with_a_bound(header: str) -> set[str]:
     """The functions of a header whose comment states an error."""
-    found = re.finditer(r"((?:^//.*\n)+)template <class V> CROSSENT_INLINE V (\w+)\(", header, re.MULTILINE)
+    found = re.finditer(r"((?:^//.*\n)+)template <[^>]*> CROSSENT_INLINE \w+ (\w+)\(", header, re.MULTILINE)
     return {match[2] for match in found if "error" in match[1].lower()}
 
 

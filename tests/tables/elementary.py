@@ -78,8 +78,10 @@ FUNCTIONS: dict[str, Function] = {
     "log1p_short": _log1p(1.0, {"float32": 2.0**20, "float64": 2.0**20}, takes_e=True),
     "log1p_unit": _log1p(1.8, {"float32": 1.0, "float64": 1.0}),
     "log_normal": Function(lambda x, e: mp.log(x), np.log, 1.0, {"float64": 2.3e-308}, _MOST, step=17),
-    "minus_log": Function(lambda x, e: -mp.log(x), lambda x: -np.log(x), 1.0, {"float64": 5e-324}, _MOST, step=17),
-    "minus_log1m": Function(
+    "minus_log_below": Function(
+        lambda x, e: -mp.log(x), lambda x: -np.log(x), 1.0, {"float64": 5e-324}, _MOST, step=17
+    ),
+    "split_rest": Function(
         lambda x, e: -mp.log1p(-x), lambda x: -np.log1p(-x), 1.5, {"float64": 0.0}, {"float64": 1 - 2.0**-53}, step=17
     ),
 }

@@ -26,7 +26,7 @@ def _worst(question: str, table: dict[str, Any]) -> list[float]:
     """The smallest and the largest of the instruction sets' worst errors; empty where it was not asked."""
     by_isa: dict[str, float] = {}
     for section in measure.SECTIONS:
-        for isa, error in table[section].get(question, {}).items():
+        for isa, error in table.get(section, {}).get(question, {}).items():
             if isa not in measure.ABOUT:
                 by_isa[isa] = max(by_isa.get(isa, 0.0), error)
     return [min(by_isa.values()), max(by_isa.values())] if by_isa else []
@@ -41,7 +41,7 @@ def _cell(found: list[float]) -> str:
 
 def _about(function: str, table: dict[str, Any]) -> dict[str, Any]:
     """allowed and share of a function, the same for all dtypes."""
-    rows = {name.split(" | ")[0]: row for section in measure.SECTIONS for name, row in table[section].items()}
+    rows = {name.split(" | ")[0]: row for section in measure.SECTIONS for name, row in table.get(section, {}).items()}
     return {key: rows[function][key] for key in measure.ABOUT}
 
 
@@ -60,7 +60,7 @@ def _chapter(function: str) -> str:
 
 
 def _functions(table: dict[str, Any], chapter: str) -> list[str]:
-    names = {question.split(" | ")[0] for section in measure.SECTIONS for question in table[section]}
+    names = {question.split(" | ")[0] for section in measure.SECTIONS for question in table.get(section, {})}
     return sorted((name for name in names if _chapter(name) == chapter), key=lambda name: (name.lower(), name))
 
 
@@ -80,7 +80,7 @@ def _sweeps(table: dict[str, Any]) -> Iterator[str]:
     """One line a function."""
     yield "| function | worst error on all 2^31 inputs | allowed |"
     yield "|---|---|---|"
-    for name, row in sorted(table[EVERY].items()):
+    for name, row in sorted(table.get(EVERY, {}).items()):
         errors = [x for key, x in row.items() if key not in measure.ABOUT]
         yield f"| `{name}` | {min(errors):.3f}{'' if min(errors) == max(errors) else f' to {max(errors):.3f}'} |" + (
             f" {row['allowed']:g} |"
