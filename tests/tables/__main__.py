@@ -18,8 +18,6 @@ from tables import measure as table
 from tables import pages, peers
 from tables.elementary import FUNCTIONS
 
-EVERY = "every float32"
-
 
 def write_section(section: str, pool: Executor) -> None:
     """Measures all groups; keeps the columns of instruction sets that this machine lacks; prints what rose."""
@@ -43,13 +41,13 @@ def write_sweeps(pool: Executor) -> None:
     stored = table.load()
     rows = {
         name: {
-            **stored.get(EVERY, {}).get(name, {}),
+            **stored.get(table.EVERY, {}).get(name, {}),
             "allowed": table.sweep_allowed(name),
             **table.rounded(table.merged(task.result() for task in parts)),
         }
         for name, parts in tasks.items()
     }
-    table.save({**stored, EVERY: rows})
+    table.save({**stored, table.EVERY: rows})
 
 
 def main(arguments: list[str] | None = None) -> int:

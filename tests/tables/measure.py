@@ -24,6 +24,7 @@ from tables.softmax_rows import logit_questions, some_rows
 __all__ = [
     "ABOUT",
     "BY_NUMPY",
+    "EVERY",
     "GROUPS",
     "PARTS",
     "SECTIONS",
@@ -40,6 +41,7 @@ __all__ = [
 
 FILE = Path(__file__).parent / "errors.json"
 SECTIONS = ("quick", "full")
+EVERY = "every float32"
 GROUPS = (
     *(f"{kind} {dtype}" for kind in ("logits", "labels", "probabilities") for dtype in DTYPES),
     "elementary",

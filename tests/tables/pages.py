@@ -11,7 +11,6 @@ from tables.question import DTYPES
 __all__ = ["PAGE", "blocks", "with_blocks", "write"]
 
 PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
-EVERY = "every float32"
 _NAMES = {"crossent": "crossent", "torch": "PyTorch", "jax": "JAX", "scipy": "SciPy", "sklearn": "scikit-learn"}
 _CASES = {
     "confident": "leads of 0 to 100, K = 10",
@@ -80,7 +79,7 @@ def _sweeps(table: dict[str, Any]) -> Iterator[str]:
     """One line a function."""
     yield "| function | worst error on all 2^31 inputs | allowed |"
     yield "|---|---|---|"
-    for name, row in sorted(table.get(EVERY, {}).items()):
+    for name, row in sorted(table.get(measure.EVERY, {}).items()):
         errors = [x for key, x in row.items() if key not in measure.ABOUT]
         yield f"| `{name}` | {min(errors):.3f}{'' if min(errors) == max(errors) else f' to {max(errors):.3f}'} |" + (
             f" {row['allowed']:g} |"
@@ -120,7 +119,7 @@ def blocks() -> dict[str, str]:
     found = {chapter: "\n".join(_errors(table, chapter)) for chapter in chapters}
     found |= {f"peers {dtype}": "\n".join(_peers(others, dtype)) for dtype in ("float32", "float64")}
     versions = [v.replace(name, _NAMES[name]) for v in others["versions"] for name in [v.split()[0]]]
-    return found | {EVERY: "\n".join(_sweeps(table)), "versions": f"Measured with {', '.join(versions)}."}
+    return found | {measure.EVERY: "\n".join(_sweeps(table)), "versions": f"Measured with {', '.join(versions)}."}
 
 
 def with_blocks(page: str, found: dict[str, str]) -> str:

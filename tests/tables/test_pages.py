@@ -12,7 +12,7 @@ def test_the_page_shows_the_stored_tables() -> None:
 
 def test_every_question_stands_in_one_table() -> None:
     table, found = measure.load(), pages.blocks()
-    functions = {question.split(" | ")[0] for section in measure.SECTIONS for question in table[section]}
+    functions = {question.split(" | ")[0] for section in measure.SECTIONS for question in table.get(section, {})}
     for function in functions:
         assert sum(f"\n| {function} |" in block for block in found.values()) == 1, function
 
