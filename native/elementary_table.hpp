@@ -24,7 +24,8 @@ template <class T, class F> void by_lanes(int64_t n, const T* x, const T* e, T* 
     constexpr int W = kLanes<T>;
     for (int64_t i = 0; i < n; i += W) {
         const int count = n - i < W ? int(n - i) : W;
-        store_lanes(out + i, count, F::template of<Vec<T>>(load_lanes(x + i, count, T(0)), load_lanes(e + i, count, T(0))));
+        const Vec<T> a = load_lanes(x + i, count, T(0)), b = load_lanes(e + i, count, T(0));
+        store_lanes(out + i, count, F::template of<Vec<T>>(a, b));
     }
 }
 template <class T, class F> void one_by_one(int64_t n, const T* x, const T* e, T* out) {
