@@ -7,6 +7,7 @@
 #   make sanitize   native and core tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make frameworks install PyTorch, JAX and TensorFlow into .venv-frameworks, to compare with
 #   make bench      benchmarks/RESULTS.md: crossent beside these, SciPy and scikit-learn (about 25 minutes)
+#   make tables     measure the worst errors again: tests/tables/errors.json, docs/accuracy.md
 #   make docs       docs/_build/html
 #   make clean      remove what was built, keep .venv and .venv-frameworks
 
@@ -29,7 +30,7 @@ PYTEST := $(BIN)/python -m pytest
 PYTEST_ARGS ?= -n auto
 SANITIZED := build/sanitize
 
-.PHONY: help demo test test-all check frameworks bench docs sanitize browser clean
+.PHONY: help demo test test-all check frameworks bench tables docs sanitize browser clean
 .DELETE_ON_ERROR:
 
 help:
@@ -83,6 +84,11 @@ frameworks: $(FRAMEWORKS_MADE)
 bench: $(DEV_MADE) $(FRAMEWORKS_MADE)
 	$(BIN)/crossent bench --suite loss --suite small --suite scaling --vs torch,jax,tensorflow,scipy,sklearn,numpy \
 		--notes benchmarks/notes.toml --json benchmarks/results.json --output benchmarks/RESULTS.md
+
+# A number may fall, not rise without a reason. The peers' numbers are measured where FRAMEWORKS_PYTHON has them.
+FRAMEWORKS_PYTHON ?= .venv-frameworks/bin/python
+tables: $(DEV_MADE)
+	PYTHONPATH=tests $(BIN)/python -m tables --python $(FRAMEWORKS_PYTHON)
 
 docs: $(DEV_MADE)
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html

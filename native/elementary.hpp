@@ -58,7 +58,7 @@ template <class V> CROSSENT_INLINE V exp_reduced(V d, V e, V& n_rounded) {
 }
 
 // exp(d + e) for d <= 0 where results below the normal range may be 0: for sums in which they cannot matter.
-// Error 1 ulp for d >= kNormal. NaN gives NaN.
+// Error 1.1 ulp for d >= kNormal (float, all inputs: 1.07). NaN gives NaN.
 template <class V> CROSSENT_INLINE V exp_or_zero(V d, V e) {
     using Table = ExpTable<typename Number<V>::Scalar>;
     const V limit = splat<V>(Table::kNormal);
@@ -68,7 +68,7 @@ template <class V> CROSSENT_INLINE V exp_or_zero(V d, V e) {
 }
 
 // factor * exp(d + e) for d <= 0, through the subnormal range with one rounding into it, for a normal factor.
-// The rounding of the factor's product is the only error on top of exp's 1 ulp. NaN gives NaN.
+// The rounding of the factor's product is the only error on top of exp's 1.1 ulp. NaN gives NaN.
 template <class V> CROSSENT_INLINE V exp_scaled(V d, V e, V factor) {
     using Table = ExpTable<typename Number<V>::Scalar>;
     const V limit = splat<V>(Table::kLowest), round = splat<V>(Table::kRound);

@@ -1,5 +1,6 @@
 // The kernel table of one instruction set. CROSSENT_TABLE names it; CMake compiles this file once for each.
 #include "binary_probability.hpp"
+#include "elementary_table.hpp"
 #include "probability.hpp"
 #include "sigmoid.hpp"
 #include "softmax_job.hpp"
@@ -67,5 +68,7 @@ const KernelTable CROSSENT_TABLE = {
     {mass<float>, mass<double>, mass<Bf16>, mass<F16>},
     {probability<float>, probability<double>},
     {binary_probability<float>, binary_probability<double>},
+    kElementary,
+    int32_t(sizeof(kElementary) / sizeof(kElementary[0])),
 };
 }

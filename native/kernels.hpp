@@ -119,6 +119,13 @@ struct BinaryProbabilityJob {
     void* grad;    // as values; may be the probabilities themselves
 };
 
+// One function of elementary.hpp, for tests: out = f(x, e), on lanes [0] or one by one [1]; null where there is none.
+struct Elementary {
+    const char* name;
+    void (*f32[2])(int64_t n, const float* x, const float* e, float* out);
+    void (*f64[2])(int64_t n, const double* x, const double* e, double* out);
+};
+
 struct KernelTable {
     const char* name;
     // by Storage
@@ -127,4 +134,6 @@ struct KernelTable {
     void (*mass[kStorages])(const MassJob*);
     void (*probability[2])(const ProbabilityJob*);
     void (*binary_probability[2])(const BinaryProbabilityJob*);
+    const Elementary* elementary;
+    int32_t elementary_count;
 };

@@ -186,6 +186,33 @@ std::vector<std::string> available_isas() {
     return {names, names + n};
 }
 
+std::vector<std::string> elementary_names() {
+    std::vector<std::string> names;
+    for (int i = 0; i < table().elementary_count; ++i) names.push_back(table().elementary[i].name);
+    return names;
+}
+
+template <class T> void elementary(const std::string& name, In<T> x, In<T> e, Out<T> out, bool one_by_one) {
+    need(e.size() == x.size() && out.size() == x.size(), "x, e, out");
+    need(aligned(x) && aligned(e) && aligned(out), "x, e, out");
+    const KernelTable& table = table();
+    for (int i = 0; i < table.elementary_count; ++i) {
+        const Elementary& f = table.elementary[i];
+        if (name != f.name) continue;
+        const Call call;
+        nb::gil_scoped_release released;
+        if constexpr (sizeof(T) == 4) {
+            need(f.f32[one_by_one], "float function");
+            f.f32[one_by_one](int64_t(x.size()), x.data(), e.data(), out.data());
+        } else {
+            need(f.f64[one_by_one], "double function");
+            f.f64[one_by_one](int64_t(x.size()), x.data(), e.data(), out.data());
+        }
+        return;
+    }
+    throw std::invalid_argument("crossent._native: no elementary function " + name);
+}
+
 template <int32_t storage> void bind(nb::module_& m, const char* softmax, const char* sigmoid, const char* mass) {
     m.def(softmax, &Softmax<storage>::run, CROSSENT_ARG("logits"), nb::arg("classes"), nb::arg("inner"),
           CROSSENT_MAYBE("labels"), CROSSENT_MAYBE("soft"), CROSSENT_MAYBE("soft_factor"),
@@ -237,4 +264,9 @@ NB_MODULE(_native, m) {
 #endif
     m.def("compiler", [compiler] { return compiler; }, "The compiler that built this module.");
     m.def("current_isa", [] { return std::string(table().name); }, "The instruction set in use.");
+    m.def("elementary_names", &elementary_names, "The functions of native/elementary.hpp that tests can ask.");
+    m.def("elementary", &elementary<float>, nb::arg("name"), CROSSENT_ARG("x"), CROSSENT_ARG("e"), CROSSENT_ARG("out"),
+          nb::arg("one_by_one") = false, "For tests: out = f(x, e) by the named function of native/elementary.hpp.");
+    m.def("elementary", &elementary<double>, nb::arg("name"), CROSSENT_ARG("x"), CROSSENT_ARG("e"), CROSSENT_ARG("out"),
+          nb::arg("one_by_one") = false, "For tests: out = f(x, e) by the named function of native/elementary.hpp.");
 }

@@ -11,7 +11,7 @@ import numpy as np
 
 from wide import Wide
 
-__all__ = ["assert_close", "errors_in_ulps", "ulp_of", "worst_ulps"]
+__all__ = ["assert_close", "errors_in_ulps", "ulp_of", "worst_of_bound", "worst_ulps"]
 
 # stored mantissa bits, smallest and largest exponent of a normal number
 _FORMATS = {
@@ -71,6 +71,11 @@ def worst_ulps(actual: Any, desired: Any, *, of: Any = None) -> float:
     return float(np.max(errors_in_ulps(actual, desired, of=of), initial=0.0))
 
 
+def worst_of_bound(actual: Any, desired: Any, bound: Any) -> float:
+    """The largest error as a share of its own bound: 1 is just allowed; inf and 0 as in `worst_ulps`."""
+    return float(np.max(_errors(_floats(actual), Wide.of(desired), None, "", unit=Wide.of(bound)), initial=0.0))
+
+
 def errors_in_ulps(actual: Any, desired: Any, *, of: Any = None) -> Any:
     """The error of every element in ulp(desired), or in ulp(of); same rules as `assert_close`."""
     return _errors(_floats(actual), Wide.of(desired), of, "")
@@ -79,7 +84,8 @@ def errors_in_ulps(actual: Any, desired: Any, *, of: Any = None) -> Any:
 def ulp_of(values: Any, dtype: Any) -> Any:
     """The spacing of `dtype` at exact values, as float64 (0 where that underflows: below 2^-1074)."""
     bits, smallest, _ = _FORMATS[np.dtype(dtype).name]
-    return np.ldexp(1.0, _ulp_exponent(Wide.of(values), bits, smallest))
+    with np.errstate(invalid="ignore"):  # infinities have some spacing
+        return np.ldexp(1.0, _ulp_exponent(Wide.of(values), bits, smallest))
 
 
 def _floats(actual: Any) -> Any:

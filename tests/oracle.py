@@ -11,7 +11,8 @@ sw_i = 0, D_i = 0 or the ignored label has left: loss, gradient and weight are e
 """
 
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import mpmath
 import numpy as np
@@ -27,6 +28,7 @@ __all__ = [
     "hessian",
     "log_softmax",
     "logsumexp",
+    "row_answers",
     "row_losses",
     "softmax",
 ]
@@ -58,6 +60,11 @@ def _exact(values: Any) -> list[Any]:
 
 def softmax_row(z: list[Any]) -> tuple[list[Any], list[Any], Any]:
     """p, 1 - p and log sum exp of one row, at a precision that resolves the spread of its finite logits."""
+    return _softmax_row(tuple(z))
+
+
+@lru_cache(maxsize=2000)  # a row is asked about with several kinds of targets
+def _softmax_row(z: tuple[Any, ...]) -> tuple[list[Any], list[Any], Any]:
     K = len(z)
     top = max(z)
     if top == INF:
@@ -149,6 +156,7 @@ def _rows(
     label_smoothing: float = 0.0,
     normalize_targets: bool = False,
     eps: float = 0.0,
+    long: int = LONG,
 ) -> tuple[list[Row | None], list[Any], tuple[int, ...]]:
     """The rows (None where one has left), their sample weights, and the leading shape."""
     x = np.asarray(next(v for v in (logits, probs, log_probs) if v is not None))
@@ -162,7 +170,7 @@ def _rows(
     for target, values, weight in zip(y, x, sw, strict=True):
         if weight == 0 or (ignore_index is not None and np.ndim(target) == 0 and int(target) == ignore_index):
             rows.append(None)
-        elif logits is not None and K > LONG:
+        elif logits is not None and long < K:
             answer = long_row(values, target, cw, label_smoothing, normalize_targets)
             rows.append(Row(*answer) if answer[-1] else None)
         else:
@@ -178,6 +186,31 @@ def _rows(
 
 
 # ---------------------------------------------------------------- the answers
+
+
+class RowAnswers(NamedTuple):
+    """All about rows [N, K] with reduction="none": loss [N]; gradient, its scale and Hessian diagonal [N, K]."""
+
+    loss: Wide
+    grad: Wide
+    scale: Wide
+    hess: Wide
+
+
+def row_answers(targets: Any, *, long: int = LONG, **options: Any) -> RowAnswers:
+    """All answers in one go; rows with more than `long` classes take the double-double path."""
+    rows, sw, shape = _rows(targets, long=long, **options)
+    K = np.shape(next(options[k] for k in ("logits", "probs", "log_probs") if options.get(k) is not None))[-1]
+    assert len(shape) == 1
+    none = Row(mpf(0), *([mpf(0)] * K for _ in range(3)), mpf(0))
+    parts: dict[str, list[Wide]] = {"grad": [], "scale": [], "hess": []}
+    for row, weight in zip(rows, sw, strict=True):
+        for part, found in parts.items():
+            values = getattr(row or none, part)
+            plain = isinstance(values, list)
+            found.append(Wide.of([v * weight for v in values]) if plain else values.scaled(weight))
+    losses = [mpf(0) if row is None else weight * row.loss for row, weight in zip(rows, sw, strict=True)]
+    return RowAnswers(Wide.of(objects(losses, shape)), **{part: Wide.stack(found) for part, found in parts.items()})
 
 
 def row_losses(targets: Any, **options: Any) -> Any:

@@ -129,3 +129,28 @@ def test_stacking_and_scaling() -> None:
     rows = Wide.stack([Wide.of([1.0, 0.0]), Wide.of([Fraction(1, 3), -2])])
     np.testing.assert_array_equal(rows.scaled(mpmath.mpf(3)).to_float(), [[3.0, 0.0], [1.0, -6.0]])
     assert rows.to_mpf()[1, 1] == -2
+
+
+@pytest.mark.parametrize("long", [oracle.LONG, 3])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_all_answers_at_once_are_those_one_by_one(smoothing: float, long: int) -> None:
+    """By the definition, and by the path of long rows to 2^-90."""
+    rng = np.random.default_rng(4)
+    z, y, w = rng.normal(size=(6, 5)) * 9, np.array([0, 1, 2, 3, 4, 0]), np.array([1.0, 0.0, 0.3, 7.0, 1.0, 1.0])
+    options = {"logits": z, "class_weight": [1, 2, 0.5, 0, 3], "sample_weight": w, "label_smoothing": smoothing}
+    got = oracle.row_answers(y, long=long, **options)
+    wanted = {
+        "loss": oracle.row_losses(y, **options),
+        "grad": oracle.gradient(y, reduction="none", **options),
+        "scale": oracle.gradient_scale(y, reduction="none", **options),
+        "hess": oracle.hessian(y, **options),
+    }
+    for name, answer in wanted.items():
+        ours = getattr(got, name).to_mpf()
+        size = answer if name in ("loss", "hess") else wanted["scale"]
+        with mp.workprec(300):
+            assert ours.shape == answer.shape
+            triples = zip(ours.flat, answer.flat, size.flat, strict=True)
+            assert all(abs(a - b) <= 2.0**-90 * abs(s) for a, b, s in triples)
+    with pytest.raises(AssertionError):
+        oracle.row_answers(y[None], logits=z[None])

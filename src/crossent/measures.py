@@ -4,6 +4,8 @@ Inputs are probabilities in float16, bfloat16, float32 or float64 (integers 0 an
 computed and returned in float64. Rows are used as given, never renormalised: a row whose sum is off by more
 than 0.01 is an error. Divergences are sums of terms that are >= 0 each, in forms that do not cancel, so equal
 rows give exactly 0 and nearly equal rows keep their digits. 0 log 0 = 0; a class with q = 0 < p gives inf.
+Error for K <= 400: 12 ulp; perplexity and effective_classes 12 ulp times max(1, H), since exp turns an error
+of H into a relative one; mutual_information 1e-15.
 """
 
 from collections.abc import Callable

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -63,3 +64,35 @@ def test_the_callers_setting_changes_no_bit_and_is_put_back(K: int, dtype: Any, 
         assert inside & bits == bits
         np.testing.assert_array_equal(got.value.view(f"u{dtype().itemsize}"), want.value.view(f"u{dtype().itemsize}"))
         np.testing.assert_array_equal(got.grad.view(f"u{dtype().itemsize}"), want.grad.view(f"u{dtype().itemsize}"))
+
+
+@pytest.mark.parametrize("bits", [_FLUSH_TO_ZERO | _DENORMALS_ARE_ZERO, _UPWARD], ids=["flush to zero", "round up"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16"])
+@pytest.mark.parametrize("form", ["soft", "smoothed", "inner axis", "long", "labels", "soft labels", "activations"])
+def test_no_form_of_input_notices_the_callers_setting(form: str, dtype: str, bits: int, isa: str) -> None:
+    """Every storage: conversions to and from 16 bits round too."""
+    kind = {"bfloat16": ml_dtypes.bfloat16}.get(dtype, dtype)
+    K = 300 if form == "long" else 10
+    case = next(c for c in hard_cases(K, kind) if c.name == "confident")
+    z, y = case.logits, case.targets
+    loss: Any = ce.CrossEntropy(reduction="none", label_smoothing=0.1 if form == "smoothed" else 0.0)
+    if form == "soft":
+        y = np.eye(K)[y].astype(np.float64 if dtype == "float64" else np.float32)
+    elif form == "inner axis":
+        loss, z = ce.CrossEntropy(reduction="none", axis=0), np.ascontiguousarray(z.T)
+    elif "labels" in form:
+        loss = ce.BinaryCrossEntropy(reduction="none")
+        y = np.resize([0.0, 1.0, 0.25] if form == "soft labels" else [0.0, 1.0], z.shape).astype(np.float32)
+
+    def ask() -> list[Any]:
+        if form == "activations":
+            return [f(z) for f in (ce.softmax, ce.log_softmax, ce.logsumexp, ce.sigmoid)]
+        return [*loss.value_and_grad(y, logits=z), loss(y, logits=z)]
+
+    want = ask()
+    with control_with(bits) as inside:
+        got = ask()
+        after = control()
+    assert after == inside
+    for a, b in zip(got, want, strict=True):
+        np.testing.assert_array_equal(a.view(f"u{a.dtype.itemsize}"), b.view(f"u{b.dtype.itemsize}"))

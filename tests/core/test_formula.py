@@ -11,14 +11,10 @@ import oracle_binary
 from cases import hard_cases, soft_targets
 from closeness import assert_close
 from crossent.core import formula
+from formula_bounds import gradient_bound, loss_bound, unit
 
 DTYPES = (np.float32, np.float64)
 CASES = ["normal 1", "normal 1e-3", "normal 30", "all equal", "ties", "ascending", "late maximum", "huge spread"]
-
-
-def unit(dtype: Any) -> float:
-    """u, half the spacing of 1."""
-    return float(np.finfo(dtype).eps) / 2
 
 
 def finite_rows(K: int, dtype: Any) -> tuple[Any, Any, Any]:
@@ -27,23 +23,6 @@ def finite_rows(K: int, dtype: Any) -> tuple[Any, Any, Any]:
     z = np.concatenate([c.logits for c in cases])
     q = np.concatenate([soft_targets(c) for c in cases]).astype(dtype)
     return z, q, np.linspace(0.5, 2, K).astype(dtype)
-
-
-def loss_bound(z: Any, q: Any, dtype: Any) -> Any:
-    """(K + 6) u of the loss and |d| u of each difference, as the module's head states it."""
-    d = np.abs(z - z.max(axis=1, keepdims=True)).astype(np.float64)
-    p = np.exp(-d)
-    terms = (q * d).sum(axis=1) + q.sum(axis=1) * (np.log(p.sum(axis=1)) + (p * d).sum(axis=1))
-    return ((z.shape[1] + 6) * terms) * unit(dtype) + 4 * float(np.finfo(dtype).tiny)
-
-
-def gradient_bound(z: Any, q: Any, dtype: Any) -> Any:
-    """(K + 8 + |d|) u of Q p + q: no element cancels by more than its terms."""
-    d = np.abs(z - z.max(axis=1, keepdims=True)).astype(np.float64)
-    p = np.exp(-d)
-    p /= p.sum(axis=1, keepdims=True)
-    spread = z.shape[1] + 8 + np.minimum(d, 1100) + (p * d).sum(axis=1, keepdims=True)
-    return spread * unit(dtype) * (q.sum(axis=1, keepdims=True) * p + q) + 4 * float(np.finfo(dtype).tiny)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
