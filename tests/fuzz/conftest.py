@@ -1,0 +1,15 @@
+"""The long profile of `make fuzz`: new examples in every run, and how to repeat the one that failed."""
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "fuzz",
+    settings(
+        deadline=None,
+        derandomize=False,
+        database=None,
+        max_examples=400,
+        print_blob=True,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+    ),
+)
