@@ -9,7 +9,7 @@ import numpy as np
 
 import crossent as ce
 
-__all__ = ["Refused", "watched"]
+__all__ = ["Refused", "assert_helps", "watched"]
 
 ARGUMENTS = (
     "targets", "logits", "probs", "log_probs", "sample_weight", "class_weight", "pos_weight", "classes", "axis", "out",
@@ -35,6 +35,13 @@ def _snapshot(value: Any) -> Any:
     return value.tolist() if value.dtype.kind in "OT" else value.tobytes()
 
 
+def assert_helps(error: ce.CrossentError) -> None:
+    """A ValueError or TypeError that names an argument and nothing that its reader does not know."""
+    assert isinstance(error, ValueError | TypeError), type(error)
+    assert NAMED.search(str(error)), f"no argument is named in {type(error).__name__}: {error}"
+    assert not INTERNAL.search(str(error)), f"{type(error).__name__} talks of inner things: {error}"
+
+
 def watched(function: Callable[..., Any], *arguments: Any, may_change: Any = None, **named: Any) -> Any:
     """The result, or Refused; AssertionError for anything that a caller should not see."""
     given = [x for x in (*arguments, *named.values()) if isinstance(x, np.ndarray)]
@@ -46,11 +53,9 @@ def watched(function: Callable[..., Any], *arguments: Any, may_change: Any = Non
             result = function(*arguments, **named)
         except ce.CrossentError as error:
             result = Refused(error)
-            message = str(error)
-            assert NAMED.search(message), f"no argument is named in {type(error).__name__}: {message}"
-            assert not INTERNAL.search(message), f"{type(error).__name__} talks of inner things: {message}"
-            assert isinstance(error, ValueError | TypeError), type(error)
+    if isinstance(result, Refused):
+        assert_helps(result.error)
     assert [_snapshot(x) for x in kept] == before, "an input was changed"
     for warning in heard:
-        assert issubclass(warning.category, ce.RowSumWarning | ce.ClippedWarning), f"{warning.category}: {warning.message}"
+        assert isinstance(warning.message, ce.RowSumWarning | ce.ClippedWarning), f"a warning: {warning.message!r}"
     return result

@@ -8,7 +8,7 @@ settings.register_profile(
         deadline=None,
         derandomize=False,
         database=None,
-        max_examples=400,
+        max_examples=100,
         print_blob=True,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
     ),

@@ -105,7 +105,7 @@ int main(int argc, char** argv) {
         return failed;
     }
     if (__sanitizer_set_death_callback) __sanitizer_set_death_callback(save_input);
-    std::signal(SIGABRT, on_signal);
+    for (const int number : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) std::signal(number, on_signal);
     explore(seconds, seed, prefix);
     return 0;
 }

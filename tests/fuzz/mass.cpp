@@ -54,7 +54,8 @@ Answer run(const KernelTable& table, const Question<storage>& q, int64_t block_r
     return answer;
 }
 
-template <int32_t storage> void check(const KernelTable& table, const Question<storage>& q, int64_t shift, Bytes bytes) {
+template <int32_t storage>
+void check(const KernelTable& table, const Question<storage>& q, int64_t shift, Bytes bytes) {
     const Answer got = run(table, q, 1 << 20, 1, shift);
     if (!q.sane) return;
     int64_t bad = kNoBadRow;
@@ -71,15 +72,16 @@ template <int32_t storage> void check(const KernelTable& table, const Question<s
         Real sum = 0;
         for (int64_t k = 0; k < q.classes; ++k) sum += q.target(i, k);
         const Real found = got.row_sums[size_t(i)];
-        EXPECT(got.bad != kNoBadRow || std::fabs(found - sum) <= 1e-15L * sum, "%s: row %lld sums to %.17Lg, not %.17Lg",
-               table.name, (long long)i, found, sum);
+        EXPECT(got.bad != kNoBadRow || std::fabs(found - sum) <= 1e-15L * sum,
+               "%s: row %lld sums to %.17Lg, not %.17Lg", table.name, (long long)i, found, sum);
     }
     EXPECT(got.bad == bad, "%s: bad row %lld, code %lld reported; it is %lld, code %lld", table.name,
            (long long)(got.bad / 8), (long long)(got.bad % 8), (long long)(bad / 8), (long long)(bad % 8));
     const Answer cut = run(table, q, bytes.between(1, 9), bytes.between(1, 4), bytes.below(8));
     EXPECT(cut.bad == bad, "%s: another bad row in blocks", table.name);
     if (bad != kNoBadRow) return;
-    EXPECT(got.kept == kept && cut.kept == kept, "%s: %Lg and %Lg rows kept of %Lg", table.name, got.kept, cut.kept, kept);
+    EXPECT(got.kept == kept && cut.kept == kept, "%s: %Lg and %Lg rows kept of %Lg", table.name, got.kept, cut.kept,
+           kept);
     EXPECT(std::fabs(got.mass - mass) <= 1e-14L * mass && std::fabs(cut.mass - mass) <= 1e-14L * mass,
            "%s: mass %.17Lg, not %.17Lg", table.name, got.mass, mass);
     EXPECT(same_bits(got.row_sums, cut.row_sums), "%s: other row sums in blocks", table.name);

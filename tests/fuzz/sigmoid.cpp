@@ -211,7 +211,8 @@ void check_manners(const KernelTable& table, const Labels<storage>& q, const Ans
            table.name);
 }
 
-template <int32_t storage> void check(const KernelTable& table, const Labels<storage>& q, const Manner& how, Bytes bytes) {
+template <int32_t storage>
+void check(const KernelTable& table, const Labels<storage>& q, const Manner& how, Bytes bytes) {
     const Answer<storage> got = run(table, q, how);
     if (!q.sane) return;
     int64_t bad = kNoBadRow;

@@ -17,7 +17,8 @@ template <int32_t storage> struct Answer {
     int64_t bad = kNoBadRow;
 };
 
-template <int32_t storage> Answer<storage> run(const KernelTable& table, const Question<storage>& q, const Manner& how) {
+template <int32_t storage>
+Answer<storage> run(const KernelTable& table, const Question<storage>& q, const Manner& how) {
     using E = typename Format<storage>::E;
     using T = typename Format<storage>::T;
     std::vector<T> lanes(q.class_weight.size());
@@ -211,8 +212,8 @@ void check_manners(const KernelTable& table, const Question<storage>& q, const A
            table.name);
 }
 
-template <int32_t storage> void check(const KernelTable& table, const Question<storage>& q, const Manner& how,
-                                      Bytes bytes) {
+template <int32_t storage>
+void check(const KernelTable& table, const Question<storage>& q, const Manner& how, Bytes bytes) {
     const Answer<storage> got = run(table, q, how);
     if (!q.sane) return;
     int64_t bad = kNoBadRow, kept = 0;
@@ -224,7 +225,7 @@ template <int32_t storage> void check(const KernelTable& table, const Question<s
             const NaiveRow<storage> naive(q, i, part);
             if (!naive.finite) bad = i * 8 + kNonFinite;
             else if (got.bad == kNoBadRow) check_row(table, q, got, i, part, naive);
-            mass += q.weight(i) * part.mass;
+            if (q.has_labels || q.has_soft) mass += q.weight(i) * part.mass;
             loss += got.values[size_t(i)];
             losses += std::fabs(got.values[size_t(i)]);
             ++kept;

@@ -36,7 +36,9 @@ def shared_options(draw: Any, K: int) -> dict[str, Any]:
         "reduction": st.sampled_from(["mean", "sum", "none"]),
         "unit": st.sampled_from(["nat", "bit"]),
         "empty": st.sampled_from(["error", "nan", "zero"]),
-        "classes": st.sampled_from([None, list(range(K)), [str(float(k)) for k in range(K)], [float(k) for k in range(K)]]),
+        "classes": st.sampled_from(
+            [None, list(range(K)), [str(float(k)) for k in range(K)], [k / 2 for k in range(K)]]
+        ),
     }
     return {name: draw(maybe_wrong(values)) for name, values in pool.items() if draw(st.integers(0, 3)) == 0}
 
@@ -86,7 +88,9 @@ def test_cross_entropy(data: Any) -> None:
         "check": st.sampled_from(["auto", "rows", "entries"]),
     }
     often = {"axis": 1}
-    options |= {n: data.draw(maybe_wrong(v)) for n, v in more.items() if data.draw(st.integers(0, often.get(n, 6))) == 0}
+    for name, values in more.items():
+        if data.draw(st.integers(0, often.get(name, 6))) == 0:
+            options[name] = data.draw(maybe_wrong(values))
     if axis != -1:
         options.setdefault("axis", axis)
     loss = made(ce.CrossEntropy, options)
@@ -119,7 +123,7 @@ def test_cross_entropy(data: Any) -> None:
 def test_binary_cross_entropy(data: Any) -> None:
     shape = data.draw(shapes())
     kind = data.draw(st.sampled_from(KINDS))
-    styles = {"logits": STYLES["logits"], "probs": ("unit", "unit", "hard", "special"), "log_probs": STYLES["log_probs"]}
+    styles = STYLES | {"probs": ("unit", "unit", "hard", "special")}
     z = data.draw(maybe_wrong(arrays(shape, styles[kind], (*FLOATS, np.dtype("i4")))))
     y = data.draw(maybe_wrong(targets(shape, -1, binary=True)))
     options = shared_options(data.draw, 2)
@@ -151,7 +155,7 @@ def test_binary_cross_entropy(data: Any) -> None:
 def test_answers_are_those_of_the_formula(data: Any) -> None:
     """Sound input in any dtype and layout: within the formula's own bound of core/formula in float64."""
     N, K = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 40))
-    z = data.draw(arrays((N, K), ("normal",)).filter(lambda x: isinstance(x, np.ndarray) and x.dtype in FLOATS))
+    z = data.draw(arrays((N, K), ("normal",)).filter(lambda x: type(x) is np.ndarray and x.dtype in FLOATS))
     t = data.draw(arrays((N,), ("labels",), (np.dtype("i8"), np.dtype("u1")), K).filter(lambda x: np.shape(x) == (N,)))
     a = data.draw(st.sampled_from([0.0, 0.1, 1.0]))
     cw = data.draw(st.sampled_from([None, np.linspace(0.5, 2, K)]))
@@ -163,9 +167,7 @@ def test_answers_are_those_of_the_formula(data: Any) -> None:
         return
     q = formula.dense_targets(np, formula.one_hot(np, labels, K, np.float64), class_weight=cw, smoothing=a)
     exact, slope = formula.logit_loss(np, wide, q), formula.logit_gradient(np, wide, q)
-    result = watched(
-        ce.CrossEntropy(label_smoothing=a, class_weight=cw, reduction="none").value_and_grad, t, logits=z
-    )
+    result = watched(ce.CrossEntropy(label_smoothing=a, class_weight=cw, reduction="none").value_and_grad, t, logits=z)
     eps = float(np.finfo(computed(z.dtype)).eps)
     stored = {2: 2.0**-8 if z.dtype.name == "bfloat16" else 2.0**-11}.get(z.dtype.itemsize, eps)
     size = 1 + np.ptp(wide, axis=1)
@@ -231,7 +233,7 @@ def test_nonsense_for_every_argument(make: Any) -> None:
     for name in ("class_weight", "classes", "label_smoothing", "clip", "eps", "reduction", "unit", "empty", "axis",
                  "ignore_index", "normalize_targets", "empty_rows", "check", "sample_weight"):  # fmt: skip
         watched(ce.cross_entropy, y, logits=z, **{name: make()})
-    for name in ("class_weight", "classes", "pos_weight", "label_smoothing", "clip", "eps", "reduction", "sample_weight"):
+    for name in ("class_weight", "classes", "pos_weight", "label_smoothing", "clip", "eps", "sample_weight"):
         watched(ce.binary_cross_entropy, y, logits=np.zeros(2), **{name: make()})
     for kind in ("logits", "probs", "log_probs"):
         watched(ce.cross_entropy, y, **{kind: make()})
