@@ -132,6 +132,10 @@ fuzz-native: sanitized
 	fi; \
 	$(BIN)/cmake --build $$build --target fuzz_native; \
 	mkdir -p $(FUZZ_FOUND); \
+	for fault in value gradient sums 'bad row' overrun; do \
+		if CROSSENT_FUZZ_SPOIL="$$fault" $$build/fuzz_native -max_total_time=20 -exact_artifact_path=/dev/null >/dev/null 2>&1; \
+		then echo "fuzz_native does not notice a wrong $$fault" >&2; exit 1; fi; \
+	done; \
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ASAN_OPTIONS=handle_abort=1 \
 	$$build/fuzz_native -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(FUZZ_FOUND)/ -max_len=256 || { \
 		echo "An input that must not fail is in $(FUZZ_FOUND). Again: $$build/fuzz_native $(FUZZ_FOUND)/crash-..." >&2; exit 1; }

@@ -63,14 +63,17 @@ int replay(const char* path) {
     return 0;
 }
 
-void explore(double seconds, uint64_t seed, const std::string& prefix) {
+void explore(double seconds, uint64_t seed, const std::string& prefix, const std::string& exact) {
     using Clock = std::chrono::steady_clock;
     const auto end = Clock::now() + std::chrono::duration<double>(seconds);
     int64_t runs = 0;
+    std::snprintf(crash_file, sizeof crash_file, "%s", exact.c_str());
     for (; Clock::now() < end; ++runs) {
         state = seed + uint64_t(runs) * 0x632be59bd9b4e019u;
-        std::snprintf(crash_file, sizeof crash_file, "%scrash-%llu-%lld", prefix.c_str(), (unsigned long long)seed,
-                      (long long)runs);
+        if (exact.empty()) {
+            std::snprintf(crash_file, sizeof crash_file, "%scrash-%llu-%lld", prefix.c_str(), (unsigned long long)seed,
+                          (long long)runs);
+        }
         input.resize(random_number() % 256);
         for (uint8_t& byte : input) byte = uint8_t(random_number() >> 32);
         LLVMFuzzerTestOneInput(input.data(), input.size());
@@ -91,12 +94,13 @@ const char* option(const char* argument, const char* name) {
 int main(int argc, char** argv) {
     double seconds = 60;
     uint64_t seed = uint64_t(std::chrono::system_clock::now().time_since_epoch().count());
-    std::string prefix;
+    std::string prefix, exact;
     std::vector<const char*> files;
     for (int i = 1; i < argc; ++i) {
         if (const char* v = option(argv[i], "max_total_time")) seconds = std::atof(v);
         else if (const char* v = option(argv[i], "seed")) seed = std::strtoull(v, nullptr, 10);
         else if (const char* v = option(argv[i], "artifact_prefix")) prefix = v;
+        else if (const char* v = option(argv[i], "exact_artifact_path")) exact = v;
         else if (argv[i][0] != '-') files.push_back(argv[i]);
     }
     if (!files.empty()) {
@@ -106,6 +110,6 @@ int main(int argc, char** argv) {
     }
     if (__sanitizer_set_death_callback) __sanitizer_set_death_callback(save_input);
     for (const int number : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) std::signal(number, on_signal);
-    explore(seconds, seed, prefix);
+    explore(seconds, seed, prefix, exact);
     return 0;
 }

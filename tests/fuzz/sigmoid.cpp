@@ -166,15 +166,16 @@ void check_element(const KernelTable& table, const Labels<storage>& q, const Ans
     const Real grad = f * (up - down), hess = f * (A + B) * (e / (s * s));
     const Real scale = up == 0 || down == 0 ? grad : f * std::fmin((A + B) * p + A, (A + B) * rest + B);
     const long long at = i;
+    const bool bounded = std::fabs(z) <= 1e4 || std::isinf(z);  // the contract's range; beyond, factors may overflow
     if (!got.values.empty()) {
         const Real v = got.values[size_t(i)];
-        EXPECT(near<F>(v, value, 4 * ulp<F>(value)), "%s element %lld: value %.17Lg, exactly %.19Lg (z %Lg, y %Lg)",
-               table.name, at, v, value, z, y);
+        EXPECT(bounded ? near<F>(v, value, 4 * ulp<F>(value)) : !std::isnan(v),
+               "%s element %lld: value %.17Lg, exactly %.19Lg (z %Lg, y %Lg)", table.name, at, v, value, z, y);
     }
     if (!got.grad.empty()) {
         const Real g = widened<storage>(got.grad[size_t(i)]);
         const Real half = sizeof(typename Stored::E) == 2 ? ulp<Stored>(grad) * 0.5001L : 0;
-        EXPECT(near<Stored>(g, grad, 8 * ulp<F>(scale) + half),
+        EXPECT(bounded ? near<Stored>(g, grad, 8 * ulp<F>(scale) + half) : !std::isnan(g),
                "%s element %lld: gradient %.17Lg, exactly %.19Lg (z %Lg, y %Lg)", table.name, at, g, grad, z, y);
     }
     if (!got.hess.empty()) {

@@ -45,7 +45,8 @@ def arguments(name: str, kind: str, *, soft: bool = False) -> dict[str, Any]:
         return blocks | {
             "logits": z, "columns": K, "targets": np.zeros((ROWS, K), T), "wide_targets": None,
             "pos_weight": np.ones(K), "weight": np.ones(ROWS), "smoothing": 0.0, "negative_weight": 1.0,
-            "positive_weight": 1.0, "value_factor": 1.0, "grad_factor": 1.0, "values": np.zeros((ROWS, K), T), "grad": np.zeros((ROWS, K), S),
+            "positive_weight": 1.0, "value_factor": 1.0, "grad_factor": 1.0, "values": np.zeros((ROWS, K), T),
+            "grad": np.zeros((ROWS, K), S),
             "hess": np.zeros((ROWS, K), S),
         }  # fmt: skip
     both = blocks | {
