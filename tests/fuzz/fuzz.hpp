@@ -9,6 +9,8 @@
 #include <initializer_list>
 #include <vector>
 
+#include <sys/mman.h>
+
 #include "kernels.hpp"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -77,32 +79,57 @@ class Bytes {
     uint64_t state_ = 1;
 };
 
-// Memory of exactly n elements, aligned to the element only: a sanitizer sees the first byte beyond either end.
+// Memory between two pages that nobody may touch. Regions are kept: making one costs more than a small job.
+class Region {
+  public:
+    static constexpr size_t kPage = 1 << 16, kRoom = 1 << 19;  // pages of any machine divide kPage
+    static char* take() {
+        if (free_list().empty()) {
+            void* memory = mmap(nullptr, kRoom + 2 * kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+            char* room = static_cast<char*>(memory) + kPage;
+            if (memory == MAP_FAILED || mprotect(room, kRoom, PROT_READ | PROT_WRITE) != 0) std::abort();
+            return room;
+        }
+        char* room = free_list().back();
+        free_list().pop_back();
+        return room;
+    }
+    static void give(char* room) { free_list().push_back(room); }
+
+  private:
+    static std::vector<char*>& free_list() {
+        static std::vector<char*> list;
+        return list;
+    }
+};
+
+// Memory of exactly n elements that ends where a forbidden page begins, or begins where one ends (front). The hardware
+// sees what a sanitizer does not: vector instructions. What is left of the region is forbidden to sanitized code.
 template <class E> class Exact {
   public:
-    Exact(int64_t n, int64_t shift) : shift_(size_t(shift) * sizeof(E)), size_(size_t(n) * sizeof(E)) {
-        base_ = static_cast<char*>(std::malloc(shift_ + size_));
+    Exact(int64_t n, int64_t shift) : size_(size_t(n) * sizeof(E)) {
+        const bool front = shift % 4 == 3;
+        if (size_ > Region::kRoom) std::abort();
+        room_ = Region::take();
+        start_ = front ? room_ : room_ + Region::kRoom - size_;
 #if defined(FUZZ_POISONS)
-        __asan_poison_memory_region(base_, shift_);
+        __asan_poison_memory_region(room_, Region::kRoom);
+        __asan_unpoison_memory_region(start_, size_);
 #endif
     }
     Exact(const std::vector<E>& values, int64_t shift) : Exact(int64_t(values.size()), shift) {
         if (size_) std::memcpy(data(), values.data(), size_);
     }
-    Exact(Exact&& other) noexcept : base_(other.base_), shift_(other.shift_), size_(other.size_) {
-        other.base_ = nullptr;
-    }
     ~Exact() {
-        if (!base_) return;
 #if defined(FUZZ_POISONS)
-        __asan_unpoison_memory_region(base_, shift_);
+        __asan_unpoison_memory_region(room_, Region::kRoom);
 #endif
-        std::free(base_);
+        Region::give(room_);
     }
     Exact(const Exact&) = delete;
     Exact& operator=(const Exact&) = delete;
 
-    E* data() const { return reinterpret_cast<E*>(base_ + shift_); }
+    E* data() const { return reinterpret_cast<E*>(start_); }
     void fill(int byte) { if (size_) std::memset(data(), byte, size_); }
     std::vector<E> values() const { return {data(), data() + size_ / sizeof(E)}; }
     bool holds(const std::vector<E>& values) const {
@@ -110,8 +137,8 @@ template <class E> class Exact {
     }
 
   private:
-    char* base_;
-    size_t shift_, size_;
+    char *room_, *start_;
+    size_t size_;
 };
 
 template <class E> bool same_bits(const E* a, const E* b, int64_t n) {

@@ -14,7 +14,7 @@ template <int32_t storage>
 Answer run(const KernelTable& table, const Question<storage>& q, int64_t block_rows, int64_t step, int64_t shift) {
     using E = typename Format<storage>::E;
     const Exact<E> soft(q.soft, shift);
-    const Exact<uint8_t> labels(q.labels, (shift + 1) * kLabelBytes[q.label_type]);
+    const Exact<uint8_t> labels(q.labels, shift + 2);
     const Exact<double> factor(q.soft_factor, shift), class_weight(q.class_weight, shift), row_weight(q.row_weight, 1);
     const int64_t blocks = q.rows == 0 ? 0 : (q.rows - 1) / block_rows + 1;
     Exact<double> sums(3 * blocks, shift), row_sums(q.has_soft ? q.rows : 0, shift);

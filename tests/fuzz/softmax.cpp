@@ -24,7 +24,7 @@ Answer<storage> run(const KernelTable& table, const Question<storage>& q, const 
     std::vector<T> lanes(q.class_weight.size());
     for (size_t k = 0; k < lanes.size(); ++k) lanes[k] = T(q.class_weight[k]);
     const Exact<E> logits(q.logits, how.shift), soft(q.soft, how.shift / 2);
-    const Exact<uint8_t> labels(q.labels, (how.shift + 1) * kLabelBytes[q.label_type]);
+    const Exact<uint8_t> labels(q.labels, how.shift + 2);
     const Exact<double> factor(q.soft_factor, how.shift), class_weight(q.class_weight, how.shift);
     const Exact<T> class_lanes(lanes, how.shift + 1);
     const Exact<double> row_weight(q.row_weight, how.shift + 1);
