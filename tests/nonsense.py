@@ -116,7 +116,7 @@ def arrays(
     """An array of the shape in any layout; seldom a list, a subclass or a dtype that nobody computes with."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     x = np.asarray(_values(rng, shape, draw(st.sampled_from(styles)), top))
-    x = _cast(x, draw(st.sampled_from(STRANGE if draw(st.integers(0, 29)) == 0 else dtypes)))
+    x = np.asarray(_cast(x, draw(st.sampled_from(STRANGE if draw(st.integers(0, 29)) == 0 else dtypes))))
     x = LAYOUTS[draw(st.sampled_from(sorted(LAYOUTS)))](x)
     return CARRIERS[draw(st.sampled_from(sorted(CARRIERS)))](x) if draw(st.integers(0, 11)) == 0 else x
 
