@@ -5,6 +5,7 @@
 #   make test-all   the same with slow, framework, cluster, browser, postgres tests and the sanitizers
 #   make check      lint, format, types, layers
 #   make sanitize   native and core tests under AddressSanitizer and UndefinedBehaviorSanitizer
+#   make fuzz       random calls and random native jobs, FUZZ_SECONDS=60 of each; the latter under the sanitizers
 #   make frameworks install PyTorch, JAX and TensorFlow into .venv-frameworks, to compare with
 #   make bench      benchmarks/RESULTS.md: crossent beside these, SciPy and scikit-learn (about 25 minutes)
 #   make tables     measure the worst errors again: tests/tables/errors.json, docs/accuracy.md
@@ -30,7 +31,8 @@ PYTEST := $(BIN)/python -m pytest
 PYTEST_ARGS ?= -n auto
 SANITIZED := build/sanitize
 
-.PHONY: help demo test test-all check frameworks bench tables docs sanitize browser clean
+.PHONY: help demo test test-all check frameworks bench tables docs sanitize sanitized fuzz fuzz-native fuzz-api browser \
+	clean
 .DELETE_ON_ERROR:
 
 help:
@@ -65,6 +67,7 @@ test: $(DEV_MADE)
 test-all: $(DEV_MADE) $(FRAMEWORKS_MADE) browser
 	$(PYTEST) -rs -m '' $(PYTEST_ARGS)
 	$(MAKE) sanitize
+	$(MAKE) fuzz FUZZ_SECONDS=30
 
 check: $(DEV_MADE)
 	$(BIN)/ruff check .
@@ -105,11 +108,13 @@ browser:
 
 # Native tests under AddressSanitizer and UndefinedBehaviorSanitizer. The environment's own python would prefer the
 # editable install, so the python beneath it runs with a path of our own: first the sanitized build, then the libraries.
-sanitize: $(DEV_MADE)
+sanitized: $(DEV_MADE)
 	@case "$$(uname -s)" in Linux) ;; *) echo "make sanitize needs Linux" >&2; exit 1;; esac
 	$(BIN)/cmake -S . -B $(SANITIZED) -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DCROSSENT_SANITIZE=ON \
-		-DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS=-fno-var-tracking -DCMAKE_INSTALL_PREFIX=$(CURDIR)/$(SANITIZED)/site \
+		-DCROSSENT_FUZZ=ON -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS=-fno-var-tracking -DCMAKE_INSTALL_PREFIX=$(CURDIR)/$(SANITIZED)/site \
 		-DPython_EXECUTABLE=$(CURDIR)/$(BIN)/python -Dnanobind_DIR=$$($(BIN)/python -m nanobind --cmake_dir) >/dev/null
+
+sanitize: sanitized
 	$(BIN)/cmake --build $(SANITIZED)
 	rm -rf $(SANITIZED)/site && mkdir -p $(SANITIZED)/site && cp -R src/crossent $(SANITIZED)/site/
 	$(BIN)/cmake --install $(SANITIZED) >/dev/null
@@ -123,6 +128,45 @@ sanitize: $(DEV_MADE)
 	LD_PRELOAD="$$libasan $$libubsan $$libstdcxx" ASAN_OPTIONS=detect_leaks=0 \
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 CROSSENT_SANITIZED="$(CURDIR)/$(SANITIZED)" \
 	$$base -m pytest -q --capture=sys -p no:cacheprovider $(wildcard tests/native tests/core) tests/house/test_symbols.py tests/test_sanitized.py
+
+# Random native jobs by libFuzzer where a clang has it (16 and later compile the kernels), else by tests/fuzz/driver.cpp
+# on the objects of make sanitize (FUZZ_CXX= forces that); random calls of the public functions by hypothesis.
+FUZZ_SECONDS ?= 60
+FUZZ_CXX ?= $(shell for c in clang++ clang++-21 clang++-20 clang++-19 clang++-18 clang++-17 clang++-16; do \
+	printf 'static_assert(__clang_major__ > 15); extern "C" int LLVMFuzzerTestOneInput(char*, long) { return 0; }' | \
+	$$c -std=c++20 -x c++ -fsanitize=fuzzer,address,undefined - -o /dev/null 2>/dev/null && { echo $$c; break; }; done)
+FUZZ_FOUND := build/fuzz/found
+
+fuzz:
+	$(MAKE) fuzz-native
+	$(MAKE) fuzz-api
+
+fuzz-native: sanitized
+	@set -e; build=$(SANITIZED); compiler="$(FUZZ_CXX)"; \
+	if test -n "$$compiler"; then \
+		build=build/fuzz/clang; \
+		$(BIN)/cmake -S . -B $$build -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DCROSSENT_FUZZ=ON \
+			-DCMAKE_CXX_COMPILER=$$compiler -DCMAKE_BUILD_TYPE=Release | sed -n 's/^-- fuzz_native/fuzz_native/p'; \
+	else \
+		echo "fuzz_native: tests/fuzz/driver.cpp (no clang with libFuzzer was found)"; \
+	fi; \
+	$(BIN)/cmake --build $$build --target fuzz_native; \
+	mkdir -p $(FUZZ_FOUND); \
+	for fault in value gradient sums 'bad row' overrun; do \
+		if CROSSENT_FUZZ_SPOIL="$$fault" $$build/fuzz_native -max_total_time=20 -exact_artifact_path=/dev/null >/dev/null 2>&1; \
+		then echo "fuzz_native does not notice a wrong $$fault" >&2; exit 1; fi; \
+	done; \
+	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ASAN_OPTIONS=handle_abort=1 \
+	$$build/fuzz_native -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(FUZZ_FOUND)/ -max_len=256 || { \
+		echo "An input that must not fail is in $(FUZZ_FOUND). Again: $$build/fuzz_native $(FUZZ_FOUND)/crash-..." >&2; exit 1; }
+
+# New examples in every round; what failed is printed with the decorator that repeats it.
+fuzz-api: $(DEV_MADE)
+	@end=$$(( $$(date +%s) + $(FUZZ_SECONDS) )); while test $$(date +%s) -lt $$end; do \
+		seed=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' '); \
+		$(PYTEST) -q -x --hypothesis-profile=fuzz --hypothesis-seed=$$seed tests/fuzz || { \
+			echo "Again: $(PYTEST) --hypothesis-profile=fuzz --hypothesis-seed=$$seed tests/fuzz" >&2; exit 1; }; \
+	done
 
 clean:
 	rm -rf build dist docs/_build demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -48,6 +48,7 @@ template <class J> CROSSENT_INLINE Plan plan_row(const J& job, int64_t row) {
         plan.label_weight = job.class_weight[plan.label];
         plan.active = plan.label_weight != 0;
     }
+    if (!plan.active) plan.label = -1;  // it may lie outside the classes: nothing is read through it
     return plan;
 }
 

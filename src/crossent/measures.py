@@ -340,10 +340,8 @@ def _place(index: NDArray, start: int) -> str:
 
 
 def _nats_per(unit: Unit) -> float:
-    if unit == "nat":
-        return 1.0
-    if unit == "bit":
-        return float(np.log(2.0))
+    if isinstance(unit, str) and unit in ("nat", "bit"):
+        return 1.0 if unit == "nat" else float(np.log(2.0))
     raise OptionError(f"unit={unit!r} is not known; choose 'nat' or 'bit'.")
 
 

@@ -5,7 +5,7 @@ fewer than the prediction are indices (or names), with as many they are distribu
 [N, 1] against [N, K] is squeezed. Whether an index is in range is found by the kernel in its own pass.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,7 +39,12 @@ def _place(row: int, shape: tuple[int, ...]) -> str:
 
 
 def class_position(classes: Sequence[Hashable]) -> dict[Hashable, int]:
-    """Column number of each class; classes must be distinct."""
+    """Column number of each class; classes must be distinct, and in an order."""
+    if isinstance(classes, (str, bytes, Set, Mapping)) or not (hasattr(classes, "__len__") and np.iterable(classes)):
+        raise OptionError(
+            f"classes is {type(classes).__name__}; a list of the class names in the order of the prediction's columns "
+            "is needed."
+        )
     names = [name.item() if isinstance(name, np.generic) else name for name in classes]
     try:
         position = {name: k for k, name in enumerate(names)}

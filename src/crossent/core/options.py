@@ -33,11 +33,15 @@ def _one_of(name: str, value: Any) -> None:
 
 def _whole_number(name: str, value: Any) -> int:
     """An integer of Python or NumPy, but no bool, as an int."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    try:
+        number = None if isinstance(value, bool) else index(value)
+    except TypeError:  # an array of several numbers has __index__ too
+        number = None
+    if number is None:
         raise OptionError(f"{name} is {value!r}; a whole number is allowed.")
-    if not -(2**63) <= index(value) < 2**63:
+    if not -(2**63) <= number < 2**63:
         raise OptionError(f"{name} is {value!r}; a whole number from -2^63 to 2^63 - 1 is allowed.")
-    return index(value)
+    return number
 
 
 def _within(name: str, value: Any, low: float, high: float, *, open_ends: bool) -> None:
@@ -127,6 +131,8 @@ class SoftmaxOptions(SharedOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         _one_of("empty_rows", self.empty_rows)
+        if not isinstance(self.normalize_targets, (bool, np.bool_)):
+            raise OptionError(f"normalize_targets is {self.normalize_targets!r}; True or False is allowed.")
         _one_of("check", self.check)
         if self.ignore_index is not None:
             object.__setattr__(self, "ignore_index", _whole_number("ignore_index", self.ignore_index))
