@@ -321,4 +321,24 @@ template <class T> CROSSENT_INLINE Vec<T> lane_numbers() {
     return v;
 }
 
+// any_of in one instruction, where there is one.
+template <class M> CROSSENT_INLINE bool any_lane(M mask) {
+#if defined(__AVX512F__)
+    return _mm512_test_epi32_mask(__builtin_bit_cast(__m512i, mask), __builtin_bit_cast(__m512i, mask)) != 0;
+#elif defined(__AVX2__)
+    return _mm256_movemask_epi8(__builtin_bit_cast(__m256i, mask)) != 0;
+#elif defined(__SSE2__)
+    return _mm_movemask_epi8(__builtin_bit_cast(__m128i, mask)) != 0;
+#else
+    return any_of(mask);
+#endif
+}
+
+// Unsigned integers below 2^31 (as wide as the numbers) as numbers.
+template <class V> CROSSENT_INLINE V as_numbers(typename Number<V>::Bits n) {
+    typedef int32_t Signed __attribute__((vector_size(sizeof(V))));
+    if constexpr (sizeof(V) == sizeof(float)) return V(n);
+    else return __builtin_convertvector(__builtin_bit_cast(Signed, n), V);
+}
+
 }  // namespace

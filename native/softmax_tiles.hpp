@@ -1,6 +1,7 @@
-// Drives tiles: rows of few classes, and rows whose classes lie on an inner axis.
+// Drives tiles: rows of few classes, and rows whose classes lie on an inner axis, where a panel does not serve.
 #pragma once
 
+#include "softmax_panels.hpp"
 #include "softmax_tile.hpp"
 
 namespace {
@@ -151,6 +152,7 @@ template <class S, class T = Of<S>> CROSSENT_INLINE void unstage(const T* from, 
 // Rows first .. end of short rows on the last axis.
 template <class S, class T = Of<S>>
 CROSSENT_INLINE void short_rows(const SoftmaxJob& job, int64_t first, int64_t end, BlockSums& sums) {
+    if (panel_serves<T>(job)) return run_panels<S>(job, first, end, sums);
     constexpr int W = kLanes<T>;
     const int64_t K = job.classes;
     alignas(64) T z[kTileClasses * W] = {}, q[kTileClasses * W] = {}, g[kTileClasses * W], h[kTileClasses * W];
@@ -173,6 +175,7 @@ CROSSENT_INLINE void short_rows(const SoftmaxJob& job, int64_t first, int64_t en
 // Rows first .. end where classes lie `inner` apart.
 template <class S, class T = Of<S>>
 CROSSENT_INLINE void inner_rows(const SoftmaxJob& job, int64_t first, int64_t end, BlockSums& sums) {
+    if (panel_serves<T>(job)) return run_panels<S>(job, first, end, sums);
     const S* soft = static_cast<const S*>(job.soft);
     S *grad = static_cast<S*>(job.grad), *hess = static_cast<S*>(job.hess);
     LaneTotals<T> totals;
