@@ -17,8 +17,6 @@ namespace {
 constexpr int64_t kPanelRows = 256;
 constexpr int64_t kPanelBytes = 65536;  // of the classes' numbers
 
-template <class T> using LaneInt = decltype(typename LaneTypes<T>::Mask{}[0] + 0);
-
 template <class T> struct Panel {
     alignas(64) T x[kPanelBytes / sizeof(T)];  // class k of row i at k * stride + i: logits, then exp(z - m)
     alignas(64) T m[kPanelRows], z_t[kPanelRows], r_high[kPanelRows], r_low[kPanelRows];
@@ -35,9 +33,8 @@ template <class T> struct Panel {
 
 // What will be read next, so that it is on its way while this panel is computed: a line for each class and vector.
 struct Ahead {
-    const char* from;  // null: nothing
+    const char* from;
     int64_t class_step, lane_step;
-    CROSSENT_INLINE void fetch(int64_t k, int64_t i) const { __builtin_prefetch(from + k * class_step + i * lane_step); }
 };
 
 // A sum of terms >= 0 with the error of each addition.
@@ -86,11 +83,13 @@ CROSSENT_INLINE void sum_lanes(Panel<T>& panel, int64_t i, Vec<T> m, const Ahead
     ErrorSum<T> sum;
     Vec<T> count{};
     T* at = panel.x + i;
+    const char* next = ahead.from + i * ahead.lane_step;
     int64_t k = 0;
     for (; k + 4 <= K; k += 4, at += 4 * stride) {
         Vec<T> x[4];
         CROSSENT_UNROLL for (int j = 0; j < 4; ++j) {
-            if (!Deep && ahead.from) ahead.fetch(k + j, i);
+            __builtin_prefetch(next);
+            next += ahead.class_step;
             x[j] = panel_term<T, Keep, Deep>(at + j * stride, m, count);
         }
         sum.add((x[0] + x[1]) + (x[2] + x[3]));
@@ -98,7 +97,8 @@ CROSSENT_INLINE void sum_lanes(Panel<T>& panel, int64_t i, Vec<T> m, const Ahead
     if (k < K) {
         Vec<T> rest{};
         for (; k < K; ++k, at += stride) {
-            if (!Deep && ahead.from) ahead.fetch(k, i);
+            __builtin_prefetch(next);
+            next += ahead.class_step;
             rest += panel_term<T, Keep, Deep>(at, m, count);
         }
         sum.add(rest);

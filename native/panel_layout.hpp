@@ -133,7 +133,8 @@ template <class T> CROSSENT_INLINE int64_t group_at(int64_t k, int64_t K) {
 template <class T> CROSSENT_INLINE void spread(const T* from, int64_t K, T* to, int64_t stride) {
     constexpr int Q = kPiece<T>;
     if constexpr (Q > 2) {
-        if (K < Q) return K == 2 ? spread_tiny<T, 2>(from, to, stride) : spread_tiny<T, 3>(from, to, stride);
+        if (K == 2) return spread_tiny<T, 2>(from, to, stride);
+        if (K == 3) return spread_tiny<T, 3>(from, to, stride);
     }
     for (int64_t group = 0; group < K; group += Q) {
         const int64_t k = group_at<T>(group, K);
@@ -152,7 +153,8 @@ template <class T, bool Deep> CROSSENT_INLINE Vec<T> scaled(const T* x, Vec<T> s
 }
 
 // The inverse of `spread` with each column multiplied by `scale`.
-template <class T, bool Deep, int K> CROSSENT_INLINE void collect_tiny(const T* x, int64_t stride, Vec<T> scale, T* to) {
+template <class T, bool Deep, int K>
+CROSSENT_INLINE void collect_tiny(const T* x, int64_t stride, Vec<T> scale, T* to) {
     Vec<T> v[K];
     CROSSENT_UNROLL for (int k = 0; k < K; ++k) v[k] = scaled<T, Deep>(x + k * stride, scale);
     gather_tiny<T, K>(v, to);

@@ -12,10 +12,15 @@ template <class T> CROSSENT_INLINE bool panel_serves(const SoftmaxJob& job) {
            job.output == kGradient && job.classes >= 2 && job.classes * 16 * int64_t(sizeof(T)) <= kPanelBytes;
 }
 
-// Rows of a panel: whole lines of numbers, and room in L1 or L2 for all classes.
+// Rows of a panel: whole lines of numbers. A quarter of the room stays in L1; many classes need all of it.
 template <class T> CROSSENT_INLINE int64_t rows_in_panel(int64_t K) {
-    const int64_t room = kPanelBytes / int64_t(sizeof(T)) / K / 16 * 16;
-    return room < kPanelRows ? room : kPanelRows;
+    const int64_t most = kPanelBytes / int64_t(sizeof(T)) / K / 16 * 16, best = most / 64 * 16;
+    return best > kPanelRows ? kPanelRows : best >= 64 ? best : most < 64 ? most : 64;
+}
+
+// Where class 0 of a row lies.
+CROSSENT_INLINE int64_t place(int64_t row, int64_t K, int64_t inner) {
+    return inner == 1 ? row * K : row / inner * K * inner + row % inner;
 }
 
 // Labels as 32 bits, those that are no class as -1; true if there is one, or one that equals `ignored`.
@@ -90,8 +95,8 @@ template <class S> CROSSENT_INLINE Row look(const S* z, int64_t K, int64_t strid
 // Value, factor and gradient at the label of a row that is very confident or has edge values.
 template <class S, class T = Of<S>>
 CROSSENT_APART void settle_row(const SoftmaxJob& job, int64_t index, int64_t i, Panel<T>& panel) {
-    const int64_t K = job.classes, o = index / job.inner, p = index % job.inner;
-    const S* z = static_cast<const S*>(job.logits) + o * K * job.inner + p;
+    const int64_t K = job.classes;
+    const S* z = static_cast<const S*>(job.logits) + place(index, K, job.inner);
     Row row = look(z, K, job.inner);
     finish_extreme(z, K, job.inner, row);
     const int32_t t = panel.label[i];
@@ -145,8 +150,7 @@ CROSSENT_INLINE void write_panel(const SoftmaxJob& job, int64_t first, Panel<T>&
     if (!panel.extremes) return;
     for (int64_t i = 0; i < panel.rows; ++i) {
         if (!panel.extreme[i] || !panel.active[i]) continue;
-        const int64_t o = (first + i) / inner, p = (first + i) % inner;
-        grad[(o * K + panel.label[i]) * inner + p] = store_one<S>(T(panel.settled[i]));
+        grad[place(first + i, K, inner) + panel.label[i] * inner] = store_one<S>(T(panel.settled[i]));
     }
 }
 
@@ -185,19 +189,15 @@ CROSSENT_INLINE void run_panel(const SoftmaxJob& job, int64_t first, Panel<T>& p
 template <class S, bool Keep, class T = Of<S>>
 CROSSENT_INLINE void run_panels_(const SoftmaxJob& job, int64_t first, int64_t end, BlockSums& sums) {
     Panel<T> panel;
-    const int64_t room = rows_in_panel<T>(job.classes), K = job.classes, inner = job.inner;
+    const int64_t room = rows_in_panel<T>(job.classes), K = job.classes, inner = job.inner, size = int64_t(sizeof(S));
     panel.classes = K;
     panel.stride = room;
     for (int64_t i = first; i < end; i += room) {
         panel.rows = end - i < room ? end - i : room;
         panel.lanes = (panel.rows + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
-        const int64_t next = i + room, size = int64_t(sizeof(S));
-        Ahead ahead{nullptr, 0, 0};
-        if (next < end) {
-            const char* z = static_cast<const char*>(job.logits);
-            if (inner == 1) ahead = {z + next * K * size, size * kLanes<T>, K * size};
-            else ahead = {z + (next / inner * K * inner + next % inner) * size, inner * size, size};
-        }
+        const int64_t next = i + room < end ? i + room : i;
+        const Ahead ahead{static_cast<const char*>(job.logits) + place(next, K, inner) * size,
+                          inner == 1 ? size * kLanes<T> : inner * size, inner == 1 ? K * size : size};
         run_panel<S, Keep>(job, i, panel, ahead, sums);
     }
 }

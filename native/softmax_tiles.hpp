@@ -139,11 +139,17 @@ CROSSENT_INLINE void tile_rows(const SoftmaxJob& job, int64_t index, const Tile<
 
 // Copies n rows of K contiguous classes into tile layout, and back.
 template <class S, class T = Of<S>> CROSSENT_INLINE void stage(const S* from, T* to, int n, int64_t K) {
+    if constexpr (sizeof(S) == sizeof(T)) {
+        if (n == kLanes<T> && K > 1) return spread(from, K, to, kLanes<T>);
+    }
     for (int i = 0; i < n; ++i) {
         for (int64_t k = 0; k < K; ++k) to[k * kLanes<T> + i] = load_one<S>(from[i * K + k]);
     }
 }
 template <class S, class T = Of<S>> CROSSENT_INLINE void unstage(const T* from, S* to, int n, int64_t K) {
+    if constexpr (sizeof(S) == sizeof(T)) {
+        if (n == kLanes<T> && K > 1) return collect<T, false>(from, kLanes<T>, splat<Vec<T>>(1), K, to);
+    }
     for (int i = 0; i < n; ++i) {
         for (int64_t k = 0; k < K; ++k) to[i * K + k] = store_one<S>(from[k * kLanes<T> + i]);
     }
@@ -165,7 +171,8 @@ CROSSENT_INLINE void short_rows(const SoftmaxJob& job, int64_t first, int64_t en
         stage(logits + i * K, z, n, K);
         if (soft) stage(soft + i * K, q, n, K);
         const Tile<T> tile{z, W, n};
-        tile_rows(job, i, tile, soft ? static_cast<const T*>(q) : nullptr, grad ? g : nullptr, hess ? h : nullptr, totals, sums);
+        tile_rows(job, i, tile, soft ? static_cast<const T*>(q) : nullptr, grad ? g : nullptr, hess ? h : nullptr,
+                  totals, sums);
         if (grad) unstage<S>(g, grad + i * K, n, K);
         if (hess) unstage<S>(h, hess + i * K, n, K);
     }

@@ -171,7 +171,9 @@ def test_the_lowest_row_without_an_answer_is_named(dtype: Any, axis: int, kind: 
         wrong[row] = {"nan": [0, np.nan, 1, 0, 0, 0], "two inf": [0, np.inf, 1, np.inf, 0, 0]}.get(
             kind, {"all -inf": -np.inf, "all nan": np.nan}.get(kind, [np.inf, np.nan, 0, 0, 0, 0])
         )
-        with pytest.raises(ce.NonFiniteError, match=rf"\[{row}, |\b{row}\b"):
+        wrong[min(row + 2, 279)] = wrong[row]
+        place = rf"^logits\[{row}, [\d:]+\]" if axis else rf"^logits\[[\d:]+, {row}\]"
+        with pytest.raises(ce.NonFiniteError, match=place):
             ce.CrossEntropy(axis=axis).value_and_grad(y, logits=wrong if axis else np.ascontiguousarray(wrong.T))
 
 
