@@ -22,10 +22,12 @@ template <class T> struct Panel {
     alignas(64) T m[kPanelRows], z_t[kPanelRows], r_high[kPanelRows], r_low[kPanelRows];
     alignas(64) T value[kPanelRows];
     // the gradient is x * scale, with target[i] in place of x at the label
-    alignas(64) T scale[kPanelRows], target[kPanelRows];
+    alignas(64) T scale[kPanelRows], target[kPanelRows], e_t[kPanelRows];
     alignas(64) int32_t label[kPanelRows];
-    // of rows that may be left out or weighted, and of rows finished by themselves (their gradient at the label)
-    double weight[kPanelRows], settled[kPanelRows];
+    // of rows that may be left out or weighted, and of rows finished by themselves: their gradient at the label, the
+    // class of their maximum, and their Hessian there
+    double weight[kPanelRows], settled[kPanelRows], curved[kPanelRows];
+    int32_t top[kPanelRows];
     uint8_t active[kPanelRows], extreme[kPanelRows];
     int64_t classes, stride, rows, lanes;  // lanes: rows rounded up to whole vectors
     bool deep, partial, extremes;  // any element below kNormal; any row weighted or left out; any extreme row
@@ -135,8 +137,12 @@ template <class T> CROSSENT_APART void pick_labels(const Panel<T>& panel, T* to)
     for (int64_t i = 0; i < panel.lanes; ++i) to[i] = panel.x[panel.label[i] * panel.stride + i];
 }
 
-// Losses; with Keep also the gradient's factor and what stands at the label, where panel.target holds exp(z_t - m):
-//   -r / s where z_t = m, otherwise -(1 + r - e_t) / s.
+template <class T> CROSSENT_INLINE void put_labels(Panel<T>& panel, const T* from) {
+    for (int64_t i = 0; i < panel.rows; ++i) panel.x[panel.label[i] * panel.stride + i] = from[i];
+}
+
+// Losses; with Keep also the gradient's factor, and what stands at the label before it is multiplied by that:
+//   -r where z_t = m, otherwise -(1 + r - e_t).
 // Rows with r below the limit, edge values or NaN are marked as extreme.
 template <class T, bool Keep> CROSSENT_APART void finish_panel(Panel<T>& panel, T value_factor, T grad_factor) {
     const Vec<T> one = splat<Vec<T>>(1), zero = splat<Vec<T>>(0), factor = splat<Vec<T>>(value_factor);
@@ -149,12 +155,26 @@ template <class T, bool Keep> CROSSENT_APART void finish_panel(Panel<T>& panel, 
         const Vec<T> loss = (m - z_t) + log1p_short<Vec<T>>(high, low);
         store(panel.value + i, value_factor == 1 ? loss : loss * factor);
         if constexpr (Keep) {
-            const Vec<T> e_t = load(panel.target + i), near = e_t > one ? zero : e_t;
+            const Vec<T> e_t = load(panel.e_t + i), near = e_t > one ? zero : e_t;
             store(panel.target + i, z_t == m ? -high : -(one + ((high - near) + low)));
             store(panel.scale + i, splat<Vec<T>>(grad_factor) / (one + high));
         }
     }
     panel.extremes = any_lane(extremes);
+}
+
+// x becomes x (s - x) / s, of which the Hessian's diagonal is a multiple: p_j (1 - p_j). With x = 1, s - x is r; terms
+// that are kept above 1 stay as they are.
+template <class T> CROSSENT_APART void curve_panel(Panel<T>& panel) {
+    const Vec<T> one = splat<Vec<T>>(1);
+    for (int64_t k = 0; k < panel.classes; ++k) {
+        T* at = panel.x + k * panel.stride;
+        for (int64_t i = 0; i < panel.lanes; i += kLanes<T>) {
+            const Vec<T> x = load(at + i), r = load(panel.r_high + i);
+            const Vec<T> others = x == one ? r : one + (r - x);
+            store(at + i, x > one ? x : x * (others / (one + r)));
+        }
+    }
 }
 
 // The sum of the values, within 1e-14 of the exact one: few of them meet in a lane.

@@ -6,9 +6,9 @@
 
 namespace {
 
-// Index targets, no smoothing, no class weights; the loss, and its gradient if anything.
+// Index targets, no smoothing, no class weights; the loss, its gradient, the Hessian's diagonal.
 template <class T> CROSSENT_INLINE bool panel_serves(const SoftmaxJob& job) {
-    return job.labels && !job.soft && job.smoothing == 0 && !job.class_weight && !job.hess &&
+    return job.labels && !job.soft && job.smoothing == 0 && !job.class_weight &&
            job.output == kGradient && job.classes >= 2 && job.classes * 16 * int64_t(sizeof(T)) <= kPanelBytes;
 }
 
@@ -36,7 +36,8 @@ CROSSENT_APART bool narrow_labels(const L* labels, int64_t n, int64_t classes, i
     return odd != 0;
 }
 
-CROSSENT_APART bool load_labels(const SoftmaxJob& job, int64_t row, int64_t n, int32_t* to) {
+// J is a SoftmaxJob or a MassJob.
+template <class J> CROSSENT_APART bool load_labels(const J& job, int64_t row, int64_t n, int32_t* to) {
     const bool known = job.has_ignore && job.ignore_index >= 0 && job.ignore_index < job.classes;
     const int32_t ignored = known ? int32_t(job.ignore_index) : -1;
     switch (job.label_type) {
@@ -110,6 +111,8 @@ CROSSENT_APART void settle_row(const SoftmaxJob& job, int64_t index, int64_t i, 
     panel.value[i] = row.finite ? T(row.value(weight * job.value_factor)) : T(0);
     panel.scale[i] = row.finite ? T(factor / row.s()) : T(0);
     panel.settled[i] = t == row.a ? row.gradient_at_max(factor) : row.gradient_at_target(factor, exp_gap(z_t, row.m));
+    panel.curved[i] = row.hessian_at_max(factor);
+    panel.top[i] = int32_t(row.a);
     if (row.finite && row.m < kInfinity) return;
     for (int64_t k = 0; k < K; ++k) panel.x[k * panel.stride + i] = row.finite && k == row.a ? 1 : 0;
 }
@@ -133,24 +136,36 @@ CROSSENT_APART void settle_panel(const SoftmaxJob& job, int64_t first, Panel<T>&
     }
 }
 
-// The gradient into memory. Rows settled by themselves get their element at the label last.
+// x * scale of every element into memory.
 template <class S, class T = Of<S>>
-CROSSENT_INLINE void write_panel(const SoftmaxJob& job, int64_t first, Panel<T>& panel) {
-    S* grad = static_cast<S*>(job.grad);
-    const int64_t K = job.classes, inner = job.inner;
-    const bool past = job.stream != 0;
-    for (int64_t i = 0; i < panel.rows; ++i) panel.x[panel.label[i] * panel.stride + i] = panel.target[i];
+CROSSENT_APART void write_panel(const Panel<T>& panel, int64_t first, int64_t inner, S* to, bool past) {
     if (inner == 1) {
-        if (panel.deep) write_rows<S, true>(panel, grad + first * K, past);
-        else write_rows<S, false>(panel, grad + first * K, past);
+        if (panel.deep) write_rows<S, true>(panel, to + first * panel.classes, past);
+        else write_rows<S, false>(panel, to + first * panel.classes, past);
     } else {
-        if (panel.deep) write_columns<S, true>(panel, grad, first, inner, past);
-        else write_columns<S, false>(panel, grad, first, inner, past);
+        if (panel.deep) write_columns<S, true>(panel, to, first, inner, past);
+        else write_columns<S, false>(panel, to, first, inner, past);
+    }
+}
+
+// The gradient; rows settled by themselves get their element at the label last. Then the Hessian, if it is wanted.
+template <class S, class T = Of<S>>
+CROSSENT_INLINE void write_results(const SoftmaxJob& job, int64_t first, Panel<T>& panel) {
+    S *grad = static_cast<S*>(job.grad), *hess = static_cast<S*>(job.hess);
+    const int64_t K = job.classes, inner = job.inner;
+    put_labels(panel, panel.target);
+    write_panel<S>(panel, first, inner, grad, job.stream != 0);
+    if (hess) {
+        put_labels(panel, panel.e_t);
+        curve_panel(panel);
+        write_panel<S>(panel, first, inner, hess, false);
     }
     if (!panel.extremes) return;
     for (int64_t i = 0; i < panel.rows; ++i) {
         if (!panel.extreme[i] || !panel.active[i]) continue;
-        grad[place(first + i, K, inner) + panel.label[i] * inner] = store_one<S>(T(panel.settled[i]));
+        const int64_t at = place(first + i, K, inner);
+        grad[at + panel.label[i] * inner] = store_one<S>(T(panel.settled[i]));
+        if (hess) hess[at + panel.top[i] * inner] = store_one<S>(T(panel.curved[i]));
     }
 }
 
@@ -166,7 +181,7 @@ CROSSENT_INLINE void run_panel(const SoftmaxJob& job, int64_t first, Panel<T>& p
     if (panel.partial) plan_panel(job, first, panel);
     pick_labels(panel, panel.z_t);
     reduce_panel<T, Keep>(panel, ahead);
-    if (Keep) pick_labels(panel, panel.target);
+    if (Keep) pick_labels(panel, panel.e_t);
     finish_panel<T, Keep>(panel, panel.partial ? T(1) : T(job.value_factor), T(job.grad_factor));
     if (!panel.partial) {
         sums.mass.add(double(panel.rows));
@@ -182,7 +197,7 @@ CROSSENT_INLINE void run_panel(const SoftmaxJob& job, int64_t first, Panel<T>& p
     if (job.values) {
         __builtin_memcpy(static_cast<T*>(job.values) + first, panel.value, size_t(panel.rows) * sizeof(T));
     }
-    if (Keep) write_panel<S>(job, first, panel);
+    if (Keep) write_results<S>(job, first, panel);
 }
 
 // Rows first .. end of a block.

@@ -1,4 +1,4 @@
-"""Panels of short rows and inner axes: every number of classes, tail and layout, against the oracle and the row alone."""
+"""Panels of short rows and inner axes: every number of classes, tail and layout, against oracle and the row alone."""
 
 from typing import Any
 
