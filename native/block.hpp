@@ -3,6 +3,7 @@
 
 #include "kernels.hpp"
 #include "lane_sum.hpp"
+#include "memory.hpp"
 
 namespace {
 

@@ -225,4 +225,28 @@ template <class V> CROSSENT_INLINE V log1p_unit(V x) {
     return l[0];
 }
 
+// log(1 + x + y) for 0 <= x < 2^20 and y a correction of x, |y| <= ulp(x): in float where log1p_pair would take double.
+// fdlibm's series for float. Error 1 ulp. No NaN, no inf.
+template <class V> CROSSENT_INLINE V log1p_short(V x, V y) {
+    if constexpr (sizeof(typename Number<V>::Scalar) == 8) {
+        return log1p_pair<V>(x, y);
+    } else {
+        const V one = splat<V>(1.0f), u = one + x;
+        const auto bias = bits_of(one);
+        const auto k = (bits_of(u) - (bits_of(splat<V>(0.70710678f)) - bias) - bias) >> 23;  // u = m 2^k
+        const V high = from_bits<V>(bits_of(u) - (k << 23)) - one;
+        const V low = (sum_error(one, x, u) + y) * from_bits<V>(bias - (k << 23));
+        const V f = high + low, rest = low - (f - high);
+        const V s = f / (splat<V>(2.0f) + f), z = s * s;
+        V r = splat<V>(0.24279078841f);
+        r = mul_add(r, z, splat<V>(0.28498786688f));
+        r = mul_add(r, z, splat<V>(0.40000972152f));
+        r = mul_add(r, z, splat<V>(0.66666662693f));
+        const V hfsq = splat<V>(0.5f) * f * f, n = as_numbers<V>(k);
+        const V correction = mul_add(n, splat<V>(ExpTable<float>::kLn2Low), rest - rest * f);
+        const V tail = mul_add(s, mul_add(r, z, hfsq), correction);
+        return mul_add(n, splat<V>(ExpTable<float>::kLn2High), f - (hfsq - tail));
+    }
+}
+
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include "elementary.hpp"
 #include "kernels.hpp"
+#include "memory.hpp"
 
 namespace {
 
@@ -29,6 +30,9 @@ struct ExpNormal {
 };
 struct Log1pUnit {
     template <class V> static CROSSENT_INLINE V of(V x, V) { return log1p_unit<V>(x); }
+};
+struct Log1pShort {
+    template <class V> static CROSSENT_INLINE V of(V x, V e) { return log1p_short<V>(x, e); }
 };
 struct MinusLogBelow {
     template <class V> static CROSSENT_INLINE V of(V x, V) { return minus_log_below<V>(x); }
@@ -67,6 +71,7 @@ constexpr Elementary kElementary[] = {
     of_double<LogNormal>("log_normal"),
     of_both<ExpNormal>("exp_normal"),
     of_both<Log1pUnit>("log1p_unit"),
+    of_both<Log1pShort>("log1p_short"),
     of_double<MinusLogBelow>("minus_log_below"),
     of_double<SplitRest>("split_rest"),
 };

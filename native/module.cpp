@@ -195,9 +195,9 @@ std::vector<std::string> elementary_names() {
 template <class T> void elementary(const std::string& name, In<T> x, In<T> e, Out<T> out, bool one_by_one) {
     need(e.size() == x.size() && out.size() == x.size(), "x, e, out");
     need(aligned(x) && aligned(e) && aligned(out), "x, e, out");
-    const KernelTable& table = table();
-    for (int i = 0; i < table.elementary_count; ++i) {
-        const Elementary& f = table.elementary[i];
+    const KernelTable& kernels = table();
+    for (int i = 0; i < kernels.elementary_count; ++i) {
+        const Elementary& f = kernels.elementary[i];
         if (name != f.name) continue;
         const Call call;
         nb::gil_scoped_release released;

@@ -7,6 +7,7 @@
 
 #include "elementary.hpp"
 #include "lane_sum.hpp"
+#include "memory.hpp"
 
 namespace {
 

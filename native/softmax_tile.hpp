@@ -9,8 +9,6 @@
 
 namespace {
 
-constexpr int64_t kTileClasses = 32;  // rows of at most this many classes are staged into tiles
-
 template <class T> using MaskOf = typename LaneTypes<T>::Mask;
 
 template <class S> struct Tile {

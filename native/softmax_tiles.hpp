@@ -1,6 +1,7 @@
-// Drives tiles: rows of few classes, and rows whose classes lie on an inner axis.
+// Drives tiles: rows of few classes, and rows whose classes lie on an inner axis, where a panel does not serve.
 #pragma once
 
+#include "softmax_panels.hpp"
 #include "softmax_tile.hpp"
 
 namespace {
@@ -138,11 +139,17 @@ CROSSENT_INLINE void tile_rows(const SoftmaxJob& job, int64_t index, const Tile<
 
 // Copies n rows of K contiguous classes into tile layout, and back.
 template <class S, class T = Of<S>> CROSSENT_INLINE void stage(const S* from, T* to, int n, int64_t K) {
+    if constexpr (sizeof(S) == sizeof(T)) {
+        if (n == kLanes<T> && K > 1) return spread(from, K, to, kLanes<T>);
+    }
     for (int i = 0; i < n; ++i) {
         for (int64_t k = 0; k < K; ++k) to[k * kLanes<T> + i] = load_one<S>(from[i * K + k]);
     }
 }
 template <class S, class T = Of<S>> CROSSENT_INLINE void unstage(const T* from, S* to, int n, int64_t K) {
+    if constexpr (sizeof(S) == sizeof(T)) {
+        if (n == kLanes<T> && K > 1) return collect<T, false>(from, kLanes<T>, splat<Vec<T>>(1), K, to);
+    }
     for (int i = 0; i < n; ++i) {
         for (int64_t k = 0; k < K; ++k) to[i * K + k] = store_one<S>(from[k * kLanes<T> + i]);
     }
@@ -151,6 +158,7 @@ template <class S, class T = Of<S>> CROSSENT_INLINE void unstage(const T* from, 
 // Rows first .. end of short rows on the last axis.
 template <class S, class T = Of<S>>
 CROSSENT_INLINE void short_rows(const SoftmaxJob& job, int64_t first, int64_t end, BlockSums& sums) {
+    if (panel_serves<T>(job)) return run_panels<S>(job, first, end, sums);
     constexpr int W = kLanes<T>;
     const int64_t K = job.classes;
     alignas(64) T z[kTileClasses * W] = {}, q[kTileClasses * W] = {}, g[kTileClasses * W], h[kTileClasses * W];
@@ -163,7 +171,8 @@ CROSSENT_INLINE void short_rows(const SoftmaxJob& job, int64_t first, int64_t en
         stage(logits + i * K, z, n, K);
         if (soft) stage(soft + i * K, q, n, K);
         const Tile<T> tile{z, W, n};
-        tile_rows(job, i, tile, soft ? static_cast<const T*>(q) : nullptr, grad ? g : nullptr, hess ? h : nullptr, totals, sums);
+        tile_rows(job, i, tile, soft ? static_cast<const T*>(q) : nullptr, grad ? g : nullptr, hess ? h : nullptr,
+                  totals, sums);
         if (grad) unstage<S>(g, grad + i * K, n, K);
         if (hess) unstage<S>(h, hess + i * K, n, K);
     }
@@ -173,6 +182,7 @@ CROSSENT_INLINE void short_rows(const SoftmaxJob& job, int64_t first, int64_t en
 // Rows first .. end where classes lie `inner` apart.
 template <class S, class T = Of<S>>
 CROSSENT_INLINE void inner_rows(const SoftmaxJob& job, int64_t first, int64_t end, BlockSums& sums) {
+    if (panel_serves<T>(job)) return run_panels<S>(job, first, end, sums);
     const S* soft = static_cast<const S*>(job.soft);
     S *grad = static_cast<S*>(job.grad), *hess = static_cast<S*>(job.hess);
     LaneTotals<T> totals;

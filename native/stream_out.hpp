@@ -1,7 +1,7 @@
 // Writes consecutive elements past the caches: whole lines of 64 bytes, whatever the alignment of the destination.
 #pragma once
 
-#include "lanes.hpp"
+#include "memory.hpp"
 
 namespace {
 

@@ -2,7 +2,7 @@
 Native kernels of crossent. Private: crossent.core.engine is their one caller.
 """
 
-from typing import Annotated
+from typing import Annotated, overload
 
 import numpy
 from numpy.typing import NDArray
@@ -95,6 +95,26 @@ def mass_f16(rows: int, classes: int, inner: int, labels: Annotated[NDArray, dic
     Mass of the targets of a block range: see MassJob in native/kernels.hpp.
     """
 
+def probability_f32(probs: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], rows: int, classes: int, inner: int, labels: Annotated[NDArray, dict(order='C', device='cpu', writable=False)] | None, soft: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)] | None, soft_factor: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, class_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, row_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, ignore_index: int | None, smoothing: float, value_factor: float, grad_factor: float, sum_tolerance: float, silent: float, refused: float, logarithms: bool, gathered: bool, look: bool, values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None, grad: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None, notes: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], block_rows: int, last: int, state: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')] | None, sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None) -> tuple[float, float, int, int] | None:
+    """
+    Cross-entropy of probability rows of a block range: see ProbabilityJob in native/kernels.hpp.
+    """
+
+def binary_probability_f32(probs: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)] | None, targets: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], columns: int, pos_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, smoothing: float, negative_weight: float, positive_weight: float, value_factor: float, grad_factor: float, values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None, grad: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None, block_rows: int, last: int, state: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')] | None, sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None) -> tuple[float, float, int, int] | None:
+    """
+    Binary cross-entropy of probabilities of a block range: see BinaryProbabilityJob in native/kernels.hpp.
+    """
+
+def probability_f64(probs: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], rows: int, classes: int, inner: int, labels: Annotated[NDArray, dict(order='C', device='cpu', writable=False)] | None, soft: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, soft_factor: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, class_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, row_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, ignore_index: int | None, smoothing: float, value_factor: float, grad_factor: float, sum_tolerance: float, silent: float, refused: float, logarithms: bool, gathered: bool, look: bool, values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, grad: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, notes: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], block_rows: int, last: int, state: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')] | None, sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None) -> tuple[float, float, int, int] | None:
+    """
+    Cross-entropy of probability rows of a block range: see ProbabilityJob in native/kernels.hpp.
+    """
+
+def binary_probability_f64(probs: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, targets: Annotated[NDArray, dict(order='C', device='cpu', writable=False)], columns: int, pos_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, smoothing: float, negative_weight: float, positive_weight: float, value_factor: float, grad_factor: float, values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, grad: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, block_rows: int, last: int, state: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')] | None, sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None) -> tuple[float, float, int, int] | None:
+    """
+    Binary cross-entropy of probabilities of a block range: see BinaryProbabilityJob in native/kernels.hpp.
+    """
+
 def available_isas() -> list[str]:
     """Instruction sets of this build that this machine runs, slowest first."""
 
@@ -116,3 +136,15 @@ def compiler() -> str:
 
 def current_isa() -> str:
     """The instruction set in use."""
+
+def elementary_names() -> list[str]:
+    """The functions of native/elementary.hpp that tests can ask."""
+
+@overload
+def elementary(name: str, x: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], e: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], one_by_one: bool = False) -> None: ...
+
+@overload
+def elementary(name: str, x: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], e: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], out: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], one_by_one: bool = False) -> None:
+    """
+    For tests: out = f(x, e) by the named function of native/elementary.hpp.
+    """
