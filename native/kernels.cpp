@@ -4,6 +4,7 @@
 #include "probability.hpp"
 #include "sigmoid.hpp"
 #include "softmax_job.hpp"
+#include "softmax_mass.hpp"
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>

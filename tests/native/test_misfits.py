@@ -46,8 +46,7 @@ def arguments(name: str, kind: str, *, soft: bool = False) -> dict[str, Any]:
             "logits": z, "columns": K, "targets": np.zeros((ROWS, K), T), "wide_targets": None,
             "pos_weight": np.ones(K), "weight": np.ones(ROWS), "smoothing": 0.0, "negative_weight": 1.0,
             "positive_weight": 1.0, "value_factor": 1.0, "grad_factor": 1.0, "values": np.zeros((ROWS, K), T),
-            "grad": np.zeros((ROWS, K), S),
-            "hess": np.zeros((ROWS, K), S),
+            "grad": np.zeros((ROWS, K), S), "hess": np.zeros((ROWS, K), S), "stream": False,
         }  # fmt: skip
     both = blocks | {
         "classes": K, "inner": 1, "labels": None if soft else np.arange(ROWS) % K, "soft_factor": np.ones(ROWS),
@@ -59,6 +58,7 @@ def arguments(name: str, kind: str, *, soft: bool = False) -> dict[str, Any]:
     return both | {
         "logits": z, "class_weight_lanes": np.ones(K, T), "smoothing": 0.0, "value_factor": 1.0, "grad_factor": 1.0,
         "output": 0, "values": np.zeros(ROWS, T), "grad": np.zeros((ROWS, K), S), "hess": np.zeros((ROWS, K), S),
+        "stream": False,
     }  # fmt: skip
 
 
