@@ -219,3 +219,20 @@ def test_weighted_rows_meet_the_contract(K: int, dtype: Any) -> None:
             got = ce.CrossEntropy(reduction="none", unit="bit").value_and_grad(y, logits=z, sample_weight=w)
         assert_close(got.value, value, ulps=4, dtype=dtype, label=f"{isa} loss")
         assert_close(got.grad, grad, ulps=8, dtype=dtype, label=f"{isa} gradient")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("K", [2, 3, 4, 5, 10, 17, 32])
+def test_hessian_of_panels(K: int, dtype: Any) -> None:
+    """8 ulp, through the subnormal range, with weights; the same bits on axis 0; the gradient is that of the sum."""
+    for case in (hard_rows(K, dtype, limit=2), confident_rows(K, dtype)):
+        z, y = case.logits, case.targets
+        w = np.resize([1.0, 3.0, 7e5, 0.0], len(y))
+        exact = Wide.of(oracle.hessian(y, logits=z, sample_weight=w))
+        for isa in ISAS:
+            with using_isa(isa):
+                got = ce.CrossEntropy().grad_and_hess(y, logits=z, sample_weight=w)
+                inner = ce.CrossEntropy(axis=0).grad_and_hess(y, logits=z.T.copy(), sample_weight=w)
+                grad = ce.CrossEntropy(reduction="sum").value_and_grad(y, logits=z, sample_weight=w).grad
+            assert_close(got.hess, exact, ulps=8, dtype=dtype, label=f"{isa} {case.name} hessian")
+            assert_same([got.grad, inner.grad.T, inner.hess.T], [grad, grad, got.hess])
