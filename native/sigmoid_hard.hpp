@@ -66,7 +66,7 @@ template <class T> CROSSENT_INLINE Bits<T> beyond_limit(Vec<T> z, Vec<T> limit) 
 }
 
 // What a run asks for: the loss alone, the gradient too, the Hessian too. Labels are 0 or 1, |z| below the limits.
-// Error with FMA: the loss 2.9 ulp, the gradient 3.5 ulp.
+// Error in float, measured: the loss 2.5 ulp (in bits and without FMA 3.6), the gradient 3.1, the Hessian 4.4.
 template <int kOutputs, int N, class T>
 CROSSENT_INLINE void hard_math(const Vec<T> (&z)[N], const Vec<T> (&y)[N], const HardFactors<T>& f,
                                HardOutput<T> (&out)[N]) {
