@@ -121,9 +121,13 @@ def set_num_threads(n: int) -> None:
     >>> set_num_threads(before)
     """
     global _threads
-    if isinstance(n, bool) or not hasattr(n, "__index__") or index(n) < 1:
+    try:
+        number = 0 if isinstance(n, bool) else index(n)
+    except TypeError:
+        number = 0
+    if number < 1:
         raise OptionError(f"set_num_threads got {n!r}; a whole number >= 1 is allowed.")
-    _threads = index(n)
+    _threads = number
 
 
 def run_shares(work: Callable[[], None], stop: Callable[[], None], tasks: int) -> None:

@@ -230,7 +230,9 @@ class SoftmaxProbs(_SoftmaxBase):
 
     def _look(self, p: NDArray, w: NDArray, first: int) -> None:
         """Every entry and every row sum of the rows kept."""
-        self.seen.look(np.exp(p) if self.logarithms else p, p, w, first)
+        with np.errstate(over="ignore"):  # a logarithm far above 0 is reported as what it is
+            probabilities = np.exp(p) if self.logarithms else p
+        self.seen.look(probabilities, p, w, first)
 
     def _adjusted(self, p: NDArray, kept: NDArray) -> tuple[NDArray, NDArray]:
         """Probabilities (or logarithms) after clip or eps, and where clip left them alone."""
