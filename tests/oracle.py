@@ -170,7 +170,7 @@ def _rows(
     for target, values, weight in zip(y, x, sw, strict=True):
         if weight == 0 or (ignore_index is not None and np.ndim(target) == 0 and int(target) == ignore_index):
             rows.append(None)
-        elif logits is not None and long < K:
+        elif logits is not None and long < K and np.isfinite(np.max(values)):
             answer = long_row(values, target, cw, label_smoothing, normalize_targets)
             rows.append(Row(*answer) if answer[-1] else None)
         else:
