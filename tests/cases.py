@@ -225,7 +225,8 @@ def hard_cases(K: int, dtype: Any, *, infinite: bool = True) -> Iterator[Case]:
         finite = np.where(np.isfinite(z), np.clip(z, -limits, limits), z)
         yield Case(name, np.ascontiguousarray(finite.astype(dtype)), targets.astype(np.int64))
     yield Case("no rows", np.zeros((0, K), dtype), np.zeros(0, np.int64))
-    yield Case("one row", np.arange(K, dtype=np.float64)[None, :].astype(dtype), np.array([K - 1]))
+    steps = np.minimum(np.arange(K, dtype=np.float64), float(_limits(dtype).max))
+    yield Case("one row", steps[None, :].astype(dtype), np.array([K - 1]))
 
 
 def equal_but_one(K: int, dtype: Any, *, gaps: int = 200, seed: int = 0) -> Case:
