@@ -15,7 +15,19 @@ import numpy as np
 from crossent.core.pool import run_shares
 from crossent.core.types import NDArray
 
-__all__ = ["NO_BAD_ROW", "BadRow", "Rows", "Sums", "block_rows_for", "run_blocks", "run_direct", "run_one"]
+__all__ = [
+    "NO_BAD_ROW",
+    "BadRow",
+    "Rows",
+    "Sums",
+    "block_rows_for",
+    "flat",
+    "part",
+    "plain",
+    "run_blocks",
+    "run_direct",
+    "run_one",
+]
 
 NO_BAD_ROW = np.iinfo(np.int64).max
 _BLOCK_ELEMENTS = 1 << 17
@@ -119,6 +131,26 @@ def run_blocks(call: Callable[[int, int, NDArray], None], rows: int, width: int,
     if bad:
         raise min(bad, key=lambda found: found.row)
     return _merge(sums)
+
+
+def plain(dtype: np.dtype[Any], *arrays: NDArray | None) -> bool:
+    """Whether native code can read (or write) the arrays where they lie."""
+    for array in arrays:
+        if array is not None:
+            flags = array.flags
+            if array.dtype != dtype or not flags.c_contiguous or not flags.aligned:
+                return False
+    return True
+
+
+def part(array: NDArray | None, first: int, end: int) -> NDArray | None:
+    """Rows first .. end of an array that may not be there."""
+    return None if array is None else array[first:end]
+
+
+def flat(array: NDArray | None) -> NDArray | None:
+    """One row after another, of an array that may not be there."""
+    return None if array is None else array.reshape(-1)
 
 
 class Rows:

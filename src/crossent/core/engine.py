@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from crossent import _native
-from crossent.core.blocks import Rows, Sums, run_blocks, run_direct, run_one
+from crossent.core.blocks import Rows, Sums, flat, part, plain, run_blocks, run_direct, run_one
 from crossent.core.buffers import streams
 from crossent.core.check import compute_dtype
 from crossent.core.types import NDArray
@@ -108,24 +108,6 @@ def _bits(array: NDArray | None) -> NDArray | None:
     return None if array is None else array.view(np.uint16)
 
 
-def _plain(dtype: np.dtype[Any], *arrays: NDArray | None) -> bool:
-    """Whether native code can read (or write) the arrays where they lie."""
-    for array in arrays:
-        if array is not None:
-            flags = array.flags
-            if array.dtype != dtype or not flags.c_contiguous or not flags.aligned:
-                return False
-    return True
-
-
-def _part(array: NDArray | None, first: int, end: int) -> NDArray | None:
-    return None if array is None else array[first:end]
-
-
-def _flat(array: NDArray | None) -> NDArray | None:
-    return None if array is None else array.reshape(-1)
-
-
 def run_softmax(
     job: SoftmaxJob,
     *,
@@ -139,7 +121,7 @@ def run_softmax(
     classes, inner = shape[axis], math.prod(shape[axis + 1 :])
     rows = job.logits.size // classes
     lanes = None if job.class_weight is None else job.class_weight.astype(dtype)
-    if _plain(stored, job.logits, job.soft, grad, hess) and _plain(dtype, values):
+    if plain(stored, job.logits, job.soft, grad, hess) and plain(dtype, values):
         z, q, g, h = job.logits, job.soft, grad, hess
         if stored.itemsize == 2:
             z, q, g, h = z.view(np.uint16), _bits(q), _bits(g), _bits(h)
@@ -164,17 +146,17 @@ def _staged_softmax(
     dtype, loss_dtype, inner = job.dtype, compute_dtype(job.logits.dtype), job.inner > 1
     logits, soft = Rows(job.logits, job.axis), None if job.soft is None else Rows(job.soft, job.axis)
     outputs = [None if array is None else Rows(array, job.axis) for array in (grad, hess)]
-    labels, flat_values = _flat(job.labels), _flat(values)
-    factor, weight = _flat(job.soft_factor), _flat(job.row_weight)
+    labels, flat_values = flat(job.labels), flat(values)
+    factor, weight = flat(job.soft_factor), flat(job.row_weight)
 
     def staged(first: int, end: int, sums: NDArray) -> None:
         z = logits.read(first, end, dtype, classes_first=inner)
         q = None if soft is None else soft.read(first, end, dtype, classes_first=inner)
         g, h = (None if rows is None else np.empty_like(z) for rows in outputs)
-        v = np.empty(end - first, dtype) if dtype != loss_dtype else _part(flat_values, first, end)
+        v = np.empty(end - first, dtype) if dtype != loss_dtype else part(flat_values, first, end)
         arguments = (
-            z, job.classes, end - first if inner else 1, _part(labels, first, end), q,
-            _part(factor, first, end), job.class_weight, lanes, _part(weight, first, end), job.ignore_index,
+            z, job.classes, end - first if inner else 1, part(labels, first, end), q,
+            part(factor, first, end), job.class_weight, lanes, part(weight, first, end), job.ignore_index,
             job.smoothing, job.value_factor, job.grad_factor, job.sum_tolerance, job.output, v, g, h, False,
         )  # fmt: skip
         sums[0] = run_one(function, arguments, end - first, first)
@@ -195,7 +177,7 @@ def run_mass(job: SoftmaxJob, *, row_sums: NDArray | None = None) -> Sums:
     """The targets' mass before any logit is read; raises BadRow. row_sums gets each row's sum of soft targets."""
     dtype = job.dtype
     stored = _stored(job.logits.dtype, dtype)
-    if _plain(stored, job.soft):
+    if plain(stored, job.soft):
         soft = _bits(job.soft) if stored.itemsize == 2 else job.soft
         arguments = (
             job.rows, job.classes, job.inner, job.labels, soft, job.soft_factor, job.class_weight,
@@ -204,12 +186,12 @@ def run_mass(job: SoftmaxJob, *, row_sums: NDArray | None = None) -> Sums:
         return run_direct(_MASS[stored.char], arguments, job.rows, 1 if job.soft is None else job.classes)
     assert job.soft is not None
     function, rows = _MASS[dtype.char], Rows(job.soft, job.axis)
-    factor, weight = _flat(job.soft_factor), _flat(job.row_weight)
+    factor, weight = flat(job.soft_factor), flat(job.row_weight)
 
     def staged(first: int, end: int, sums: NDArray) -> None:
         arguments = (
-            end - first, job.classes, 1, None, rows.read(first, end, dtype), _part(factor, first, end),
-            job.class_weight, _part(weight, first, end), None, job.sum_tolerance, _part(row_sums, first, end),
+            end - first, job.classes, 1, None, rows.read(first, end, dtype), part(factor, first, end),
+            job.class_weight, part(weight, first, end), None, job.sum_tolerance, part(row_sums, first, end),
         )  # fmt: skip
         sums[0] = run_one(function, arguments, end - first, first)
 
@@ -240,7 +222,7 @@ def run_sigmoid(
     y_dtype = np.dtype(np.float64) if wide else dtype
     if size * job.logits.itemsize <= _SMALL_BYTES and job.targets.dtype != y_dtype:
         job.targets = job.targets.astype(y_dtype)  # one short copy instead of the detour by blocks
-    if _plain(y_dtype, job.targets) and _plain(stored, job.logits, grad, hess):
+    if plain(y_dtype, job.targets) and plain(stored, job.logits, grad, hess):
         y, wide_y = (None, job.targets) if wide else (job.targets, None)
         z, g, h = job.logits, grad, hess
         if stored.itemsize == 2:
@@ -266,7 +248,7 @@ def _staged_sigmoid(
     dtype, wide, scalar = job.dtype, y_dtype != job.dtype, job.targets.size == 1 and job.logits.size > 1
     logits, targets = Rows(job.logits, axis), Rows(job.targets, axis)
     outputs = [None if array is None else Rows(array, axis) for array in gradients]
-    flat_values, weight = _flat(values), _flat(job.weight)
+    flat_values, weight = flat(values), flat(job.weight)
     per_row = 1 if weight is None or weight.size == job.logits.size // columns else columns
 
     def staged(first: int, end: int, sums: NDArray) -> None:
@@ -275,9 +257,9 @@ def _staged_sigmoid(
         g, h = (None if rows is None else np.empty_like(z) for rows in outputs)
         arguments = (
             z, columns, None if wide else y, y if wide else None, job.pos_weight,
-            _part(weight, first * per_row, end * per_row), job.smoothing,
+            part(weight, first * per_row, end * per_row), job.smoothing,
             job.negative_weight, job.positive_weight, job.value_factor, job.grad_factor,
-            _part(flat_values, first * columns, end * columns), g, h, False,
+            part(flat_values, first * columns, end * columns), g, h, False,
         )  # fmt: skip
         sums[0] = run_one(function, arguments, end - first, first * columns)
         for rows, block in zip(outputs, (g, h), strict=True):

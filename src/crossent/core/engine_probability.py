@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from crossent import _native
-from crossent.core.blocks import Rows, Sums, block_rows_for, run_blocks, run_direct, run_one
+from crossent.core.blocks import Rows, Sums, block_rows_for, flat, part, plain, run_blocks, run_direct, run_one
 from crossent.core.check import compute_dtype
 from crossent.core.engine import SoftmaxJob
 from crossent.core.types import NDArray
@@ -43,19 +43,6 @@ class ProbabilityJob:
         return self.shared.soft is None and self.shared.smoothing == 0 and not self.look
 
 
-def _plain(array: NDArray | None, dtype: np.dtype[Any]) -> bool:
-    """Whether native code can read (or write) the array where it lies."""
-    return array is None or (array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned)
-
-
-def _part(array: NDArray | None, first: int, end: int) -> NDArray | None:
-    return None if array is None else array[first:end]
-
-
-def _flat(array: NDArray | None) -> NDArray | None:
-    return None if array is None else array.reshape(-1)
-
-
 def run_probability(job: ProbabilityJob, *, values: NDArray | None = None, grad: NDArray | None = None) -> Sums:
     """One pass: fills values [rows] of the losses' dtype and grad like the probabilities; raises BadRow."""
     s = job.shared
@@ -64,7 +51,7 @@ def run_probability(job: ProbabilityJob, *, values: NDArray | None = None, grad:
     dtype = s.dtype
     function = _ROWS[dtype.itemsize]
     lies_well = s.inner == 1 or (job.gathers and grad is None)
-    if not (lies_well and all(_plain(array, dtype) for array in (s.logits, s.soft, grad, values))):
+    if not (lies_well and plain(dtype, s.logits, s.soft, grad, values)):
         return run_blocks(_staged(job, function, values, grad), s.rows, s.classes)
     notes = np.zeros((-(-s.rows // block_rows_for(s.rows, s.classes)), 3))
     arguments = (
@@ -91,18 +78,18 @@ def _staged(
     dtype, loss_dtype = s.dtype, compute_dtype(s.logits.dtype)
     probs, soft = Rows(s.logits, s.axis), None if s.soft is None else Rows(s.soft, s.axis)
     output = None if grad is None else Rows(grad, s.axis)
-    labels, flat_values = _flat(s.labels), _flat(values)
-    factor, weight = _flat(s.soft_factor), _flat(s.row_weight)
+    labels, flat_values = flat(s.labels), flat(values)
+    factor, weight = flat(s.soft_factor), flat(s.row_weight)
 
     def staged(first: int, end: int, sums: NDArray) -> None:
-        t = _part(labels, first, end)
+        t = part(labels, first, end)
         p = _gathered(probs, first, end, t, s.classes, dtype) if job.gathers else probs.read(first, end, dtype)
         q = None if soft is None else soft.read(first, end, dtype)
         g = None if output is None else np.empty((end - first, s.classes), dtype)
-        v = np.empty(end - first, dtype) if dtype != loss_dtype else _part(flat_values, first, end)
+        v = np.empty(end - first, dtype) if dtype != loss_dtype else part(flat_values, first, end)
         notes = np.zeros((1, 3))
         arguments = (
-            p, end - first, s.classes, 1, t, q, _part(factor, first, end), s.class_weight, _part(weight, first, end),
+            p, end - first, s.classes, 1, t, q, part(factor, first, end), s.class_weight, part(weight, first, end),
             s.ignore_index, s.smoothing, s.value_factor, s.grad_factor, s.sum_tolerance, job.silent, job.refused,
             job.logarithms, job.gathers, job.look, v, g, notes,
         )  # fmt: skip
@@ -180,7 +167,7 @@ def _run_binary(
     if size == 0:
         return Sums(0.0, 0.0, 0)
     function = _BINARY[dtype.itemsize]
-    if not (_plain(job.targets, job.target_dtype) and all(_plain(a, dtype) for a in (probs, grad, values))):
+    if not (plain(job.target_dtype, job.targets) and plain(dtype, probs, grad, values)):
         staged = _staged_binary(job, function, dtype, probs, values, grad)
         return run_blocks(staged, size // columns, columns)
     arguments = (
@@ -202,7 +189,7 @@ def _staged_binary(
     axis = job.targets.ndim - 1 if columns > 1 else None
     targets = Rows(job.targets, axis)
     given, output = (None if array is None else Rows(array, axis) for array in (probs, grad))
-    flat_values, weight = _flat(values), _flat(job.weight)
+    flat_values, weight = flat(values), flat(job.weight)
     per_row = 1 if weight is None else weight.size // (job.targets.size // columns)
 
     def staged(first: int, end: int, sums: NDArray) -> None:
@@ -210,8 +197,8 @@ def _staged_binary(
         g = None if output is None else np.empty((end - first, columns), dtype)
         arguments = (
             p, targets.read(first, end, y_dtype), columns, job.pos_weight,
-            _part(weight, first * per_row, end * per_row), job.smoothing, job.negative_weight, job.positive_weight,
-            job.value_factor, job.grad_factor, _part(flat_values, first * columns, end * columns), g,
+            part(weight, first * per_row, end * per_row), job.smoothing, job.negative_weight, job.positive_weight,
+            job.value_factor, job.grad_factor, part(flat_values, first * columns, end * columns), g,
         )  # fmt: skip
         sums[0] = run_one(function, arguments, end - first, first * columns)
         if output is not None and g is not None:
