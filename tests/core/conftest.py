@@ -1,5 +1,6 @@
 """Fixtures of the core's tests: every instruction set, and a thread count that is put back."""
 
+import gc
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -21,3 +22,13 @@ def set_threads() -> Iterator[Callable[[int], None]]:
     before = ce.get_num_threads()
     yield ce.set_num_threads
     ce.set_num_threads(before)
+
+
+@pytest.fixture
+def empty_pool() -> Iterator[None]:
+    """The test begins and ends with no memory kept for results."""
+    gc.collect()
+    ce.empty_cache()
+    yield
+    gc.collect()
+    ce.empty_cache()

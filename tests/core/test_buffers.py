@@ -4,7 +4,6 @@ import gc
 import os
 import sys
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,34 +15,9 @@ import crossent as ce
 from crossent import _native  # type: ignore[attr-defined]  # built, not written
 from crossent.core import buffers
 from crossent.core.buffers import new_array, streams
+from kept_memory import MIB, address, gradient, mebibytes
 
-MIB = 1 << 20
-F32 = np.dtype(np.float32)
-
-
-@pytest.fixture(autouse=True)
-def empty_pool() -> Iterator[None]:
-    """Each test begins and ends with nothing kept."""
-    gc.collect()
-    ce.empty_cache()
-    yield
-    gc.collect()
-    ce.empty_cache()
-
-
-def address(array: Any) -> int:
-    """Where the array's numbers lie."""
-    return int(array.__array_interface__["data"][0])
-
-
-def mebibytes(size: float) -> Any:
-    """A new array of that size."""
-    return new_array((int(size * MIB) // 4,), F32)
-
-
-def gradient(N: int = 300, K: int = 1000) -> Any:
-    """The gradient at zero logits: 1.2 MB."""
-    return ce.CrossEntropy(reduction="sum").value_and_grad(np.zeros(N, int), logits=np.zeros((N, K), np.float32)).grad
+pytestmark = pytest.mark.usefixtures("empty_pool")
 
 
 # ---------------------------------------------------------------- used again, and bounded
