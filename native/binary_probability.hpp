@@ -80,8 +80,8 @@ CROSSENT_INLINE bool fill_elements(const BinaryProbabilityJob& job, int64_t i, i
         bad |= outside_unit(y);
         soft |= (y != zero) & (y != one);
     }
-    chunk.hard = job.smoothing == 0 && !any_double(soft);
-    if (!any_double(bad)) return true;
+    chunk.hard = job.smoothing == 0 && !any_of(soft);
+    if (!any_of(bad)) return true;
     chunk.hard = false;
     for (int l = 0; l < chunk.n; ++l) {
         const double y = chunk.y[l];
@@ -134,7 +134,7 @@ CROSSENT_INLINE bool entries_fit(const BinaryProbabilityJob& job, bool plain, co
         const int n = vector_size(chunk.n - l);
         bad |= outside_unit(load_doubles(p + l, n, 0));
     }
-    if (!any_double(bad)) return true;
+    if (!any_of(bad)) return true;
     for (int l = 0; l < chunk.n; ++l) {
         if ((p[l] >= 0 && p[l] <= 1) || (!plain && chunk.weight[l] == 0)) continue;
         report_bad(job.blocks, chunk.at + l, kEntry);

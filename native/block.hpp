@@ -30,6 +30,13 @@ CROSSENT_INLINE void report_bad(const Blocks& b, int64_t row, RowError code) {
 struct BlockSums {
     Pair value, mass;
     double rows = 0;
+    CROSSENT_INLINE void add(const LaneSum<double>& values, const LaneSum<double>& masses) {
+        const Pair v = values.total(), m = masses.total();
+        value.add(v.high);
+        value.low += v.low;
+        mass.add(m.high);
+        mass.low += m.low;
+    }
     CROSSENT_INLINE void store(const Blocks& b, int64_t block) const {
         b.sums[3 * block] = value.value();
         b.sums[3 * block + 1] = mass.value();
@@ -56,11 +63,7 @@ template <class T> struct LaneTotals {
     }
     int64_t weighed = 0;  // rows added with a mass of their own
     CROSSENT_INLINE void into(BlockSums& sums) const {
-        const Pair v = value.total(), m = mass.total();
-        sums.value.add(v.high);
-        sums.value.low += v.low;
-        sums.mass.add(m.high);
-        sums.mass.low += m.low;
+        sums.add(value, mass);
         sums.mass.add(double(rows));
         sums.rows += double(rows + weighed);
     }

@@ -12,22 +12,6 @@ using F64Mask = LaneTypes<double>::Mask;
 // Numbers in the next vector where `left` are left.
 CROSSENT_INLINE int vector_size(int64_t left) { return left < kDoubles ? int(left) : kDoubles; }
 
-// True in any lane.
-CROSSENT_INLINE bool any_double(F64Mask mask) {
-#if defined(__AVX512VL__)
-    const __m512i m = __builtin_bit_cast(__m512i, mask);
-    return _mm512_test_epi64_mask(m, m) != 0;
-#elif defined(__AVX2__)
-    const __m256i m = __builtin_bit_cast(__m256i, mask);
-    return !_mm256_testz_si256(m, m);
-#elif defined(__SSE4_1__)
-    const __m128i m = __builtin_bit_cast(__m128i, mask);
-    return !_mm_testz_si128(m, m);
-#else
-    return any_of(mask);
-#endif
-}
-
 // The first n lanes; a branch, for all but the last vector of a row are whole.
 CROSSENT_INLINE F64Mask first_doubles(int n) {
     return n == kDoubles ? ~F64Mask{} : F64Mask(lane_numbers<double>() < splat<F64>(double(n)));
@@ -72,7 +56,7 @@ template <class T> CROSSENT_INLINE void store_doubles(T* p, int n, F64 v) {
 // -log(u) given its value for normal u: numbers that are not take a path of their own, which costs others nothing.
 CROSSENT_INLINE F64 with_small(F64 u, F64 minus) {
     const auto small = u < splat<F64>(2.2250738585072014e-308);
-    if (__builtin_expect(any_double(small), 0)) minus = small ? minus_log_below(u) : minus;
+    if (__builtin_expect(any_of(small), 0)) minus = small ? minus_log_below(u) : minus;
     return minus;
 }
 
@@ -90,11 +74,7 @@ struct DoubleTotals {
     F64Mask counted{};  // rows in each lane, and
     double rows = 0;    // rows counted otherwise
     CROSSENT_INLINE void into(BlockSums& sums) const {
-        const Pair v = value.total(), m = mass.total();
-        sums.value.add(v.high);
-        sums.value.low += v.low;
-        sums.mass.add(m.high);
-        sums.mass.low += m.low;
+        sums.add(value, mass);
         sums.rows += rows;
         for (int i = 0; i < kDoubles; ++i) sums.rows += double(counted[i]);
     }

@@ -31,11 +31,6 @@ template <> struct LaneSum<float> {
         high_half += b;
     }
     CROSSENT_INLINE void add4(F32 a, F32 b, F32 c, F32 d) { add_widened((a + b) + (c + d)); }
-    CROSSENT_INLINE Pair total() const {
-        Pair sum;
-        for (int i = 0; i < kLanes<double>; ++i) sum.high += low_half[i] + high_half[i];
-        return sum;
-    }
 };
 
 template <> struct LaneSum<double> {

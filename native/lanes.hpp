@@ -176,17 +176,22 @@ template <class T, class F> CROSSENT_INLINE Wide<T> each(F f) {
 }
 #define CROSSENT_PART [&](int p) __attribute__((always_inline))
 
-template <class T> CROSSENT_INLINE T largest(Vec<T> v) {
-    T m = v[0];
-    for (int i = 1; i < kLanes<T>; ++i) m = v[i] > m ? v[i] : m;
-    return m;
-}
-
-// True in any lane. Masks are 0 or -1 in each lane.
+// True if any bit of any lane is set (masks are 0 or -1 in each lane): one test and one branch.
 template <class M> CROSSENT_INLINE bool any_of(M mask) {
+#if defined(__AVX512F__)
+    const __m512i v = __builtin_bit_cast(__m512i, mask);
+    return _mm512_test_epi64_mask(v, v) != 0;
+#elif defined(__AVX__)
+    const __m256i v = __builtin_bit_cast(__m256i, mask);
+    return !_mm256_testz_si256(v, v);
+#elif defined(__SSE4_1__)
+    const __m128i v = __builtin_bit_cast(__m128i, mask);
+    return !_mm_testz_si128(v, v);
+#else
     bool any = false;
     for (unsigned i = 0; i < sizeof(M) / sizeof(mask[0]); ++i) any |= mask[i] != 0;
     return any;
+#endif
 }
 
 // 0, 1, 2, ... as numbers of T.
@@ -194,36 +199,6 @@ template <class T> CROSSENT_INLINE Vec<T> lane_numbers() {
     Vec<T> v;
     for (int i = 0; i < kLanes<T>; ++i) v[i] = T(i);
     return v;
-}
-
-// True if any bit of any lane is set: one test and one branch.
-template <class B> CROSSENT_INLINE bool any_bit(B bits) {
-#if defined(__AVX512F__)
-    const __m512i v = __builtin_bit_cast(__m512i, bits);
-    return _mm512_test_epi64_mask(v, v) != 0;
-#elif defined(__AVX__)
-    const __m256i v = __builtin_bit_cast(__m256i, bits);
-    return !_mm256_testz_si256(v, v);
-#elif defined(__SSE4_1__)
-    const __m128i v = __builtin_bit_cast(__m128i, bits);
-    return !_mm_testz_si128(v, v);
-#else
-    return any_of(bits);
-#endif
-}
-
-// A vector as doubles by the instructions meant for it (`widen` goes through memory where the compiler is GCC 12).
-template <class T> CROSSENT_INLINE Wide<T> widened(Vec<T> v) {
-    if constexpr (sizeof(T) == 8) return {{v}};
-#if defined(__AVX512F__)
-    else return {{_mm512_cvtps_pd(_mm512_castps512_ps256(v)), _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1))}};
-#elif defined(__AVX__)
-    else return {{_mm256_cvtps_pd(_mm256_castps256_ps128(v)), _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1))}};
-#elif defined(__SSE2__)
-    else return {{_mm_cvtps_pd(v), _mm_cvtps_pd(_mm_movehl_ps(v, v))}};
-#else
-    else return to_wide<T>(v);
-#endif
 }
 
 // Keeps N chains of operations in step: all of them reach this point before any goes on. No instruction: without it

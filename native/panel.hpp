@@ -123,7 +123,7 @@ template <class T, bool Keep> CROSSENT_APART void reduce_panel(Panel<T>& panel, 
             if constexpr (Keep) least = z < least ? z : least;
         }
         store(panel.m + i, m);
-        if (Keep && any_bit(least - m < splat<Vec<T>>(ExpTable<T>::kNormal))) [[unlikely]] {
+        if (Keep && any_of(least - m < splat<Vec<T>>(ExpTable<T>::kNormal))) [[unlikely]] {
             panel.deep = true;
             sum_lanes<T, Keep, true>(panel, i, m, ahead);
         } else {
@@ -160,7 +160,7 @@ template <class T, bool Keep> CROSSENT_APART void finish_panel(Panel<T>& panel, 
             store(panel.scale + i, splat<Vec<T>>(grad_factor) / (one + high));
         }
     }
-    panel.extremes = any_bit(extremes);
+    panel.extremes = any_of(extremes);
 }
 
 // x becomes x (s - x) / s, of which the Hessian's diagonal is a multiple: p_j (1 - p_j). With x = 1, s - x is r; terms

@@ -70,7 +70,7 @@ template <class T> CROSSENT_INLINE bool sum_row(const T* p, int64_t K, bool loga
         total[0] += logarithms ? exp_or_zero<F64>(x, F64{}) : x;
     }
     sum = sum_of_lanes((total[0] + total[1]) + (total[2] + total[3]));
-    return !any_double(bad);
+    return !any_of(bad);
 }
 
 struct RowNotes {
@@ -101,7 +101,7 @@ template <class T> CROSSENT_INLINE bool read_indexed(const ProbabilityJob& job, 
         chunk.x[l] = l < chunk.n && chunk.element[l] ? double(*chunk.element[l]) : certain;
     }
     for (int l = 0; l < kRowChunk; l += kDoubles) bad |= no_entry(load(chunk.x + l), job.logarithms);
-    bool fit = !any_double(bad);
+    bool fit = !any_of(bad);
     for (int l = 0; l < chunk.n && (!fit || job.look); ++l) {
         if (!chunk.element[l]) continue;
         const int64_t row = chunk.first + l;
@@ -213,7 +213,7 @@ CROSSENT_INLINE bool soft_value(const ProbabilityJob& job, int64_t row, const T*
     SoftSums sums;
     sum_soft(job, p, targets, sums);
     const Pair given = sums.given.total();
-    if (targets.soft && !targets_fit(job, row, RawSums{given.value(), !any_double(sums.no_target)}, plan.factor)) {
+    if (targets.soft && !targets_fit(job, row, RawSums{given.value(), !any_of(sums.no_target)}, plan.factor)) {
         return false;
     }
     mass = !targets.soft             ? plan.label_weight
@@ -222,7 +222,7 @@ CROSSENT_INLINE bool soft_value(const ProbabilityJob& job, int64_t row, const T*
     if (mass == 0) return false;
     const double x = plan.label >= 0 ? double(p[plan.label]) : 0, own = (1 - job.smoothing) * plan.label_weight;
     double sum = 1;
-    bool entries = !any_double(job.look ? sums.no_entry_at_all : sums.no_entry_used);
+    bool entries = !any_of(job.look ? sums.no_entry_at_all : sums.no_entry_used);
     if (plan.label >= 0 && own > 0) entries &= job.logarithms ? x <= 0 : x >= 0 && x <= 1;
     if (entries && job.look) sum_row(p, job.classes, job.logarithms, sum);
     if (!entries) report_bad(job.blocks, row, kEntry);

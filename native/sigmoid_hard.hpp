@@ -146,7 +146,7 @@ CROSSENT_INLINE void hard_vectors(const HardPass<S> pass, int64_t at, const T* l
         unusual |= bits_of(y[v]) == bits_of(splat<Vec<T>>(1)) ? Bits<T>{} : bits_of(y[v]);
         beyond |= beyond_limit<T>(z[v], pass.limit);
     }
-    if (__builtin_expect(any_bit(unusual | (beyond & top_bit<T>())), 0)) {
+    if (__builtin_expect(any_of(unusual | (beyond & top_bit<T>())), 0)) {
         CROSSENT_UNROLL for (int v = 0; v < kVectors; ++v) {
             const HardOutput<T> given{out[v].value, out[v].grad, out[v].hess};
             const HardOutput<T> found = hard_rare<S>(*pass.run, at + v * W, n, z[v], y[v], given);
@@ -157,7 +157,7 @@ CROSSENT_INLINE void hard_vectors(const HardPass<S> pass, int64_t at, const T* l
     }
     CROSSENT_UNROLL for (int v = 0; v < kVectors; ++v) {
         if (kVectors == 1) out[v].value = lane_numbers<T>() < splat<Vec<T>>(T(n)) ? out[v].value : Vec<T>{};
-        const Wide<T> wide = widened<T>(out[v].value);
+        const Wide<T> wide = to_wide<T>(out[v].value);
         CROSSENT_UNROLL for (int p = 0; p < kParts<T>; ++p) total.part[p] += wide.part[p];
         if (pass.values) store_lanes(pass.values + at + v * W, n, out[v].value);
         if (kOutputs > 0 && pass.stream && n == W) stream(pass.grad + at + v * W, out[v].grad);

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
+#include <type_traits>
 #include <vector>
 
 #include <sys/mman.h>
@@ -235,6 +236,16 @@ class Control {
 
 // Runs `check(table)` with the kernel table of every instruction set that this machine runs.
 template <class Check> void on_every_table(Check check);
+
+// Calls `fuzz(std::integral_constant<int32_t, storage>)` with the storage that the next byte names.
+template <class Fuzz> void in_some_storage(Bytes& bytes, Fuzz fuzz) {
+    switch (bytes.below(kStorages)) {
+        case kF32: return fuzz(std::integral_constant<int32_t, kF32>{});
+        case kF64: return fuzz(std::integral_constant<int32_t, kF64>{});
+        case kBf16: return fuzz(std::integral_constant<int32_t, kBf16>{});
+        default: return fuzz(std::integral_constant<int32_t, kF16>{});
+    }
+}
 
 // The table itself, or one with a fault if CROSSENT_FUZZ_SPOIL asks for it.
 const KernelTable& spoilt(const KernelTable& table);

@@ -257,12 +257,7 @@ template <int32_t storage> void fuzz_storage(Bytes& bytes) {
 }  // namespace
 
 void fuzz_sigmoid(Bytes& bytes) {
-    switch (bytes.below(kStorages)) {
-        case kF32: return fuzz_storage<kF32>(bytes);
-        case kF64: return fuzz_storage<kF64>(bytes);
-        case kBf16: return fuzz_storage<kBf16>(bytes);
-        default: return fuzz_storage<kF16>(bytes);
-    }
+    in_some_storage(bytes, [&](auto storage) { fuzz_storage<storage.value>(bytes); });
 }
 
 }  // namespace fuzz

@@ -19,6 +19,7 @@ __all__ = [
     "PROBS",
     "SigmoidJob",
     "SoftmaxJob",
+    "columns_for",
     "run_mass",
     "run_sigmoid",
     "run_softmax",
@@ -198,11 +199,11 @@ def run_mass(job: SoftmaxJob, *, row_sums: NDArray | None = None) -> Sums:
     return run_blocks(staged, job.rows, job.classes)
 
 
-def _columns(job: SigmoidJob) -> int:
+def columns_for(elements: NDArray, weight: NDArray | None, pos_weight: NDArray | None) -> int:
     """Elements that share a weight or a positive weight lie in rows; without either, elements are rows of their own."""
-    by_row = job.weight is not None and job.weight.size != job.logits.size
-    by_column = job.pos_weight is not None and job.pos_weight.size > 1
-    return int(job.logits.shape[-1]) if by_row or by_column else 1
+    by_row = weight is not None and weight.size != elements.size
+    by_column = pos_weight is not None and pos_weight.size > 1
+    return int(elements.shape[-1]) if by_row or by_column else 1
 
 
 def run_sigmoid(
@@ -216,7 +217,7 @@ def run_sigmoid(
     size = job.logits.size
     if size == 0:
         return Sums(0.0, 0.0, 0)
-    dtype, columns = job.dtype, _columns(job)
+    dtype, columns = job.dtype, columns_for(job.logits, job.weight, job.pos_weight)
     stored = _stored(job.logits.dtype, dtype)
     wide = job.target_dtype != dtype and dtype == np.float32
     y_dtype = np.dtype(np.float64) if wide else dtype

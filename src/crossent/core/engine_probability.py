@@ -13,7 +13,7 @@ import numpy as np
 from crossent import _native
 from crossent.core.blocks import Rows, Sums, block_rows_for, flat, part, plain, run_blocks, run_direct, run_one
 from crossent.core.check import compute_dtype
-from crossent.core.engine import SoftmaxJob
+from crossent.core.engine import SoftmaxJob, columns_for
 from crossent.core.types import NDArray
 
 __all__ = ["BinaryProbabilityJob", "ProbabilityJob", "binary_mass", "run_binary_probability", "run_probability"]
@@ -129,13 +129,6 @@ class BinaryProbabilityJob:
     grad_factor: float = 1.0
 
     @property
-    def columns(self) -> int:
-        """Elements that share a weight or a positive weight lie in rows; else each is a row of its own."""
-        by_row = self.weight is not None and self.weight.size != self.targets.size
-        by_column = self.pos_weight is not None and self.pos_weight.size > 1
-        return int(self.targets.shape[-1]) if by_row or by_column else 1
-
-    @property
     def target_dtype(self) -> np.dtype[Any]:
         """What native code reads the targets as: integers, bool, float32 and float64 as they are."""
         dtype = self.targets.dtype.newbyteorder("=")
@@ -163,12 +156,12 @@ def _run_binary(
     values: NDArray | None,
     grad: NDArray | None,
 ) -> Sums:
-    size, columns = job.targets.size, job.columns
+    size, columns = job.targets.size, columns_for(job.targets, job.weight, job.pos_weight)
     if size == 0:
         return Sums(0.0, 0.0, 0)
     function = _BINARY[dtype.itemsize]
     if not (plain(job.target_dtype, job.targets) and plain(dtype, probs, grad, values)):
-        staged = _staged_binary(job, function, dtype, probs, values, grad)
+        staged = _staged_binary(job, function, columns, dtype, probs, values, grad)
         return run_blocks(staged, size // columns, columns)
     arguments = (
         probs, job.targets, columns, job.pos_weight, job.weight, job.smoothing, job.negative_weight,
@@ -180,12 +173,13 @@ def _run_binary(
 def _staged_binary(
     job: BinaryProbabilityJob,
     function: Callable[..., Any],
+    columns: int,
     dtype: np.dtype[Any],
     probs: NDArray | None,
     values: NDArray | None,
     grad: NDArray | None,
 ) -> Callable[[int, int, NDArray], None]:
-    columns, y_dtype = job.columns, job.target_dtype
+    y_dtype = job.target_dtype
     axis = job.targets.ndim - 1 if columns > 1 else None
     targets = Rows(job.targets, axis)
     given, output = (None if array is None else Rows(array, axis) for array in (probs, grad))
