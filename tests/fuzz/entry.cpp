@@ -24,8 +24,9 @@ Control::~Control() {}
 
 namespace {
 
-constexpr void (*kJobs[])(fuzz::Bytes&) = {fuzz::fuzz_softmax, fuzz::fuzz_sigmoid, fuzz::fuzz_mass};
-constexpr int64_t kWeights[] = {5, 2, 1};  // softmax has the most code
+constexpr void (*kJobs[])(fuzz::Bytes&) = {fuzz::fuzz_softmax, fuzz::fuzz_sigmoid, fuzz::fuzz_mass,
+                                           fuzz::fuzz_probability, fuzz::fuzz_binary_probability};
+constexpr int64_t kWeights[] = {5, 2, 1, 2, 2};  // softmax has the most code
 
 }  // namespace
 

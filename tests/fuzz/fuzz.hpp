@@ -254,6 +254,8 @@ const KernelTable& spoilt(const KernelTable& table);
 void fuzz_softmax(Bytes& bytes);
 void fuzz_sigmoid(Bytes& bytes);
 void fuzz_mass(Bytes& bytes);
+void fuzz_probability(Bytes& bytes);
+void fuzz_binary_probability(Bytes& bytes);
 
 }  // namespace fuzz
 

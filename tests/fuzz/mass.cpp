@@ -1,62 +1,32 @@
 // Mass jobs: what targets weigh before any logit is read, and the lowest bad row among them.
 #include "question.hpp"
+#include "running.hpp"
 
 namespace fuzz {
 namespace {
 
 struct Answer {
     std::vector<double> row_sums;
-    Real mass = 0, kept = 0;
-    int64_t bad = kNoBadRow;
+    Tally tally;
 };
 
 template <int32_t storage>
-Answer run(const KernelTable& table, const Question<storage>& q, int64_t block_rows, int64_t step, int64_t shift) {
-    using E = typename Format<storage>::E;
-    const Exact<E> soft(q.soft, shift);
-    const Exact<uint8_t> labels(q.labels, shift + 2);
-    const Exact<double> factor(q.soft_factor, shift), class_weight(q.class_weight, shift), row_weight(q.row_weight, 1);
-    const int64_t blocks = q.rows == 0 ? 0 : (q.rows - 1) / block_rows + 1;
-    Exact<double> sums(3 * blocks, shift), row_sums(q.has_soft ? q.rows : 0, shift);
-    sums.fill(0);
-    row_sums.fill(0);
-    int64_t next = 0, bad = kNoBadRow;
-
+Answer run(const KernelTable& table, const Question<storage>& q, const Manner& how) {
     MassJob job{};
-    job.blocks = {q.rows, block_rows, 0, &next, &bad, sums.data()};
-    job.classes = q.classes;
-    job.inner = q.inner;
-    job.labels = q.has_labels ? labels.data() : nullptr;
-    job.soft = q.has_soft ? soft.data() : nullptr;
-    job.soft_factor = q.has_factor ? factor.data() : nullptr;
-    job.class_weight = q.has_class_weight ? class_weight.data() : nullptr;
-    job.row_weight = q.has_row_weight ? row_weight.data() : nullptr;
-    job.sum_tolerance = q.sum_tolerance;
-    job.ignore_index = q.ignore;
-    job.has_ignore = q.has_ignore;
-    job.label_type = q.label_type;
+    const BoundTargets<storage> targets(q, how.shift, job);
+    Exact<double> row_sums(q.has_soft ? q.rows : 0, how.shift);
+    row_sums.fill(0);
     job.row_sums = q.has_soft ? row_sums.data() : nullptr;
-    while (next < blocks && bad == kNoBadRow) {
-        job.blocks.last = next + step;
-        const int64_t before = next;
-        table.mass[storage](&job);
-        EXPECT(next > before && next <= blocks, "next is %lld of %lld", (long long)next, (long long)blocks);
-    }
-
-    EXPECT(soft.holds(q.soft) && labels.holds(q.labels), "targets were changed");
     Answer answer;
-    answer.bad = bad;
+    answer.tally = run_in_blocks(table.mass[storage], job, q.rows, how);
+    targets.expect_unchanged();
     answer.row_sums = row_sums.values();
-    for (int64_t b = 0; b < blocks; ++b) {
-        answer.mass += sums.data()[3 * b + 1];
-        answer.kept += sums.data()[3 * b + 2];
-    }
     return answer;
 }
 
 template <int32_t storage>
-void check(const KernelTable& table, const Question<storage>& q, int64_t shift, Bytes bytes) {
-    const Answer got = run(table, q, 1 << 20, 1, shift);
+void check(const KernelTable& table, const Question<storage>& q, const Manner& how, Bytes bytes) {
+    const Answer got = run(table, q, how);
     if (!q.sane) return;
     int64_t bad = kNoBadRow;
     Real mass = 0, kept = 0;
@@ -72,18 +42,16 @@ void check(const KernelTable& table, const Question<storage>& q, int64_t shift, 
         Real sum = 0;
         for (int64_t k = 0; k < q.classes; ++k) sum += q.target(i, k);
         const Real found = got.row_sums[size_t(i)];
-        EXPECT(got.bad != kNoBadRow || std::fabs(found - sum) <= 1e-15L * sum,
+        EXPECT(got.tally.bad != kNoBadRow || std::fabs(found - sum) <= 1e-15L * sum,
                "%s: row %lld sums to %.17Lg, not %.17Lg", table.name, (long long)i, found, sum);
     }
-    EXPECT(got.bad == bad, "%s: bad row %lld, code %lld reported; it is %lld, code %lld", table.name,
-           (long long)(got.bad / 8), (long long)(got.bad % 8), (long long)(bad / 8), (long long)(bad % 8));
-    const Answer cut = run(table, q, bytes.between(1, 9), bytes.between(1, 4), bytes.below(8));
-    EXPECT(cut.bad == bad, "%s: another bad row in blocks", table.name);
+    const Answer cut = run(table, q, how.cut(bytes));
+    expect_bad(table.name, got.tally.bad, bad);
+    expect_bad(table.name, cut.tally.bad, bad);
     if (bad != kNoBadRow) return;
-    EXPECT(got.kept == kept && cut.kept == kept, "%s: %Lg and %Lg rows kept of %Lg", table.name, got.kept, cut.kept,
-           kept);
-    EXPECT(std::fabs(got.mass - mass) <= 1e-14L * mass && std::fabs(cut.mass - mass) <= 1e-14L * mass,
-           "%s: mass %.17Lg, not %.17Lg", table.name, got.mass, mass);
+    for (const Answer* answer : {&got, &cut}) {
+        expect_sums(table.name, answer->tally, kept, mass, 1e-14L, std::vector<double>{});
+    }
     EXPECT(same_bits(got.row_sums, cut.row_sums), "%s: other row sums in blocks", table.name);
 }
 
@@ -91,9 +59,10 @@ template <int32_t storage> void fuzz_storage(Bytes& bytes) {
     Question<storage> q;
     decode_targets(bytes, q);
     if (!q.has_labels && !q.has_soft) return;  // module.cpp wants one of them
-    const int64_t shift = bytes.below(8);
+    Manner how;
+    how.shift = bytes.below(8);
     on_every_table([&](const KernelTable& table) {
-        if (table.mass[storage]) check(table, q, shift, bytes);
+        if (table.mass[storage]) check(table, q, how, bytes);
     });
 }
 

@@ -205,6 +205,37 @@ template <int32_t storage> Part part_of(const Question<storage>& q, int64_t row)
     return part;
 }
 
+// Targets and weights of a question in memory of exactly their size, as a SoftmaxJob, MassJob or ProbabilityJob has them.
+template <int32_t storage> class BoundTargets {
+  public:
+    template <class Job> BoundTargets(const Question<storage>& q, int64_t shift, Job& job)
+        : q_(q), soft_(q.soft, shift / 2), labels_(q.labels, shift + 2), factor_(q.soft_factor, shift),
+          class_weight_(q.class_weight, shift), row_weight_(q.row_weight, shift + 1) {
+        job.classes = q.classes;
+        job.inner = q.inner;
+        job.labels = q.has_labels ? labels_.data() : nullptr;
+        job.soft = q.has_soft ? soft_.data() : nullptr;
+        job.soft_factor = q.has_factor ? factor_.data() : nullptr;
+        job.class_weight = q.has_class_weight ? class_weight_.data() : nullptr;
+        job.row_weight = q.has_row_weight ? row_weight_.data() : nullptr;
+        job.sum_tolerance = q.sum_tolerance;
+        job.ignore_index = q.ignore;
+        job.has_ignore = q.has_ignore;
+        job.label_type = q.label_type;
+    }
+    void expect_unchanged() const {
+        EXPECT(soft_.holds(q_.soft) && labels_.holds(q_.labels), "targets were changed");
+        EXPECT(factor_.holds(q_.soft_factor) && class_weight_.holds(q_.class_weight) && row_weight_.holds(q_.row_weight),
+               "weights were changed");
+    }
+
+  private:
+    const Question<storage>& q_;
+    Exact<typename Format<storage>::E> soft_;
+    Exact<uint8_t> labels_;
+    Exact<double> factor_, class_weight_, row_weight_;
+};
+
 // The question of one row alone; on an inner axis the row stands there twice, for a single one has another layout.
 template <int32_t storage> Question<storage> alone(const Question<storage>& q, int64_t row) {
     Question<storage> one = q;

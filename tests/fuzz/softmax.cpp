@@ -1,20 +1,14 @@
 // Softmax jobs: every storage, layout and option; the same bits however the job is run, and the contract's bounds.
 #include "naive.hpp"
+#include "running.hpp"
 
 namespace fuzz {
 namespace {
 
-// How a job is run; none of it may change a row's bits.
-struct Manner {
-    bool values = true, grad = false, hess = false, in_place = false, stream = false, disturbed = false;
-    int64_t block_rows = 1 << 20, step = 1 << 20, shift = 0;
-};
-
 template <int32_t storage> struct Answer {
     std::vector<typename Format<storage>::T> values;
     std::vector<typename Format<storage>::E> grad, hess;
-    Real loss = 0, mass = 0, kept = 0;  // summed over blocks
-    int64_t bad = kNoBadRow;
+    Tally tally;
 };
 
 template <int32_t storage>
@@ -23,66 +17,34 @@ Answer<storage> run(const KernelTable& table, const Question<storage>& q, const 
     using T = typename Format<storage>::T;
     std::vector<T> lanes(q.class_weight.size());
     for (size_t k = 0; k < lanes.size(); ++k) lanes[k] = T(q.class_weight[k]);
-    const Exact<E> logits(q.logits, how.shift), soft(q.soft, how.shift / 2);
-    const Exact<uint8_t> labels(q.labels, how.shift + 2);
-    const Exact<double> factor(q.soft_factor, how.shift), class_weight(q.class_weight, how.shift);
+    SoftmaxJob job{};
+    const BoundTargets<storage> targets(q, how.shift, job);
+    const Exact<E> logits(q.logits, how.shift);
     const Exact<T> class_lanes(lanes, how.shift + 1);
-    const Exact<double> row_weight(q.row_weight, how.shift + 1);
-    const int64_t blocks = q.rows == 0 ? 0 : (q.rows - 1) / how.block_rows + 1;
-    Exact<double> sums(3 * blocks, how.shift);
     Exact<T> values(q.rows, how.shift);
     Exact<E> grad(how.in_place ? 0 : q.size(), how.shift + 1), hess(q.size(), how.shift);
     values.fill(0xa5);
     grad.fill(0xa5);
     hess.fill(0xa5);
-    sums.fill(0);
-    int64_t next = 0, bad = kNoBadRow;
-
-    SoftmaxJob job{};
-    job.blocks = {q.rows, how.block_rows, 0, &next, &bad, sums.data()};
-    job.classes = q.classes;
-    job.inner = q.inner;
     job.logits = logits.data();
-    job.labels = q.has_labels ? labels.data() : nullptr;
-    job.soft = q.has_soft ? soft.data() : nullptr;
-    job.soft_factor = q.has_factor ? factor.data() : nullptr;
-    job.class_weight = q.has_class_weight ? class_weight.data() : nullptr;
     job.class_weight_lanes = q.has_class_weight ? class_lanes.data() : nullptr;
-    job.row_weight = q.has_row_weight ? row_weight.data() : nullptr;
     job.smoothing = q.smoothing;
     job.value_factor = q.value_factor;
     job.grad_factor = q.grad_factor;
-    job.sum_tolerance = q.sum_tolerance;
-    job.ignore_index = q.ignore;
-    job.has_ignore = q.has_ignore;
-    job.label_type = q.label_type;
     job.output = q.output;
     job.values = how.values ? values.data() : nullptr;
     job.grad = how.grad ? (how.in_place ? logits.data() : grad.data()) : nullptr;
     job.hess = how.grad && how.hess ? hess.data() : nullptr;
     job.stream = how.stream && !how.in_place;
-    while (next < blocks && bad == kNoBadRow) {
-        job.blocks.last = next + how.step;
-        const int64_t before = next;
-        const Control control(how.disturbed);
-        table.softmax[storage](&job);
-        EXPECT(next > before && next <= blocks, "next is %lld of %lld", (long long)next, (long long)blocks);
-    }
+    Answer<storage> answer;
+    answer.tally = run_in_blocks(table.softmax[storage], job, q.rows, how);
 
     EXPECT(how.in_place || logits.holds(q.logits), "logits were changed");
-    EXPECT(soft.holds(q.soft) && labels.holds(q.labels), "targets were changed");
-    EXPECT(factor.holds(q.soft_factor) && class_weight.holds(q.class_weight) && class_lanes.holds(lanes) &&
-               row_weight.holds(q.row_weight), "weights were changed");
-    Answer<storage> answer;
-    answer.bad = bad;
+    EXPECT(class_lanes.holds(lanes), "weights were changed");
+    targets.expect_unchanged();
     if (how.values) answer.values = values.values();
     if (how.grad) answer.grad = how.in_place ? logits.values() : grad.values();
     if (job.hess) answer.hess = hess.values();
-    for (int64_t b = 0; b < blocks; ++b) {
-        answer.loss += sums.data()[3 * b];
-        answer.mass += sums.data()[3 * b + 1];
-        answer.kept += sums.data()[3 * b + 2];
-    }
     return answer;
 }
 
@@ -168,7 +130,7 @@ void check_alone(const KernelTable& table, const Question<storage>& q, const Ans
     how.shift = (how.shift + 3) % 8;
     const Question<storage> one = alone(q, row);
     const Answer<storage> single = run(table, one, how);
-    EXPECT(single.bad == kNoBadRow, "%s row %lld is bad when alone", table.name, (long long)row);
+    EXPECT(single.tally.bad == kNoBadRow, "%s row %lld is bad when alone", table.name, (long long)row);
     EXPECT(same_bits(&single.values[0], &got.values[size_t(row)], 1), "%s row %lld alone: value %.17g, not %.17g",
            table.name, (long long)row, double(single.values[0]), double(got.values[size_t(row)]));
     for (int64_t k = 0; k < q.classes; ++k) {
@@ -180,72 +142,34 @@ void check_alone(const KernelTable& table, const Question<storage>& q, const Ans
     }
 }
 
-// Other blocks, shifts, outputs: the same bits, and the same sums but for their rounding.
-template <int32_t storage>
-void check_manners(const KernelTable& table, const Question<storage>& q, const Answer<storage>& got, const Manner& how,
-                   Bytes& bytes) {
-    Manner other = how;
-    other.block_rows = bytes.between(1, 9);
-    other.step = bytes.between(1, 4);
-    other.shift = bytes.below(16);
-    other.disturbed = true;
-    const Answer<storage> cut = run(table, q, other);
-    EXPECT(same_bits(cut.values, got.values), "%s: other values in blocks of %lld", table.name,
-           (long long)other.block_rows);
-    EXPECT(same_bits(cut.grad, got.grad) && same_bits(cut.hess, got.hess), "%s: other gradient in blocks of %lld",
-           table.name, (long long)other.block_rows);
-    EXPECT(cut.kept == got.kept, "%s: %Lg rows kept in blocks, %Lg in one", table.name, cut.kept, got.kept);
-    EXPECT(std::fabs(cut.mass - got.mass) <= 1e-12L * got.mass, "%s: mass in blocks", table.name);
-    if (!how.grad) return;
-    Manner plain = how;
-    plain.grad = plain.hess = false;
-    EXPECT(same_bits(run(table, q, plain).values, got.values), "%s: other values without gradient", table.name);
-    plain = how;
-    plain.stream = true;
-    EXPECT(same_bits(run(table, q, plain).grad, got.grad), "%s: other gradient past the caches", table.name);
-    plain = how;
-    plain.hess = false;
-    plain.in_place = true;
-    const Answer<storage> placed = run(table, q, plain);
-    EXPECT(same_bits(placed.values, got.values) && same_bits(placed.grad, got.grad), "%s: other bits in place",
-           table.name);
-}
-
 template <int32_t storage>
 void check(const KernelTable& table, const Question<storage>& q, const Manner& how, Bytes bytes) {
     const Answer<storage> got = run(table, q, how);
     if (!q.sane) return;
     int64_t bad = kNoBadRow, kept = 0;
-    Real loss = 0, mass = 0, losses = 0;
+    Real mass = 0;
     for (int64_t i = 0; i < q.rows && bad == kNoBadRow; ++i) {
         const Part part = part_of(q, i);
         if (part.close) return;
         if (part.takes_part && !part.code) {
             const NaiveRow<storage> naive(q, i, part);
             if (!naive.finite) bad = i * 8 + kNonFinite;
-            else if (got.bad == kNoBadRow) check_row(table, q, got, i, naive);
+            else if (got.tally.bad == kNoBadRow) check_row(table, q, got, i, naive);
             if (q.has_labels || q.has_soft) mass += q.weight(i) * part.mass;
-            loss += got.values[size_t(i)];
-            losses += std::fabs(got.values[size_t(i)]);
             ++kept;
         } else if (part.code) {
             bad = i * 8 + part.code;
-        } else if (got.bad == kNoBadRow) {
+        } else if (got.tally.bad == kNoBadRow) {
             check_left_out(table, q, got, i);
         }
     }
-    EXPECT(got.bad == bad, "%s: bad row %lld, code %lld reported; it is %lld, code %lld", table.name,
-           (long long)(got.bad / 8), (long long)(got.bad % 8), (long long)(bad / 8), (long long)(bad % 8));
-    Manner cut = how;
-    cut.block_rows = 3;
-    EXPECT(run(table, q, cut).bad == bad, "%s: another bad row in blocks of 3", table.name);
+    expect_bad(table.name, got.tally.bad, bad);
+    Manner threes = how;
+    threes.block_rows = 3;
+    expect_bad(table.name, run(table, q, threes).tally.bad, bad);
     if (bad != kNoBadRow) return;
-    EXPECT(got.kept == Real(kept), "%s: %Lg rows kept of %lld", table.name, got.kept, (long long)kept);
-    EXPECT(std::fabs(got.mass - mass) <= 1e-6L * mass, "%s: mass %Lg, not %Lg", table.name, got.mass, mass);
-    const bool summable = losses <= 1e308L;  // no infinities of both signs, no more than a double holds
-    EXPECT(!summable || std::fabs(got.loss - loss) <= 1e-14L * losses, "%s: loss %.17Lg, the values' sum %.17Lg",
-           table.name, got.loss, loss);
-    check_manners(table, q, got, how, bytes);
+    expect_sums(table.name, got.tally, Real(kept), mass, 1e-6L, got.values);
+    expect_any_manner(table.name, got, how, bytes, [&](const Manner& other) { return run(table, q, other); });
     for (int n = 0; n < 2 && q.rows > 0; ++n) check_alone(table, q, got, bytes.below(q.rows), how);
 }
 

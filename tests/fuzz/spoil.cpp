@@ -37,6 +37,14 @@ template <int32_t storage> void sigmoid(const SigmoidJob* job) {
     real->sigmoid[storage](job);
     spoil<storage>(*job, job->blocks.rows * job->columns, job->blocks.rows * job->columns);
 }
+template <int32_t storage> void probability(const ProbabilityJob* job) {
+    real->probability[storage](job);
+    spoil<storage>(*job, job->blocks.rows, job->blocks.rows * job->classes);
+}
+template <int32_t storage> void binary_probability(const BinaryProbabilityJob* job) {
+    real->binary_probability[storage](job);
+    spoil<storage>(*job, job->blocks.rows * job->columns, job->blocks.rows * job->columns);
+}
 
 }  // namespace
 
@@ -52,6 +60,10 @@ const KernelTable& spoilt(const KernelTable& table) {
     if (table.softmax[kF16]) copy.softmax[kF16] = softmax<kF16>;
     copy.sigmoid[kF32] = sigmoid<kF32>;
     copy.sigmoid[kF64] = sigmoid<kF64>;
+    copy.probability[kF32] = probability<kF32>;
+    copy.probability[kF64] = probability<kF64>;
+    copy.binary_probability[kF32] = binary_probability<kF32>;
+    copy.binary_probability[kF64] = binary_probability<kF64>;
     return copy;
 }
 
