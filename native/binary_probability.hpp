@@ -99,7 +99,7 @@ struct ElementResult {
 
 // y in {0, 1}: one logarithm, of p or of 1 - p, with the operations that soft_label takes for that side.
 template <bool kGrad> CROSSENT_INLINE ElementResult hard_label(F64 p, F64Mask positive, F64 up, F64 down, F64 factor) {
-    const F64 zero{}, one = splat<F64>(1.0), u = positive ? p : one - p;
+    const F64 zero{}, one = splat<F64>(1.0), u = positive ? p + zero : one - p;  // -0 is 0
     F64 k;
     const F64 m = split_power(u, k);
     const auto near = ~positive & (k == zero);
@@ -122,7 +122,7 @@ template <bool kGrad> CROSSENT_INLINE ElementResult soft_label(F64 p, F64 up, F6
     const auto has_up = up > zero, has_down = down > zero;
     const F64 value = (has_up ? up * yes : zero) + (has_down ? down * no : zero);
     if constexpr (!kGrad) return {value, zero};
-    return {value, (has_down ? factor * down / rest : zero) - (has_up ? factor * up / p : zero)};
+    return {value, (has_down ? factor * down / rest : zero) - (has_up ? factor * up / (p + zero) : zero)};
 }
 
 // False if an entry that counts is no probability (the lowest is reported).

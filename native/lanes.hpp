@@ -11,7 +11,8 @@
 #include <immintrin.h>
 #endif
 
-// Under AddressSanitizer a kernel in one piece takes GCC a quarter of an hour: there the pieces stay functions.
+// Vectors pass between inlined functions only: what they look like in a call depends on the instruction set. Under
+// AddressSanitizer, where a kernel in one piece takes GCC a quarter of an hour, the pieces stay functions of one object.
 #if defined(__SANITIZE_ADDRESS__)
 #define CROSSENT_INLINE inline __attribute__((unused))
 #else

@@ -16,6 +16,7 @@ namespace {
 
 constexpr int64_t kPanelRows = 256;
 constexpr int64_t kPanelBytes = 65536;  // of the classes' numbers
+constexpr int64_t kComparedClasses = 16;
 
 template <class T> struct Panel {
     alignas(64) T x[kPanelBytes / sizeof(T)];  // class k of row i at k * stride + i: logits, then exp(z - m)
@@ -25,12 +26,13 @@ template <class T> struct Panel {
     alignas(64) T scale[kPanelRows], target[kPanelRows], e_t[kPanelRows];
     alignas(64) int32_t label[kPanelRows];
     // of rows that may be left out or weighted, and of rows finished by themselves: their gradient at the label, the
-    // class of their maximum, and their Hessian there
-    double weight[kPanelRows], settled[kPanelRows], curved[kPanelRows];
+    // class of their maximum, their Hessian there, and their scale where T does not hold it (otherwise 0)
+    double weight[kPanelRows], settled[kPanelRows], curved[kPanelRows], wide_scale[kPanelRows];
     int32_t top[kPanelRows];
     uint8_t active[kPanelRows], extreme[kPanelRows];
     int64_t classes, stride, rows, lanes;  // lanes: rows rounded up to whole vectors
-    bool deep, partial, extremes;  // any element below kNormal; any row weighted or left out; any extreme row
+    // any element below kNormal; any row weighted or left out; any extreme row; any with a wide scale; any reported
+    bool deep, partial, extremes, rescaled, bad;
 };
 
 // What will be read next, so that it is on its way while this panel is computed: a line for each class and vector.
@@ -132,13 +134,43 @@ template <class T, bool Keep> CROSSENT_APART void reduce_panel(Panel<T>& panel, 
     }
 }
 
-// The label's element of every row, to[i] = x[label, i].
-template <class T> CROSSENT_APART void pick_labels(const Panel<T>& panel, T* to) {
-    for (int64_t i = 0; i < panel.lanes; ++i) to[i] = panel.x[panel.label[i] * panel.stride + i];
+// Labels of one vector of rows, as wide as the numbers.
+template <class T> CROSSENT_INLINE typename LaneTypes<T>::Mask label_lanes(const Panel<T>& panel, int64_t i) {
+    using Labels = typename LaneTypes<T>::Mask;
+    typedef int32_t Narrow __attribute__((vector_size(4 * kLanes<T>), aligned(4), may_alias));
+    return __builtin_convertvector(*reinterpret_cast<const Narrow*>(panel.label + i), Labels);
 }
 
-template <class T> CROSSENT_INLINE void put_labels(Panel<T>& panel, const T* from) {
-    for (int64_t i = 0; i < panel.rows; ++i) panel.x[panel.label[i] * panel.stride + i] = from[i];
+// The label's element of every row, to[i] = x[label, i]. Few classes are compared with the labels of many rows at once.
+template <class T> CROSSENT_APART void pick_labels(const Panel<T>& panel, T* to) {
+    if (panel.classes > kComparedClasses) {
+        for (int64_t i = 0; i < panel.lanes; ++i) to[i] = panel.x[panel.label[i] * panel.stride + i];
+        return;
+    }
+    for (int64_t i = 0; i < panel.lanes; i += kLanes<T>) {
+        auto left = label_lanes(panel, i);
+        Vec<T> picked = load(panel.x + i);
+        for (int64_t k = 1; k < panel.classes; ++k) {
+            left -= 1;
+            picked = left == 0 ? load(panel.x + k * panel.stride + i) : picked;
+        }
+        store(to + i, picked);
+    }
+}
+
+template <class T> CROSSENT_APART void put_labels(Panel<T>& panel, const T* from) {
+    if (panel.classes > kComparedClasses) {
+        for (int64_t i = 0; i < panel.lanes; ++i) panel.x[panel.label[i] * panel.stride + i] = from[i];
+        return;
+    }
+    for (int64_t i = 0; i < panel.lanes; i += kLanes<T>) {
+        auto left = label_lanes(panel, i);
+        const Vec<T> put = load(from + i);
+        for (int64_t k = 0; k < panel.classes; ++k, left -= 1) {
+            T* at = panel.x + k * panel.stride + i;
+            store(at, left == 0 ? put : load(at));
+        }
+    }
 }
 
 // Losses; with Keep also the gradient's factor, and what stands at the label before it is multiplied by that:

@@ -134,7 +134,7 @@ CROSSENT_INLINE void compute_indexed(const ProbabilityJob& job, const IndexChunk
         if (values) store_doubles(values + chunk.first + l, n, value);
         if (!grad) continue;
         const F64 rise = label_weight * (weight * splat<F64>(job.grad_factor));
-        store(slope + l, counted ? -(job.logarithms ? rise : rise / x) : zero);
+        store(slope + l, counted ? -(job.logarithms ? rise : rise / (x + zero)) : zero);  // -0 is 0
     }
     if (!grad) return;
     grad += chunk.first * job.classes;
@@ -202,7 +202,7 @@ CROSSENT_INLINE void soft_gradient(const ProbabilityJob& job, const T* p, const 
     for (int64_t j = 0; j < job.classes; j += kDoubles) {
         const int n = vector_size(job.classes - j);
         const F64 x = load_doubles(p + j, n, 1), q = targets.at(targets.given(j, n), targets.weight(j, n));
-        store_doubles(grad + j, n, q > zero ? (job.logarithms ? down * q : down * q / x) : zero);
+        store_doubles(grad + j, n, q > zero ? (job.logarithms ? down * q : down * q / (x + zero)) : zero);
     }
 }
 
@@ -262,7 +262,7 @@ CROSSENT_INLINE void soft_row(const ProbabilityJob& job, int64_t row, BlockSums&
     soft_gradient(job, p, targets, factor, grad);
     if (plan.label < 0) return;
     const double q = plan.label_weight * (1 - job.smoothing + uniform);
-    grad[plan.label] = T(job.logarithms ? -factor * q : -factor * q / x);
+    grad[plan.label] = T(job.logarithms ? -factor * q : -factor * q / (x + 0.0));
 }
 
 template <class T> CROSSENT_INLINE void run_probability(const ProbabilityJob& job) {

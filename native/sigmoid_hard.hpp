@@ -52,6 +52,12 @@ template <class T> struct HardOutput {
     Vec<T> value, grad, hess;
 };
 
+// What hard_rare is given and gives back, in memory.
+template <class T> struct RareVector {
+    Vec<T> z, y;
+    HardOutput<T> out;
+};
+
 template <class T> using Bits = typename LaneTypes<T>::Bits;
 template <class T> CROSSENT_INLINE Bits<T> top_bit() { return bits_of(splat<Vec<T>>(T(-0.0))); }
 
@@ -91,9 +97,10 @@ CROSSENT_INLINE void hard_math(const Vec<T> (&z)[N], const Vec<T> (&y)[N], const
 // One vector of n elements from `at` on, some of which need more than hard_math gave: hard labels with a far logit
 // through the subnormal range, others by the general formulas, bad ones reported.
 template <class S, class T = Of<S>>
-__attribute__((noinline, cold)) HardOutput<T> hard_rare(const HardRun<T>& run, int64_t at, int n, Vec<T> z, Vec<T> y,
-                                                        HardOutput<T> out) {
+__attribute__((noinline, cold)) void hard_rare(const HardRun<T>& run, int64_t at, int n, RareVector<T>& rare) {
     using V = Vec<T>;
+    const V z = rare.z, y = rare.y;
+    HardOutput<T>& out = rare.out;
     const HardFactors<T>& f = run.factors;
     const Bits<T> sign = label_signs<T>(y);
     const V zero{}, s = from_bits<V>(bits_of(z) ^ sign), d = from_bits<V>(bits_of(z) | top_bit<T>());
@@ -116,7 +123,6 @@ __attribute__((noinline, cold)) HardOutput<T> hard_rare(const HardRun<T>& run, i
         out.grad = hard ? out.grad : load(tile.grad);
         out.hess = hard ? out.hess : load(tile.hess);
     }
-    return out;
 }
 
 // Where a vector's inputs lie and its outputs go, in registers; the rest of the run is for rare vectors.
@@ -148,11 +154,11 @@ CROSSENT_INLINE void hard_vectors(const HardPass<S> pass, int64_t at, const T* l
     }
     if (__builtin_expect(any_of(unusual | (beyond & top_bit<T>())), 0)) {
         CROSSENT_UNROLL for (int v = 0; v < kVectors; ++v) {
-            const HardOutput<T> given{out[v].value, out[v].grad, out[v].hess};
-            const HardOutput<T> found = hard_rare<S>(*pass.run, at + v * W, n, z[v], y[v], given);
-            out[v].value = found.value;
-            out[v].grad = found.grad;
-            out[v].hess = found.hess;
+            RareVector<T> rare{z[v], y[v], {out[v].value, out[v].grad, out[v].hess}};
+            hard_rare<S>(*pass.run, at + v * W, n, rare);
+            out[v].value = rare.out.value;
+            out[v].grad = rare.out.grad;
+            out[v].hess = rare.out.hess;
         }
     }
     CROSSENT_UNROLL for (int v = 0; v < kVectors; ++v) {

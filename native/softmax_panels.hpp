@@ -63,18 +63,29 @@ template <class T> CROSSENT_APART void plan_panel(const SoftmaxJob& job, int64_t
     }
 }
 
-// Weighted values and factors of a panel in which rows are weighted or left out.
+// Weighted values and factors of a panel in which rows are weighted or left out; weight 1 changes no bit.
 template <class T> CROSSENT_APART void weigh_panel(const SoftmaxJob& job, Panel<T>& panel, BlockSums& sums) {
     for (int64_t i = 0; i < panel.rows; ++i) {
         if (panel.extreme[i]) continue;
         const double weight = panel.weight[i];
-        panel.value[i] = panel.active[i] ? T(weight * job.value_factor * double(panel.value[i])) : T(0);
+        panel.value[i] = panel.active[i] ? T(weight * double(panel.value[i])) : T(0);
         if (!panel.active[i]) panel.target[i] = 0;
         panel.scale[i] = T(weight * job.grad_factor) / (T(1) + panel.r_high[i]);
         if (!panel.active[i]) continue;
         sums.mass.add(weight);
         sums.rows += 1;
     }
+}
+
+// A row's scale in double where T does not hold it to full precision, otherwise 0. A scale below the normal range of
+// double is kept times 2^kLift.
+template <class T> constexpr int kLift = sizeof(T) == 4 ? 0 : 200;
+
+template <class T> CROSSENT_INLINE double wide_scale(double factor, double s, int64_t K) {
+    constexpr double low = sizeof(T) == 4 ? 0x1p-126 : 0x1p-1022, high = sizeof(T) == 4 ? 0x1p127 : kInfinity;
+    const double size = __builtin_fabs(factor);
+    const bool held = size == 0 || (size >= low * double(K) && size <= high);
+    return held ? 0 : factor * (kLift<T> ? 0x1p200 : 1) / s;
 }
 
 // First of the largest logits, and the sum of the others' terms as a first look: NaN if the row has no answer.
@@ -107,9 +118,11 @@ CROSSENT_APART void settle_row(const SoftmaxJob& job, int64_t index, int64_t i, 
     if (!row.finite) {
         report_bad(job.blocks, index, kNonFinite);
         panel.active[i] = 0;
+        panel.bad = true;
     }
     panel.value[i] = row.finite ? T(row.value(weight * job.value_factor)) : T(0);
     panel.scale[i] = row.finite ? T(factor / row.s()) : T(0);
+    panel.wide_scale[i] = wide_scale<T>(factor, row.s(), K);
     panel.settled[i] = t == row.a ? row.gradient_at_max(factor) : row.gradient_at_target(factor, exp_gap(z_t, row.m));
     panel.curved[i] = row.hessian_at_max(factor);
     panel.top[i] = int32_t(row.a);
@@ -120,6 +133,9 @@ CROSSENT_APART void settle_row(const SoftmaxJob& job, int64_t index, int64_t i, 
 template <class S, class T = Of<S>>
 CROSSENT_APART void settle_panel(const SoftmaxJob& job, int64_t first, Panel<T>& panel, BlockSums& sums) {
     for (int64_t i = 0; i < panel.rows; ++i) {
+        const double factor = (panel.partial ? panel.weight[i] : 1) * job.grad_factor;
+        panel.wide_scale[i] = wide_scale<T>(factor, 1 + double(panel.r_high[i]), panel.classes);
+        panel.rescaled |= panel.wide_scale[i] != 0;
         const bool ordinary = panel.r_high[i] >= T(Confident<T>::kLimit) && panel.m[i] - panel.m[i] == 0;
         panel.extreme[i] = !ordinary && panel.active[i];
         if (!panel.extreme[i]) continue;
@@ -146,27 +162,40 @@ CROSSENT_APART void write_panel(const Panel<T>& panel, int64_t first, int64_t in
         if (panel.deep) write_columns<S, true>(panel, to, first, inner, past);
         else write_columns<S, false>(panel, to, first, inner, past);
     }
+    if (past) end_stream();
 }
 
-// The gradient; rows settled by themselves get their element at the label last. Then the Hessian, if it is wanted.
+// Row i of the panel once more, for its scale is no number of T; terms that are kept above 1 are put right.
+template <class S, class T = Of<S>>
+CROSSENT_APART void rewrite_row(const Panel<T>& panel, int64_t i, int64_t inner, S* to) {
+    for (int64_t k = 0; k < panel.classes; ++k) {
+        const double x = double(panel.x[k * panel.stride + i]);
+        const double term = panel.deep && x > 1 ? scale_down(x, -kDeepShift<T>) : x;
+        to[k * inner] = store_one<S>(T(scale_down(term * panel.wide_scale[i], -kLift<T>)));
+    }
+}
+
+// The gradient, then the Hessian if it is wanted; rows settled by themselves get what is their own last.
 template <class S, class T = Of<S>>
 CROSSENT_INLINE void write_results(const SoftmaxJob& job, int64_t first, Panel<T>& panel) {
     S *grad = static_cast<S*>(job.grad), *hess = static_cast<S*>(job.hess);
     const int64_t K = job.classes, inner = job.inner;
+    const auto own = [&](S* to, const int32_t* classes, const double* elements) __attribute__((always_inline)) {
+        if (!panel.extremes && !panel.rescaled) return;
+        for (int64_t i = 0; i < panel.rows; ++i) {
+            S* row = to + place(first + i, K, inner);
+            if (panel.wide_scale[i] != 0) rewrite_row(panel, i, inner, row);
+            if (panel.extreme[i] && panel.active[i]) row[classes[i] * inner] = store_one<S>(T(elements[i]));
+        }
+    };
     put_labels(panel, panel.target);
     write_panel<S>(panel, first, inner, grad, job.stream != 0);
-    if (hess) {
-        put_labels(panel, panel.e_t);
-        curve_panel(panel);
-        write_panel<S>(panel, first, inner, hess, false);
-    }
-    if (!panel.extremes) return;
-    for (int64_t i = 0; i < panel.rows; ++i) {
-        if (!panel.extreme[i] || !panel.active[i]) continue;
-        const int64_t at = place(first + i, K, inner);
-        grad[at + panel.label[i] * inner] = store_one<S>(T(panel.settled[i]));
-        if (hess) hess[at + panel.top[i] * inner] = store_one<S>(T(panel.curved[i]));
-    }
+    own(grad, panel.label, panel.settled);
+    if (!hess) return;
+    put_labels(panel, panel.e_t);
+    curve_panel(panel);
+    write_panel<S>(panel, first, inner, hess, false);
+    own(hess, panel.top, panel.curved);
 }
 
 // One panel: rows first .. first + panel.rows.
@@ -182,7 +211,8 @@ CROSSENT_INLINE void run_panel(const SoftmaxJob& job, int64_t first, Panel<T>& p
     pick_labels(panel, panel.z_t);
     reduce_panel<T, Keep>(panel, ahead);
     if (Keep) pick_labels(panel, panel.e_t);
-    finish_panel<T, Keep>(panel, panel.partial ? T(1) : T(job.value_factor), T(job.grad_factor));
+    finish_panel<T, Keep>(panel, T(job.value_factor), T(job.grad_factor));
+    panel.rescaled = panel.bad = false;
     if (!panel.partial) {
         sums.mass.add(double(panel.rows));
         sums.rows += double(panel.rows);
@@ -197,7 +227,7 @@ CROSSENT_INLINE void run_panel(const SoftmaxJob& job, int64_t first, Panel<T>& p
     if (job.values) {
         __builtin_memcpy(static_cast<T*>(job.values) + first, panel.value, size_t(panel.rows) * sizeof(T));
     }
-    if (Keep) write_results<S>(job, first, panel);
+    if (Keep && !panel.bad) write_results<S>(job, first, panel);  // else the message shows what stands there
 }
 
 // Rows first .. end of a block.

@@ -216,3 +216,11 @@ def test_scalars_and_nothing(shape: tuple[int, ...]) -> None:
     assert np.shape(got.value) == shape
     np.testing.assert_array_equal(got.value, -np.log(p))
     np.testing.assert_array_equal(got.grad, -1 / p)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("label", [1.0, 0.5])
+def test_minus_zero_is_zero(label: float, dtype: Any, isa: str) -> None:
+    """The loss is inf and falls with p, whatever the sign of the zero."""
+    got = ce.BinaryCrossEntropy(reduction="none").value_and_grad(np.array([label]), probs=np.array([-0.0], dtype))
+    assert got.value.tolist() == [np.inf] and got.grad.tolist() == [-np.inf]

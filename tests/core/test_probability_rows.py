@@ -255,3 +255,13 @@ def test_no_temporary_is_as_large_as_the_input(case: str) -> None:
         assert tracemalloc.get_traced_memory()[1] < 8e6
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.5}])
+def test_minus_zero_is_zero(options: Any, dtype: Any, isa: str) -> None:
+    """Index and dense targets: the loss is inf and falls with p, whatever the sign of the zero."""
+    loss = ce.CrossEntropy(reduction="none", **options)
+    for y in (np.array([0]), np.array([[1, 0]], dtype)):
+        got = loss.value_and_grad(y, probs=np.array([[-0.0, 1.0]], dtype))
+        assert got.value.tolist() == [np.inf] and got.grad[0, 0] == -np.inf

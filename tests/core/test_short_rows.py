@@ -236,3 +236,38 @@ def test_hessian_of_panels(K: int, dtype: Any) -> None:
                 grad = ce.CrossEntropy(reduction="sum").value_and_grad(y, logits=z, sample_weight=w).grad
             assert_close(got.hess, exact, ulps=8, dtype=dtype, label=f"{isa} {case.name} hessian")
             assert_same([got.grad, inner.grad.T, inner.hess.T], [grad, grad, got.hess])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("axis", [-1, 0])
+def test_weights_whose_products_leave_the_normal_range(dtype: Any, axis: int, isa: str) -> None:
+    """Factors below the smallest normal number and beyond the largest: 8 ulp, and -inf logits have gradient 0."""
+    tiny, huge = (1e-38, 3e39) if dtype == np.float32 else (1e-308, 1.7e308)
+    for K in (2, 10, 32):
+        z, y = mixed_batch(40, K, dtype)
+        z = np.clip(z, -50, 50) if K == 2 else np.where(np.isfinite(z), np.clip(z, -50, 50), z)
+        weight = np.resize([tiny, huge, 1.0, 1e-3 * tiny, 0.3 * tiny * K], 40)
+        y[1::5], z[1::5, 0], z[3::5, :2] = 0, 3, -90
+        y[3::5] = 1
+        grad = Wide.of(oracle.gradient(y, logits=z, sample_weight=weight, reduction="sum"))
+        shape = (z, y) if axis == -1 else (np.ascontiguousarray(z.T), y)
+        loss = ce.CrossEntropy(reduction="sum", axis=axis)
+        got = loss.value_and_grad(y, logits=shape[0], sample_weight=weight).grad
+        assert_close(got if axis == -1 else got.T, grad, ulps=8, dtype=dtype, label=f"{K} classes")
+        hess = loss.grad_and_hess(y, logits=shape[0], sample_weight=weight).hess
+        exact = Wide.of(oracle.hessian(y, logits=z, sample_weight=weight))
+        assert_close(hess if axis == -1 else hess.T, exact, ulps=16, dtype=dtype, label=f"{K} classes, Hessian")
+
+
+@pytest.mark.parametrize("bad", [[np.nan], [np.inf, np.inf], [-np.inf] * 5])
+def test_bad_logits_stand_where_they_stood(bad: list[float], isa: str) -> None:
+    """In place too: the message and the array show the row as it was given."""
+    z, y = mixed_batch(600, 5, np.float32)
+    z[313, : len(bad)] = bad
+    row = z[313].copy()
+    with pytest.raises(ce.NonFiniteError) as fresh:
+        LOSS.value_and_grad(y, logits=z)
+    with pytest.raises(ce.NonFiniteError) as placed:
+        LOSS.value_and_grad(y, logits=z, out=z)
+    assert str(placed.value) == str(fresh.value)
+    np.testing.assert_array_equal(z[313], row)
