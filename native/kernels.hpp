@@ -50,7 +50,7 @@ struct SoftmaxJob {
     void* values;  // [rows] of T
     void* grad;    // [outer, K, inner] of S; may be the logits themselves
     void* hess;    // as grad, never the logits
-    int32_t stream;  // grad is large, warm and not the logits: write it past the caches
+    int32_t stream;  // there is a grad, large, warm and not the logits: write it past the caches
 };
 
 // Independent labels: elements [rows, columns], target y in [0, 1]. With one column, rows are packed into lanes.

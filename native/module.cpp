@@ -90,7 +90,7 @@ template <int32_t storage, class S = typename Held<storage>::S, class T = typena
         job.values = data(values, rows, "values");
         job.grad = data(grad, size, "grad");
         job.hess = data(hess, size, "hess");
-        job.stream = stream;
+        job.stream = stream && grad;
         run_unlocked(table().softmax[storage], job);
         return left.result();
     }
@@ -146,7 +146,7 @@ template <int32_t storage, class S = typename Held<storage>::S, class T = typena
         job.values = data(values, size, "values");
         job.grad = data(grad, size, "grad");
         job.hess = data(hess, size, "hess");
-        job.stream = stream;
+        job.stream = stream && grad;
         run_unlocked(table().sigmoid[storage], job);
         return left.result();
     }

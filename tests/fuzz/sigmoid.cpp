@@ -48,7 +48,7 @@ template <int32_t storage> Answer<storage> run(const KernelTable& table, const L
     job.values = how.values ? values.data() : nullptr;
     job.grad = how.grad ? (how.in_place ? logits.data() : grad.data()) : nullptr;
     job.hess = how.hess ? hess.data() : nullptr;
-    job.stream = how.stream && !how.in_place;
+    job.stream = how.stream && how.grad && !how.in_place;
     Answer<storage> answer;
     answer.tally = run_in_blocks(table.sigmoid[storage], job, q.rows, how);
     EXPECT(how.in_place || logits.holds(q.logits), "logits were changed");

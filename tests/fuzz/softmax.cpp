@@ -35,7 +35,7 @@ Answer<storage> run(const KernelTable& table, const Question<storage>& q, const 
     job.values = how.values ? values.data() : nullptr;
     job.grad = how.grad ? (how.in_place ? logits.data() : grad.data()) : nullptr;
     job.hess = how.grad && how.hess ? hess.data() : nullptr;
-    job.stream = how.stream && !how.in_place;
+    job.stream = how.stream && how.grad && !how.in_place;
     Answer<storage> answer;
     answer.tally = run_in_blocks(table.softmax[storage], job, q.rows, how);
 
