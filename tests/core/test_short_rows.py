@@ -177,15 +177,16 @@ def test_the_lowest_row_without_an_answer_is_named(dtype: Any, axis: int, kind: 
             ce.CrossEntropy(axis=axis).value_and_grad(y, logits=wrong if axis else np.ascontiguousarray(wrong.T))
 
 
+@pytest.mark.parametrize("unit", ["nat", "bit"])
 @pytest.mark.parametrize("ignored", [-100, 2, 255])
 @pytest.mark.parametrize("axis", [-1, 0])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_rows_that_leave(dtype: Any, axis: int, ignored: int, isa: str) -> None:
+def test_rows_that_leave(dtype: Any, axis: int, ignored: int, unit: Any, isa: str) -> None:
     """Ignored and weightless rows give exact zeros whatever their logits; the others keep their bits."""
     z, y = mixed_batch(700, 5, dtype)
     rng = np.random.default_rng(3)
     weight = np.where(rng.random(700) < 0.2, 0.0, 1.0)
-    plain = ce.CrossEntropy(reduction="none", axis=axis)
+    plain = ce.CrossEntropy(reduction="none", axis=axis, unit=unit)
 
     def turned(array: Any) -> Any:
         return array if axis else np.ascontiguousarray(array.T)
@@ -195,12 +196,12 @@ def test_rows_that_leave(dtype: Any, axis: int, ignored: int, isa: str) -> None:
     left = (y == ignored) | (weight == 0)
     assert 0.3 < left.mean() < 0.6
     z[left] = np.where(rng.random((int(left.sum()), 5)) < 0.3, np.nan, z[left])
-    loss = ce.CrossEntropy(reduction="none", axis=axis, ignore_index=ignored)
+    loss = ce.CrossEntropy(reduction="none", axis=axis, ignore_index=ignored, unit=unit)
     got = loss.value_and_grad(y, logits=turned(z), sample_weight=weight)
     grad = turned(got.grad)
     assert_same([got.value[~left], grad[~left]], [want.value[~left], turned(want.grad)[~left]])
     assert_same([got.value[left], grad[left]], [np.zeros_like(got.value[left]), np.zeros_like(grad[left])])
-    mean = ce.CrossEntropy(axis=axis, ignore_index=ignored)(y, logits=turned(z), sample_weight=weight)
+    mean = ce.CrossEntropy(axis=axis, ignore_index=ignored, unit=unit)(y, logits=turned(z), sample_weight=weight)
     assert mean == pytest.approx(float(np.sum(got.value, dtype=np.float64)) / int((~left).sum()), rel=1e-14)
 
 
