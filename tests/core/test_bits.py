@@ -89,7 +89,7 @@ def assert_bits_of_rows(batch: Batch) -> None:
     assert_same(batch.values(), want[0])
     assert_same(batch._replace(x=np.asfortranarray(batch.x)).ask(), want)
     memory = np.empty(batch.x.size + 64, batch.x.dtype)
-    for offset in (1, 2, 3, 5, 8, 13):
+    for offset in (1, 3, 8):
         moved = memory[offset : offset + batch.x.size].reshape(batch.x.shape)
         moved[...] = batch.x
         assert_same(batch._replace(x=moved).ask(), want)
