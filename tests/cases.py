@@ -1,6 +1,7 @@
 """The one table of hard rows that every loss, dtype, instruction set and framework runs; arrays in disguise.
 
     hard_cases(K, dtype)           finite, -inf and +inf rows that have a decided answer, by name
+    hard_batch(K, dtype)           all of them in one batch, shuffled
     equal_but_one(K, dtype)        K - 1 equal logits at 200 random gaps: rounding errors all of one sign
     CARRIERS                       the same values read-only, strided, big-endian, mapped from a file, ...
     batches(), distributions()     hypothesis strategies
@@ -28,6 +29,7 @@ __all__ = [
     "batches",
     "distributions",
     "equal_but_one",
+    "hard_batch",
     "hard_cases",
     "soft_targets",
 ]
@@ -227,6 +229,14 @@ def hard_cases(K: int, dtype: Any, *, infinite: bool = True) -> Iterator[Case]:
     yield Case("no rows", np.zeros((0, K), dtype), np.zeros(0, np.int64))
     steps = np.minimum(np.arange(K, dtype=np.float64), float(_limits(dtype).max))
     yield Case("one row", steps[None, :].astype(dtype), np.array([K - 1]))
+
+
+def hard_batch(K: int, dtype: Any, *, infinite: bool = True) -> tuple[Any, Any]:
+    """Logits and targets of all hard rows, shuffled."""
+    cases = [case for case in hard_cases(K, dtype, infinite=infinite) if len(case.targets)]
+    z, y = (np.concatenate([getattr(case, part) for case in cases]) for part in ("logits", "targets"))
+    order = np.random.default_rng(K).permutation(len(y))
+    return z[order], y[order]
 
 
 def equal_but_one(K: int, dtype: Any, *, gaps: int = 200, seed: int = 0) -> Case:

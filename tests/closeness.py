@@ -35,10 +35,10 @@ def assert_close(
 ) -> None:
     """Fail unless every element of `actual` is close to the exact `desired`, where close is exactly one of
 
-        ulps=n            |actual - desired| <= n ulp(desired)
-        ulps=n, of=x      |actual - desired| <= n ulp(x)          x an array, for elements that cancel by
-        nature bound=b           |actual - desired| <= b                 b a number or an array rtol=r
-        |actual - desired| <= r |desired|
+        ulps=n        |actual - desired| <= n ulp(desired)
+        ulps=n, of=x  |actual - desired| <= n ulp(x)         x an array, for elements that cancel by nature
+        bound=b       |actual - desired| <= b                b a number or an array
+        rtol=r        |actual - desired| <= r |desired|
 
     Args:
         actual: floats: array, scalar or nested list. Its dtype sets the ulp (a Python float is float64).

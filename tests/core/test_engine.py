@@ -10,23 +10,11 @@ import numpy as np
 import pytest
 
 import crossent as ce
-from cases import CARRIERS, hard_cases
+from bits import assert_same
+from cases import CARRIERS, hard_batch
 
 DTYPES = (np.float32, np.float64)
 ROUNDING = ("float16", "bfloat16")
-
-
-def hard_batch(K: int, dtype: Any) -> tuple[Any, Any]:
-    """All hard rows with K classes, shuffled."""
-    cases = [c for c in hard_cases(K, dtype) if len(c.targets)]
-    order = np.random.default_rng(K).permutation(sum(len(c.targets) for c in cases))
-    return np.concatenate([c.logits for c in cases])[order], np.concatenate([c.targets for c in cases])[order]
-
-
-def assert_same(got: Any, want: Any) -> None:
-    """The same bits in values and gradients."""
-    for a, b in zip(got, want, strict=True):
-        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
 
 
 def widened(array: Any) -> Any:

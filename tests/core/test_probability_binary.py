@@ -8,9 +8,10 @@ import pytest
 
 import crossent as ce
 import oracle_binary
+from bits import assert_same
 from closeness import assert_close
 from crossent.core import formula
-from entries import LAYOUTS, assert_same, hard_entries, laid_out
+from entries import LAYOUTS, hard_entries, laid_out
 
 DTYPES = (np.float32, np.float64)
 OPTIONS: dict[str, dict[str, Any]] = {

@@ -56,10 +56,12 @@ const KernelTable& spoilt(const KernelTable& table) {
     copy = table;
     copy.softmax[kF32] = softmax<kF32>;
     copy.softmax[kF64] = softmax<kF64>;
-    if (table.softmax[kBf16]) copy.softmax[kBf16] = softmax<kBf16>;
-    if (table.softmax[kF16]) copy.softmax[kF16] = softmax<kF16>;
+    copy.softmax[kBf16] = softmax<kBf16>;
+    copy.softmax[kF16] = softmax<kF16>;
     copy.sigmoid[kF32] = sigmoid<kF32>;
     copy.sigmoid[kF64] = sigmoid<kF64>;
+    copy.sigmoid[kBf16] = sigmoid<kBf16>;
+    copy.sigmoid[kF16] = sigmoid<kF16>;
     copy.probability[kF32] = probability<kF32>;
     copy.probability[kF64] = probability<kF64>;
     copy.binary_probability[kF32] = binary_probability<kF32>;

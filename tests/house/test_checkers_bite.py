@@ -11,10 +11,12 @@ import mpmath
 import numpy as np
 import pytest
 
+from bits import assert_same
 from closeness import assert_close, worst_ulps
 from file_rules import troubles as file_troubles
 from import_cost import cost_ratio, foreign_modules
 from layers import violations
+from native_calls import assert_refused, call_of, function
 from programs import need_program
 from public_names import documentation_troubles, leaks, list_troubles
 from symbols import Symbol, defined_symbols, troubles
@@ -70,6 +72,47 @@ def test_assert_close_refuses_a_nan_as_the_truth_and_unclear_rules() -> None:
 def test_worst_ulps_counts_nan_as_infinitely_wrong() -> None:
     assert worst_ulps([1.0, NAN], [1.0, 2.0]) == INF
     assert worst_ulps([1.0, INF], [1.0, 2.0]) == INF
+
+
+# ---------------------------------------------------------------- assert_same, assert_refused
+
+
+@pytest.mark.parametrize(
+    ("got", "want"),
+    [
+        (np.float32(1), np.nextafter(np.float32(1), np.float32(2))),
+        (0.0, -0.0),
+        (NAN, -NAN),
+        (np.zeros(3, np.float32), np.zeros(3)),
+        (np.zeros(3), np.zeros((1, 3))),
+        (np.zeros(3), np.zeros(2)),
+        ([np.zeros(3), np.ones(3)], [np.zeros(3), np.zeros(3)]),
+    ],
+)
+def test_assert_same_bites(got: Any, want: Any) -> None:
+    with pytest.raises(AssertionError):
+        assert_same(got, want)
+    assert_same(got, got)
+
+
+def test_assert_same_counts_and_takes_either_byte_order() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        assert_same([1.0], [1.0, 2.0])
+    assert_same(np.array([1.0, NAN], ">f4"), np.array([1.0, NAN], "f4"))
+
+
+def test_assert_refused_bites() -> None:
+    """A call that runs is no refusal, and neither is one that writes first."""
+    call = call_of("softmax", "f64")
+    with pytest.raises(AssertionError, match="this was taken"):
+        assert_refused(function("softmax", "f64"), call, "this")
+
+    def writes_first(**call: Any) -> None:
+        call["grad"][0] = 9
+        raise ValueError
+
+    with pytest.raises(AssertionError, match="an output was written"):
+        assert_refused(writes_first, call, "this")
 
 
 # ---------------------------------------------------------------- layers

@@ -1,4 +1,4 @@
-"""Native functions on arrays that lie badly or hold something else, in every storage: refused, nothing written."""
+"""Native functions on arrays and numbers that do not fit, in every storage: refused, nothing read or written."""
 
 from contextlib import suppress
 from typing import Any
@@ -9,57 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossent import _native  # type: ignore[attr-defined]  # built, not written
-from isas import ISAS, using_isa
+from native_calls import CALLS, NAMED, NO_BAD_ROW, OUTPUTS, ROWS, K, assert_refused, call_of, function
 
-NO_BAD_ROW = np.iinfo(np.int64).max
-ROWS, K = 12, 5
-# what each function's arrays hold, and the arithmetic's type
-KINDS = {
-    "f32": (np.float32,) * 2,
-    "f64": (np.float64,) * 2,
-    "bf16": (np.uint16, np.float32),
-    "f16": (np.uint16, np.float32),
-}
-FUNCTIONS = [
-    (name, kind) for kind in KINDS for name in ("softmax", "mass", "sigmoid") if hasattr(_native, f"{name}_{kind}")
-]
+INTEGERS = [np.dtype(f"{sign}{size}") for sign in "iu" for size in (1, 2, 4, 8)]
+TARGETS = [*INTEGERS, np.dtype(bool), np.dtype(np.float32), np.dtype(np.float64)]  # of binary_probability
 
 
-def bits(values: Any, kind: str) -> Any:
-    """Numbers as the functions of this kind take them."""
-    halves = {"bf16": ml_dtypes.bfloat16, "f16": np.float16}
-    return (
-        np.asarray(values).astype(halves[kind]).view(np.uint16)
-        if kind in halves
-        else np.asarray(values, KINDS[kind][0])
-    )
-
-
-def arguments(name: str, kind: str, *, soft: bool = False) -> dict[str, Any]:
-    """Arguments that fit."""
-    S, T = KINDS[kind]
-    blocks = {"block_rows": 5, "last": 3, "state": np.array([0, NO_BAD_ROW]), "sums": np.zeros((3, 3))}
-    z = bits(np.random.default_rng(0).normal(size=(ROWS, K)), kind)
-    if name == "sigmoid":
-        return blocks | {
-            "logits": z, "columns": K, "targets": np.zeros((ROWS, K), T), "wide_targets": None,
-            "pos_weight": np.ones(K), "weight": np.ones(ROWS), "smoothing": 0.0, "negative_weight": 1.0,
-            "positive_weight": 1.0, "value_factor": 1.0, "grad_factor": 1.0, "values": np.zeros((ROWS, K), T),
-            "grad": np.zeros((ROWS, K), S), "hess": np.zeros((ROWS, K), S), "stream": False,
-        }  # fmt: skip
-    both = blocks | {
-        "classes": K, "inner": 1, "labels": None if soft else np.arange(ROWS) % K, "soft_factor": np.ones(ROWS),
-        "soft": bits(np.full((ROWS, K), 1 / K), kind) if soft else None, "class_weight": np.ones(K),
-        "row_weight": np.ones(ROWS), "ignore_index": None, "sum_tolerance": -1.0,
-    }  # fmt: skip
-    if name == "mass":
-        return both | {"rows": ROWS, "row_sums": np.zeros(ROWS)}
-    return both | {
-        "logits": z, "class_weight_lanes": np.ones(K, T), "smoothing": 0.0, "value_factor": 1.0, "grad_factor": 1.0,
-        "output": 0, "values": np.zeros(ROWS, T), "grad": np.zeros((ROWS, K), S), "hess": np.zeros((ROWS, K), S),
-        "stream": False,
-    }  # fmt: skip
+def taken(name: str, argument: str, a: Any) -> list[Any]:
+    """The dtypes that the argument may have."""
+    several = {"labels": INTEGERS, "targets": TARGETS if name == "binary_probability" else None}
+    return several.get(argument) or [a.dtype]
 
 
 def misaligned(a: Any) -> Any:
@@ -71,95 +30,160 @@ def misaligned(a: Any) -> Any:
     return b
 
 
-def misfits(a: Any) -> dict[str, Any]:
-    """The argument in ways that a kernel could not read."""
-    wrong = {
-        "misaligned": misaligned(a),
+def other_dtypes(a: Any) -> dict[str, Any]:
+    """The argument in other types of number, of the same size in memory and of another."""
+    return {
         "float16": np.zeros(a.shape, np.float16),
         "bfloat16": np.zeros(a.shape, ml_dtypes.bfloat16),
-        "signed of that size": a.view(f"i{a.itemsize}") if a.dtype.kind != "i" else a.view(f"f{a.itemsize}"),
+        "float32": a.astype(np.float32),
+        "float64": a.astype(np.float64),
+        "signed of that size": a.view(f"i{a.itemsize}"),
+        "unsigned of that size": a.view(f"u{a.itemsize}"),
+        "bool": np.zeros(a.shape, bool),
         "bytes": np.zeros(a.nbytes, np.uint8),
         "long double": a.astype(np.longdouble),
-        "complex": a.astype(np.complex128),
+        "complex64": a.astype(np.complex64),
+        "complex128": a.astype(np.complex128),
         "objects": a.astype(object),
         "records": a.astype([("x", a.dtype)]),
-        "backwards": a[::-1],
-        "every other": np.repeat(a, 2, axis=0)[::2],
-        "all alike": np.broadcast_to(a.reshape(-1)[:1], a.shape),
+        "big-endian": a.astype(a.dtype.newbyteorder(">")),
+    }
+
+
+def misfits(a: Any, dtypes: list[Any]) -> dict[str, Any]:
+    """The argument in ways that a kernel could not read, where it may have these dtypes."""
+    flat = a.reshape(-1)
+    wrong = other_dtypes(a) | {
+        "misaligned": misaligned(a),
+        "one less": flat[:-1].copy(),
+        "one more": np.concatenate([flat, flat[:1]]),
+        "no element": np.empty(0, a.dtype),
         "one axis more": np.zeros((2, *a.shape), a.dtype),
+        "backwards": a[::-1],
+        "every other row": np.repeat(a, 2, axis=0)[::2],
+        "every other column": np.repeat(a, 2, axis=-1)[..., ::2],
+        "Fortran order": np.asfortranarray(a),
+        "all alike": np.broadcast_to(flat[:1], a.shape),
+        "a list": a.tolist(),
         "a number": 1.0,
+        "text": "x",
         "Ellipsis": ...,
     }
-    return {
-        label: b for label, b in wrong.items() if not (isinstance(b, np.ndarray) and b.dtype == a.dtype and fits(a, b))
-    }
+    return {label: b for label, b in wrong.items() if not (isinstance(b, np.ndarray) and fits(a, b, dtypes))}
 
 
-def fits(a: Any, b: Any) -> bool:
+def fits(a: Any, b: Any, dtypes: list[Any]) -> bool:
     """Whether b is as good as a."""
-    return bool(b.size == a.size and b.flags.c_contiguous and b.flags.aligned)
+    return bool(b.dtype in dtypes and b.size == a.size and b.flags.c_contiguous and b.flags.aligned)
 
 
-def assert_refused(native: Any, call: dict[str, Any], label: str) -> None:
-    """ValueError or TypeError, and no output is written."""
-    outputs = [
-        call[n] for n in ("values", "grad", "hess", "sums", "state", "row_sums") if isinstance(call.get(n), np.ndarray)
-    ]
-    before = [a.copy() for a in outputs if a.dtype != object]
-    try:
-        native(**call)
-    except (ValueError, TypeError, BufferError):
-        for a, b in zip([a for a in outputs if a.dtype != object], before, strict=True):
-            np.testing.assert_array_equal(a, b)
-        return
-    raise AssertionError(f"{label} was taken")
+@pytest.mark.parametrize(("name", "kind"), NAMED)
+def test_arrays_that_do_not_fit_are_refused(name: str, kind: str) -> None:
+    arrays = {argument: a for argument, a in call_of(name, kind).items() if isinstance(a, np.ndarray)}
+    for argument, a in arrays.items():
+        found = misfits(a, taken(name, argument, a))
+        assert len(found) >= 20
+        for label, wrong in found.items():
+            assert_refused(function(name, kind), call_of(name, kind, **{argument: wrong}), f"{argument} as {label}")
 
 
-@pytest.mark.parametrize(("name", "kind"), FUNCTIONS)
-@pytest.mark.parametrize("soft", [False, True])
-def test_misfits_are_refused(name: str, kind: str, soft: bool) -> None:
-    native = getattr(_native, f"{name}_{kind}")
-    call = arguments(name, kind, soft=soft)
-    native(**call)
-    assert call["state"].tolist() == [3, NO_BAD_ROW]
-    for argument, value in arguments(name, kind, soft=soft).items():
-        if not isinstance(value, np.ndarray):
-            continue
-        for label, wrong in misfits(value).items():
-            if argument == "labels" and label in ("signed of that size", "float16"):
-                wrong = wrong.astype(np.float64) if label != "float16" else wrong
-            assert_refused(native, arguments(name, kind, soft=soft) | {argument: wrong}, f"{argument} as {label}")
+@pytest.mark.parametrize(("name", "kind"), NAMED)
+def test_read_only_outputs_are_refused(name: str, kind: str) -> None:
+    for argument in set(OUTPUTS) & set(call_of(name, kind)):
+        call = call_of(name, kind)
+        call[argument].flags.writeable = False
+        assert_refused(function(name, kind), call, argument)
+
+
+WRONG_BLOCKS: list[dict[str, Any]] = [
+    {"block_rows": 0},
+    {"block_rows": -1},
+    {"block_rows": 3},
+    {"block_rows": 2**63 - 1},
+    {"state": np.array([-1, NO_BAD_ROW])},
+    {"state": None},
+    {"sums": None},
+]
+WRONG_ROWS: list[dict[str, Any]] = [
+    {"classes": 0},
+    {"classes": -5},
+    {"classes": 7},
+    {"classes": 2**62},
+    {"classes": 2**70},
+    {"inner": 0},
+    {"inner": -1},
+    {"inner": 5},
+    {"inner": 7},
+    {"ignore_index": 2**70},
+]
+WRONG: dict[str, list[dict[str, Any]]] = {
+    "softmax": [
+        *WRONG_ROWS,
+        {"soft": np.full((ROWS, K), 1 / K)},
+        {"labels": np.zeros(ROWS)},
+        {"grad": None},
+        {"class_weight_lanes": None},
+        {"class_weight": None},
+        {"logits": None},
+    ],
+    "mass": [*WRONG_ROWS, {"soft": np.full((ROWS, K), 1 / K)}],
+    "mass soft": [{"rows": -1}, {"rows": 11}, {"rows": 2**62}, {"labels": np.arange(ROWS)}, {"soft": None}],
+    "sigmoid": [
+        {"columns": 0},
+        {"columns": -5},
+        {"columns": 7},
+        {"targets": None},
+        {"wide_targets": np.zeros((12, 5))},
+    ],
+    "probability": [
+        *WRONG_ROWS,
+        {"rows": -1},
+        {"rows": 11},
+        {"rows": 2**62},
+        {"inner": 3},
+        {"inner": 3, "look": False},
+        {"gathered": True},
+        {"gathered": True, "look": False},
+        {"labels": None},
+        {"soft": np.full((ROWS, K), 1 / K)},
+    ],
+    "probability soft": [{"inner": 3, "look": False, "grad": None}, {"gathered": True, "look": False}],
+    "binary_probability": [{"columns": 0}, {"columns": 7}, {"targets": None}, {"probs": None}],
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_numbers_that_do_not_fit_are_refused(name: str) -> None:
+    for wrong in [*WRONG_BLOCKS, *WRONG[name]]:
+        assert_refused(function(name, "f64"), call_of(name, "f64", **wrong), wrong)
+
+
+def test_a_single_target_or_positive_weight_is_for_all_others_are_not() -> None:
+    for argument in ("targets", "pos_weight"):
+        function("sigmoid", "f64")(**call_of("sigmoid", "f64", **{argument: np.zeros(1)}))
+    for argument in ("weight", "values", "grad"):
+        with pytest.raises(ValueError, match="does not fit"):
+            function("sigmoid", "f64")(**call_of("sigmoid", "f64", **{argument: np.zeros(1)}))
+
+
+SIZES = ("classes", "inner", "block_rows", "last", "rows", "columns", "output", "ignore_index")
+BRANCHES = ("logarithms", "gathered", "look", "stream")
 
 
 @given(data=st.data())
-@pytest.mark.parametrize(("name", "kind"), FUNCTIONS)
-def test_random_sizes_run_or_are_refused(name: str, kind: str, data: Any) -> None:
+@pytest.mark.parametrize(("function_name", "kind"), sorted({(name.split()[0], kind) for name, kind in NAMED}))
+def test_random_sizes_run_or_are_refused(function_name: str, kind: str, data: Any) -> None:
     """Any of the sizes changed: never a crash, and a call that runs stays within its arrays (ASan looks on)."""
-    call = arguments(name, kind, soft=data.draw(st.booleans()))
+    name = data.draw(st.sampled_from([call for call in CALLS if call.split()[0] == function_name]))
+    call = call_of(name, kind)
     for argument, value in call.items():
         if data.draw(st.integers(0, 9)):
             continue
         if isinstance(value, np.ndarray):
-            call[argument] = np.zeros(data.draw(st.integers(0, 70)), value.dtype)
-        elif argument in ("classes", "inner", "block_rows", "last", "rows", "columns", "output", "ignore_index"):
+            call[argument] = data.draw(st.none() | st.integers(0, 70).map(lambda n, t=value.dtype: np.zeros(n, t)))
+        elif argument in SIZES:
             call[argument] = data.draw(st.sampled_from([-1, 0, 1, 2, 3, 4, 12, 60, 2**31, 2**62, 2**63 - 1, -(2**63)]))
+        elif argument in BRANCHES:
+            call[argument] = not value
     with suppress(ValueError, TypeError, OverflowError):
-        getattr(_native, f"{name}_{kind}")(**call)
-
-
-@pytest.mark.parametrize("isa", ISAS)
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("inner", [1, 2])
-def test_nothing_is_read_through_a_label_that_is_bad_or_ignored(kind: str, isa: str, inner: int) -> None:
-    """Confident rows, class weights, a label far outside: what a tile finishes row by row must not look it up."""
-    z = np.zeros((ROWS, K))
-    z[:, 0] = 3e4
-    for label in (2**40, -(2**40), 255, -1):
-        for ignored in (True, False):
-            call = arguments("softmax", kind) | {"inner": inner, "logits": bits(z, kind)}
-            call["labels"] = np.full(ROWS, label)
-            call["ignore_index"] = label if ignored else None
-            with using_isa(isa):
-                getattr(_native, f"softmax_{kind}")(**call)
-            assert call["state"][1] == (NO_BAD_ROW if ignored else 2)
-            assert ignored is False or not call["grad"].any()
+        function(name, kind)(**call)

@@ -16,7 +16,7 @@ from isas import ISAS, using_isa
 from tables.question import Question
 from wide import Wide
 
-__all__ = ["FUNCTIONS", "KNOWN", "Function", "ask", "elementary_questions", "sweep"]
+__all__ = ["FUNCTIONS", "Function", "ask", "elementary_questions", "sweep"]
 
 mp = mpmath.mp
 CHUNK = 1 << 13  # stays in cache
@@ -69,7 +69,7 @@ def _log1p(ulps: float, high: dict[str, float], **more: bool) -> Function:
 _NORMAL = {"float32": -87.0, "float64": -708.0}
 _MOST = {"float64": 1.7e308}
 
-# Those that this build has (_native.elementary_names() names them).
+# The functions that _native.elementary_names() names.
 FUNCTIONS: dict[str, Function] = {
     "exp_or_zero": _exp(_NORMAL, takes_e=True, takes_nan=True),
     "exp_scaled": _exp({"float32": -174.0, "float64": -1416.0}, takes_e=True, takes_nan=True),
@@ -85,8 +85,6 @@ FUNCTIONS: dict[str, Function] = {
         lambda x, e: -mp.log1p(-x), lambda x: -np.log1p(-x), 1.5, {"float64": 0.0}, {"float64": 1 - 2.0**-53}, step=17
     ),
 }
-KNOWN = tuple(FUNCTIONS)
-FUNCTIONS = {name: f for name, f in FUNCTIONS.items() if name in _native.elementary_names()}
 
 
 def ask(name: str, x: Any, e: Any = None, *, one_by_one: bool = False) -> Any:
