@@ -7,6 +7,7 @@
 
 #include "doubles.hpp"
 #include "elementary.hpp"
+#include "twin.hpp"
 
 namespace {
 
@@ -49,14 +50,15 @@ CROSSENT_INLINE F64Mask outside_unit(F64 x) { return ~((x >= F64{}) & (x <= spla
 
 // Weights of each element, the two class weights among them; an element of mass 0 leaves as one of weight 0 does.
 CROSSENT_INLINE void weigh_elements(const BinaryProbabilityJob& job, int64_t i, int64_t j, ElementChunk& chunk) {
-    const double keep = 1 - job.smoothing, half = job.smoothing / 2;
     for (int l = 0; l < chunk.n; ++l) {
         const double y = chunk.y[l];
         const double weight = job.weight ? job.weight[i * job.weight_row + (j + l) * job.weight_column] : 1;
         const double pos_weight = job.pos_weight ? job.pos_weight[(j + l) * job.pos_weight_column] : 1;
         const double mass = job.positive_weight * y + job.negative_weight * (1 - y);
-        chunk.positive[l] = job.positive_weight * pos_weight * (keep * y + half);
-        chunk.negative[l] = job.negative_weight * (keep * (1 - y) + half);
+        const ElementWeights<double> weights =
+            element_weights(y, pos_weight, job.positive_weight, job.negative_weight, job.smoothing);
+        chunk.positive[l] = weights.up.value();
+        chunk.negative[l] = weights.down.value();
         chunk.mass[l] = weight * mass;
         chunk.weight[l] = mass == 0 ? 0 : weight;  // a NaN target has a NaN mass and is found below
     }
@@ -97,8 +99,14 @@ struct ElementResult {
     F64 value, grad;
 };
 
+// What a logarithm's weight is multiplied by, in the loss and in the gradient.
+struct ElementFactors {
+    F64 value, grad;
+};
+
 // y in {0, 1}: one logarithm, of p or of 1 - p, with the operations that soft_label takes for that side.
-template <bool kGrad> CROSSENT_INLINE ElementResult hard_label(F64 p, F64Mask positive, F64 up, F64 down, F64 factor) {
+template <bool kGrad>
+CROSSENT_INLINE ElementResult hard_label(F64 p, F64Mask positive, F64 up, F64 down, ElementFactors factors) {
     const F64 zero{}, one = splat<F64>(1.0), u = positive ? p + zero : one - p;  // -0 is 0
     F64 k;
     const F64 m = split_power(u, k);
@@ -108,21 +116,21 @@ template <bool kGrad> CROSSENT_INLINE ElementResult hard_label(F64 p, F64Mask po
     const F64 minus = with_small(u, zero - log_assembled(k, f, (lost + lost) * (one - f)));
     const F64 weight = positive ? up : down;
     const auto none = weight == zero;
-    const F64 value = none ? zero : weight * minus;
+    const F64 value = none ? zero : weight * factors.value * minus;
     if constexpr (!kGrad) return {value, zero};
-    const F64 slope = none ? zero : factor * weight / u;
+    const F64 slope = none ? zero : factors.grad * weight / u;
     return {value, positive ? zero - slope : slope};
 }
 
-template <bool kGrad> CROSSENT_INLINE ElementResult soft_label(F64 p, F64 up, F64 down, F64 factor) {
+template <bool kGrad> CROSSENT_INLINE ElementResult soft_label(F64 p, F64 up, F64 down, ElementFactors factors) {
     const F64 zero{};
     F64 rest, k, f, c;
     split_rest(p, rest, k, f, c);
     const F64 yes = minus_log(p), no = with_small(rest, zero - log_assembled(k, f, c));
     const auto has_up = up > zero, has_down = down > zero;
-    const F64 value = (has_up ? up * yes : zero) + (has_down ? down * no : zero);
+    const F64 value = (has_up ? up * factors.value * yes : zero) + (has_down ? down * factors.value * no : zero);
     if constexpr (!kGrad) return {value, zero};
-    return {value, (has_down ? factor * down / rest : zero) - (has_up ? factor * up / (p + zero) : zero)};
+    return {value, (has_down ? factors.grad * down / rest : zero) - (has_up ? factors.grad * up / (p + zero) : zero)};
 }
 
 // False if an entry that counts is no probability (the lowest is reported).
@@ -159,9 +167,10 @@ CROSSENT_INLINE void compute_elements(const BinaryProbabilityJob& job, const Ele
         F64 p = load_doubles(probs + l, n, 0.5);
         if constexpr (!kPlain) p = counted ? p : splat<F64>(0.5);
         ElementResult r;
-        if constexpr (kHard) r = hard_label<kGrad>(p, y != zero, up, down, weight * grad_factor);
-        else r = soft_label<kGrad>(p, up, down, weight * grad_factor);
-        const F64 value = rounded<T>(counted ? r.value * (weight * value_factor) : zero);
+        const ElementFactors factors{weight * value_factor, weight * grad_factor};
+        if constexpr (kHard) r = hard_label<kGrad>(p, y != zero, up, down, factors);
+        else r = soft_label<kGrad>(p, up, down, factors);
+        const F64 value = rounded<T>(counted ? r.value : zero);
         totals.value.add(value);
         if constexpr (!kPlain) {
             totals.mass.add(counted ? load(chunk.mass + l) : zero);

@@ -8,6 +8,7 @@
 
 #include "block.hpp"
 #include "elementary.hpp"
+#include "twin.hpp"
 
 namespace {
 
@@ -51,20 +52,22 @@ CROSSENT_INLINE void sigmoid_deep(F64 z, F64 A, F64 B, F64 linear, F64 value_fac
     r.hess = deep ? exp_scaled<F64>(d, zero, grad_factor * (A + B)) : r.hess;
 }
 
-// One vector of doubles: e is exp(-|z|).
+// One vector of doubles: e is exp(-|z|). The loss takes its weights as twins, for they are up to six roundings.
 CROSSENT_INLINE SigmoidResult sigmoid_math(F64 z, F64 y, F64 e, F64 w, F64 pos_weight, const SigmoidOptions& o) {
-    const F64 zero{}, one = splat<F64>(1.0), keep = splat<F64>(1 - o.smoothing), half = splat<F64>(o.smoothing / 2);
-    const F64 A = splat<F64>(o.positive) * pos_weight * (keep * y + half);
-    const F64 B = splat<F64>(o.negative) * (keep * (one - y) + half);
-    const F64 size = z > zero ? z : -z, slope = z > zero ? B : A;
-    const F64 l = log1p_pair<F64>(e, zero);
-    const F64 linear = slope == zero ? zero : slope * size;
+    const F64 zero{}, one = splat<F64>(1.0);
+    const ElementWeights<F64> weights = element_weights(y, pos_weight, o.positive, o.negative, o.smoothing);
+    const F64 A = weights.up.value(), B = weights.down.value();
+    const F64 size = z > zero ? z : -z, s = one + e;
+    const Twin<F64> slope{z > zero ? weights.down.high : weights.up.high, z > zero ? weights.down.low : weights.up.low};
+    const Twin<F64> none = twin(zero), linear = slope * twin(size);
+    const auto flat = slope.high == zero;
+    const Twin<F64> rise{flat ? none.high : linear.high, flat ? none.low : linear.low};
+    const Twin<F64> loss = (weights.up + weights.down) * twin(log1p_pair<F64>(e, zero)) + rise;
     const F64 value_factor = w * splat<F64>(o.value_factor), grad_factor = w * splat<F64>(o.grad_factor);
     const F64 near = z > zero ? B : e * B, far = z > zero ? e * A : A;
-    const F64 s = one + e;
-    SigmoidResult r{value_factor * ((A + B) * l + linear), grad_factor * ((near - far) / s),
+    SigmoidResult r{(twin(w) * twin(splat<F64>(o.value_factor)) * loss).value(), grad_factor * ((near - far) / s),
                     grad_factor * ((A + B) * (e / (s * s)))};
-    if (any_of(size > splat<F64>(700))) sigmoid_deep(z, A, B, linear, value_factor, grad_factor, r);
+    if (any_of(size > splat<F64>(700))) sigmoid_deep(z, A, B, rise.value(), value_factor, grad_factor, r);
     return r;
 }
 
