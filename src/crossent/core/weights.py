@@ -29,8 +29,8 @@ def row_weights(sample_weight: Any, shape: tuple[int, ...]) -> NDArray | None:
     w = real_numbers(sample_weight, "sample_weight")
     if w.shape != shape:
         raise ShapeError(f"sample_weight has shape {w.shape}, the rows {shape}: they must agree.")
-    good = (w >= 0) & (w < np.inf)
-    if not good.all():
+    if not (w.min(initial=0.0) >= 0 and w.max(initial=0.0) < np.inf):
+        good = (w >= 0) & (w < np.inf)
         row = tuple(int(i) for i in np.argwhere(~good)[0])
         where = f"sample_weight[{', '.join(map(str, row))}]" if row else "sample_weight"
         raise WeightError(f"{where} is {float(w[row])}; finite weights >= 0 are allowed.")
