@@ -1,4 +1,4 @@
-"""Runs losses of logits on native code: layouts, blocks, buffers. One job description, one place that calls _native."""
+"""Runs losses of logits on native code: layouts, blocks, buffers. The one place that calls these kernels."""
 
 import math
 from collections.abc import Callable
