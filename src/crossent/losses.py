@@ -245,7 +245,7 @@ def cross_entropy(
     words = axis, ignore_index, label_smoothing, normalize_targets, empty_rows, clip, eps, check, reduction, unit, empty
     plain = classes is None and class_weight is None
     loss = _plain_loss(*words) if plain else _softmax_loss(*words, classes=classes, class_weight=class_weight)
-    return loss(targets, logits=logits, probs=probs, log_probs=log_probs, sample_weight=sample_weight)
+    return reduce.value(loss._job(targets, logits, probs, log_probs, sample_weight))
 
 
 def binary_cross_entropy(

@@ -12,6 +12,7 @@ from crossent.core.blocks import Rows, Sums, flat, part, plain, run_blocks, run_
 from crossent.core.buffers import streams
 from crossent.core.check import compute_dtype
 from crossent.core.types import NDArray
+from crossent.core.weights import largest
 
 __all__ = [
     "GRADIENT",
@@ -80,14 +81,15 @@ class SoftmaxJob:
         q = self.soft
         if q is not None and q.dtype.kind == "f" and q.dtype.itemsize == 8:
             return _F64
-        return _F64 if self._extreme else compute_dtype(self.logits.dtype)
+        weighted = self.class_weight is not None or self.row_weight is not None or self.soft_factor is not None
+        return _F64 if weighted and self._extreme else compute_dtype(self.logits.dtype)
 
     @property
     def _extreme(self) -> bool:
         """Whether a product of weights may leave float32's range; small weights are float32 beside dense targets."""
-        weights = [w for w in (self.class_weight, self.row_weight, self.soft_factor) if w is not None]
-        if any(w.max(initial=0.0) > _LARGE for w in weights):
-            return True
+        for w in (self.class_weight, self.row_weight, self.soft_factor):
+            if w is not None and largest(w) > _LARGE:
+                return True
         w = self.class_weight
         return w is not None and self.dense and bool(((w > 0) & (w < 1 / _LARGE)).any())
 
@@ -144,10 +146,10 @@ def run_softmax(
     """One pass: fills values [rows] of the compute dtype, grad and hess shaped like the logits; raises BadRow."""
     dtype, shape, axis = job.dtype, job.logits.shape, job.axis
     stored = _stored(job.logits.dtype, dtype)
-    classes, inner = shape[axis], math.prod(shape[axis + 1 :])
+    classes, inner = shape[axis], 1 if axis == len(shape) - 1 else job.inner
     rows = job.logits.size // classes
     lanes = _lanes(job, dtype)
-    if plain(stored, job.logits, job.soft, grad, hess) and plain(dtype, values):
+    if plain(stored, job.logits, job.soft, grad, hess) and (values is None or plain(dtype, values)):
         z, q, g, h = job.logits, job.soft, grad, hess
         if stored.itemsize == 2:
             z, q, g, h = z.view(np.uint16), _bits(q), _bits(g), _bits(h)
