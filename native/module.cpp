@@ -242,7 +242,8 @@ template <int32_t storage> void bind(nb::module_& m, const char* softmax, const 
 
 NB_MODULE(_native, m) {
     using namespace crossent;
-    m.doc() = "Native kernels of crossent. Private: crossent.core.engine is their one caller.";
+    m.doc() = "Native kernels of crossent and the memory of results. "
+              "Private: only crossent.core and crossent.settings call them.";
     const std::vector<std::string> isas = available_isas();
     if (isas.empty()) throw nb::import_error("crossent needs an x86-64-v2 processor (SSE4.2 and POPCNT)");
     select_table(isas.back().c_str());

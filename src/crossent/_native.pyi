@@ -1,5 +1,5 @@
 """
-Native kernels of crossent. Private: crossent.core.engine is their one caller.
+Native kernels of crossent and the memory of results. Private: only crossent.core and crossent.settings call them.
 """
 
 from typing import Annotated, overload

@@ -53,6 +53,9 @@ def test_ratios_are_best_peer_by_ours(results):
     assert results.ratio(CASE, "gradient", "default") == pytest.approx(60 / 50)
     assert results.ratio(CASE, "gradient", "default", "slow") == pytest.approx(200 / 50)
     assert results.ratio(CASE, "gradient", "default", "nobody") is None
+    assert results.ratio(CASE, "forward", "default", "slow") == pytest.approx(200 / 2)
+    assert results.ratio(CASE, "forward", "default", "liar") is None
+    assert results.ratio(CASE, "forward", "default", "dead") is None
     assert results.over_limit(CASE, "forward") == pytest.approx(2 / 1.6)
     assert results.over_limit(CASE, "gradient") == pytest.approx(4)
 

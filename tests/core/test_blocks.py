@@ -22,13 +22,26 @@ def test_blocks_hold_about_as_many_elements(rows: int, width: int) -> None:
     assert count >= rows or count <= 64 or count % 64 == 0
 
 
-@pytest.mark.parametrize(("K", "least"), [(3, 64), (2048, 64), (4096, 64), (65_536, 64), (262_144, 16), (10**8, 1)])
+@pytest.mark.parametrize(("K", "least"), [(3, 64), (2048, 64), (4096, 64), (65_536, 64), (262_144, 16), (10**8, 2)])
 def test_rows_on_an_inner_axis_stay_side_by_side(K: int, least: int) -> None:
     """A cache line holds 16 float32 of one class: a block of one row would read 16 times as much."""
     count = block_rows_for(10**6, K, 1000)
     assert count >= least
-    assert count * K <= max(INNER, K)
+    assert count * K <= max(INNER, 2 * K)
     assert block_rows_for(10**6, K, 1) <= count
+
+
+@pytest.mark.parametrize("K", [2, 10, 100, 2048, 5000, 300_000, 5_000_000])
+def test_no_block_of_one_row_on_an_inner_axis(K: int) -> None:
+    """Native code would take it for a row of the last axis. Any number of rows ends in two or more."""
+    usual = block_rows_for(10**9, K, 2)
+    lasts = {rows % block_rows_for(rows, K, 2) for rows in range(2, 200)} | {
+        (blocks * usual + more) % block_rows_for(blocks * usual + more, K, 2)
+        for blocks in range(1, 200)
+        for more in (0, 1, 2)
+    }
+    assert 1 not in lasts
+    assert usual > 1
 
 
 class Native:

@@ -1,5 +1,6 @@
 """What targets mean: names in column order, odd containers, ignored labels, and the texts of their errors."""
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -168,6 +169,28 @@ def test_binary_labels_1_and_2_get_a_hint() -> None:
         ce.binary_cross_entropy([1, 2, 1], logits=[0.0, 1.0, 2.0])
     with pytest.raises(ce.LabelError, match=r"targets\[2\] is 3; .*Use cross_entropy for more than two classes"):
         ce.binary_cross_entropy([0, 1, 3], logits=[0.0, 1.0, 2.0])
+
+
+def test_binary_labels_minus_1_and_1_get_a_hint() -> None:
+    with pytest.raises(ce.LabelError, match=r"targets\[1\] is -1; .*look like -1 and 1: pass classes=\[-1, 1\]"):
+        ce.binary_cross_entropy([1, -1, np.nan], logits=[0.0, 1.0, 2.0])
+    with pytest.raises(ce.LabelError, match=r"targets\[1\] is nan; .*Use cross_entropy"):
+        ce.binary_cross_entropy([1, np.nan, 1], logits=[0.0, 1.0, 2.0])
+
+
+@pytest.mark.parametrize("last", [2, 0])
+def test_the_hint_takes_little_memory(last: int) -> None:
+    """Of 4 million labels in Fortran order nothing as large is made."""
+    y, z = np.full((2, 2_000_000), 2, np.int8).T, np.zeros((2_000_000, 2), np.float32)
+    y[-1] = last
+    hint = "look like 1 and 2" if last == 2 else "Use cross_entropy"
+    tracemalloc.start()
+    try:
+        with pytest.raises(ce.LabelError, match=rf"targets\[0, 0\] is 2; .*{hint}"):
+            ce.binary_cross_entropy(y, probs=z)
+        assert tracemalloc.get_traced_memory()[1] < 8e6
+    finally:
+        tracemalloc.stop()
 
 
 # ---------------------------------------------------------------- the parts

@@ -1,10 +1,8 @@
-"""The thread pool: its setting, fork, many callers, errors, interrupts, exit."""
+"""The thread pool: its setting, fork, many callers, errors."""
 
+import contextlib
+import gc
 import os
-import signal
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 import weakref
@@ -208,6 +206,29 @@ def test_nothing_holds_the_work_of_a_call_that_has_returned(set_threads: Any) ->
 
 
 @pytest.mark.parametrize("where", ["caller", "worker"])
+def test_nothing_holds_the_work_of_a_call_that_failed(where: str, set_threads: Any) -> None:
+    """Once its exception is dropped: no cycle waits for the garbage collector with the arrays."""
+    set_threads(2)
+    caller, both = threading.get_ident(), threading.Barrier(2, timeout=20)
+
+    def once() -> Any:
+        def work() -> None:
+            both.wait()
+            if (threading.get_ident() == caller) == (where == "caller"):
+                raise ZeroDivisionError("planted")
+
+        with contextlib.suppress(ZeroDivisionError):
+            pool.run_shares(work, lambda: None, tasks=2)
+        return weakref.ref(work)
+
+    gc.disable()
+    try:
+        assert [once()() for _ in range(5)] == [None] * 5
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("where", ["caller", "worker"])
 def test_an_exception_in_a_share_is_raised(where: str, set_threads: Any) -> None:
     """After the others have ended; the pool goes on working."""
     set_threads(2)
@@ -240,6 +261,20 @@ def test_an_exception_in_the_caller_stops_the_others(set_threads: Any) -> None:
     with pytest.raises(KeyboardInterrupt):
         pool.run_shares(work, stopped.set, tasks=2)
     assert stopped.is_set()
+
+
+def test_an_exception_in_a_worker_stops_the_others(set_threads: Any) -> None:
+    set_threads(2)
+    caller, both, stopped = threading.get_ident(), threading.Barrier(2, timeout=20), threading.Event()
+
+    def work() -> None:
+        both.wait()
+        if threading.get_ident() != caller:
+            raise ZeroDivisionError("planted")
+        assert stopped.wait(5)
+
+    with pytest.raises(ZeroDivisionError, match="planted"):
+        pool.run_shares(work, stopped.set, tasks=2)
 
 
 def test_busy_workers_do_not_hold_up_a_call(set_threads: Any) -> None:
@@ -277,93 +312,3 @@ def test_a_system_without_threads_to_spare(set_threads: Any, monkeypatch: pytest
         assert pool._pool.workers == 0
     assert ce.cross_entropy(y, logits=z) == want
     assert pool._pool.workers == 2
-
-
-# ---------------------------------------------------------------- exit and interrupts
-
-
-@pytest.mark.parametrize("used", [False, True])
-def test_calls_while_the_interpreter_ends(used: bool) -> None:
-    """Functions that were registered before crossent run after its own end of threads; their calls must not wait."""
-    program = f"""
-        import atexit
-        import numpy as np
-        def late():
-            print(round(ce.cross_entropy(y, logits=z), 6), flush=True)
-        atexit.register(late)
-        import crossent as ce
-        ce.set_num_threads(4)
-        z, y = np.zeros((400_000, 4), np.float32), np.zeros(400_000, np.uint8)
-        atexit.register(late)
-        if {used}:
-            late()
-    """
-    done = run_python(program)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "1.386294\n" * (2 + used)
-
-
-def test_exit_while_threads_compute() -> None:
-    """Daemon workers and callers: the interpreter leaves at once and without a word."""
-    program = """
-        import threading, time, numpy as np, crossent as ce
-        ce.set_num_threads(4)
-        z, y = np.zeros((2_000_000, 4), np.float32), np.zeros(2_000_000, np.uint8)
-        def forever():
-            while True:
-                ce.cross_entropy(y, logits=z)
-        for _ in range(2):
-            threading.Thread(target=forever, daemon=True).start()
-        time.sleep(0.2)
-        print("done")
-    """
-    for _ in range(2):
-        started = time.monotonic()
-        done = run_python(program)
-        assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
-        assert time.monotonic() - started < 30
-
-
-@pytest.mark.parametrize("threads", ["1", "2"])
-@pytest.mark.parametrize("kind", ["direct", "staged", "probs"])
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to a child")
-def test_interrupt_in_a_long_call(kind: str, threads: str) -> None:
-    """Control-C in one call of many seconds (a zero-stride view of hundreds of millions of rows) ends it promptly."""
-    program = f"""
-        import signal, numpy as np, crossent as ce
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # even if the tests run in the background
-        y = np.broadcast_to(np.uint8(0), (300_000_000,))
-        z = np.broadcast_to(np.float32(0.5), (300_000_000, 2))
-        if {kind!r} == "direct":
-            z, y = np.zeros((400, 262144), np.float32), np.zeros(400, int)
-        name = "probs" if {kind!r} == "probs" else "logits"
-        print("ready", flush=True)
-        try:
-            if {kind!r} == "direct":
-                while True:
-                    ce.cross_entropy(y, logits=z)
-            ce.cross_entropy(y, **{{name: z}})
-        except KeyboardInterrupt:
-            print("interrupted", flush=True)
-            z = np.zeros((100_000, 3))
-            print(ce.cross_entropy(np.zeros(100_000, int), logits=z) > 0)
-    """
-    child = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(program)],
-        env={**os.environ, "CROSSENT_THREADS": threads},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert child.stdout is not None
-    try:
-        assert child.stdout.readline() == "ready\n"
-        time.sleep(0.7)
-        child.send_signal(signal.SIGINT)
-        sent = time.monotonic()
-        rest = child.communicate(timeout=30)[0]
-        assert time.monotonic() - sent < 8
-        assert rest == "interrupted\nTrue\n"
-        assert child.returncode == 0
-    finally:
-        child.kill()
-        child.wait()

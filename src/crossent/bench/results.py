@@ -39,6 +39,11 @@ class Measurement:
         """Median seconds per run."""
         return median(self.seconds) if self.seconds else None
 
+    @property
+    def right(self) -> bool:
+        """Whether there is a time, of a result that agrees."""
+        return bool(self.seconds) and self.wrong_by is None
+
 
 @dataclass
 class Results:
@@ -65,14 +70,16 @@ class Results:
 
     def best(self, case: Case, work: str, regime: str) -> Measurement | None:
         """The fastest peer with a right result."""
-        right = [m for m in self.peers(case, work, regime) if m.median is not None and m.wrong_by is None]
-        return right[0] if right else None
+        return next((m for m in self.peers(case, work, regime) if m.right), None)
 
     def ratio(self, case: Case, work: str, regime: str, against: str = "") -> float | None:
-        """Median of the best peer, or of the one named, divided by crossent's: above 1, crossent is faster."""
+        """Median of the best peer, or of the one named, divided by crossent's: above 1, crossent is faster.
+
+        None beside a wrong result, or none.
+        """
         other = self.one(case, work, regime, against) if against else self.best(case, work, regime)
         ours = self.one(case, work, regime, CROSSENT)
-        if other is None or ours is None or other.median is None or not ours.median:
+        if other is None or ours is None or not other.right or other.median is None or not ours.median:
             return None
         return other.median / ours.median
 

@@ -91,24 +91,20 @@ class _BinaryBase:
         return [self.array, self.targets, self.weight]
 
     @property
-    def _axis(self) -> int | None:
-        """Rows of the last axis where weights are shared along it, else one element a row."""
-        by_row = self.weight is not None and self.weight.shape != self.shape
-        by_column = self.pos_weight is not None and self.pos_weight.size > 1
-        return self.array.ndim - 1 if by_row or by_column else None
+    def _columns(self) -> int:
+        """Elements in a row, as blocks are cut."""
+        return engine.columns_for(self.array, self.weight, self.pos_weight)
 
     @property
-    def _cut(self) -> tuple[int, int]:
-        """(rows, elements in a row) for blocks."""
-        width = self.shape[-1] if self._axis is not None else 1
-        return (self.array.size // width if width else 0), width
+    def _axis(self) -> int | None:
+        """The last axis where rows lie along it; None: an element is a row."""
+        return self.array.ndim - 1 if self._columns > 1 else None
 
     def _weights(self, first: int, end: int) -> NDArray:
         """Weights of the block [n, 1] or [n, K]."""
         if self.weight is None:
             return np.ones((end - first, 1))
-        rows, _ = self._cut
-        per_row = self.weight.size // rows
+        per_row = self.weight.size * self._columns // self.array.size
         return self.weight.reshape(-1)[first * per_row : end * per_row].reshape(end - first, per_row)
 
     def _labels(self, first: int, end: int, w: NDArray) -> NDArray:
@@ -199,7 +195,7 @@ class BinaryProbs(_BinaryBase):
         dtype = compute_dtype(self.array.dtype)
         p_rows, g_rows = Rows(self.array, self._axis), None if grad is None else Rows(grad, self._axis)
         flat_values = None if values is None else values.reshape(-1)
-        rows, width = self._cut
+        width = self._columns
 
         def block(first: int, end: int, sums: NDArray) -> None:
             w = self._weights(first, end)
@@ -218,7 +214,7 @@ class BinaryProbs(_BinaryBase):
                 g_rows.write(first, end, scaled)
             sums[0] = losses.sum(dtype=np.float64), (w * mass * kept).sum(), np.count_nonzero(kept)
 
-        return run_blocks(block, rows, width)
+        return run_blocks(block, self.array.size // width if width else 0, width)
 
     def _terms(
         self, given: NDArray, y: NDArray, kept: NDArray, first: int, want_grad: bool

@@ -53,13 +53,21 @@ class Sums(NamedTuple):
 
 
 def block_rows_for(rows: int, width: int, inner: int = 1) -> int:
-    """Rows in a block, from the shape alone; a multiple of 64 for short rows, so that tiles stay whole."""
+    """Rows in a block, from the shape alone; a multiple of 64 for short rows, so that tiles stay whole.
+
+    With classes on an inner axis no block has one row: copied, it would look like a row of the last axis, whose kernel
+    rounds differently.
+    """
     if rows * width <= _BLOCK_ELEMENTS:
         return max(1, rows)
     count = max(1, _BLOCK_ELEMENTS // width)
     if inner > 1 and count < _INNER_ROWS:
-        count = max(count, min(_INNER_ROWS, _INNER_ELEMENTS // width))
-    return count // 64 * 64 if count > 64 else count
+        count = max(count, min(_INNER_ROWS, _INNER_ELEMENTS // width), 2)
+    step = 64 if count > 64 else 1
+    count = count // step * step
+    while inner > 1 and rows > count and rows % count == 1:
+        count += step
+    return count
 
 
 def _merge(sums: NDArray) -> Sums:

@@ -108,12 +108,21 @@ def unit_factor(unit: str) -> float:
 
 def _overlaps_itself(array: NDArray) -> bool:
     """Whether elements may share memory: a stride shorter than what lies beneath it."""
+    if array.flags.c_contiguous:
+        return False
     extent = array.itemsize
     for stride, size in sorted((abs(stride), size) for stride, size in zip(array.strides, array.shape, strict=True)):
         if size > 1 and stride < extent:
             return True
         extent += stride * (size - 1)
     return False
+
+
+def _same_memory(out: NDArray, array: NDArray) -> bool:
+    """Whether each element of one is the same element of the other."""
+    if out is array:
+        return True
+    return out.ctypes.data == array.ctypes.data and out.strides == array.strides and out.dtype == array.dtype
 
 
 def output_buffer(out: Any, array: NDArray, inputs: Sequence[NDArray | None]) -> NDArray:
@@ -123,19 +132,20 @@ def output_buffer(out: Any, array: NDArray, inputs: Sequence[NDArray | None]) ->
     """
     if not isinstance(out, np.ndarray):
         raise ShapeError(f"out is {type(out).__name__}; a writable NumPy array is needed.")
-    dtype = array.dtype.newbyteorder("=")
-    halves = dtype.name in _HALVES
-    if out.dtype not in (array.dtype, dtype) and not (halves and out.dtype == np.float32):
-        raise DtypeError(f"out has dtype {out.dtype}, the gradient {dtype}: they must agree.")
+    if out.dtype != array.dtype:
+        dtype = array.dtype.newbyteorder("=")
+        if out.dtype != dtype and not (dtype.name in _HALVES and out.dtype == np.float32):
+            raise DtypeError(f"out has dtype {out.dtype}, the gradient {dtype}: they must agree.")
     if out.shape != array.shape:
         raise ShapeError(f"out has shape {out.shape}, the gradient {array.shape}: they must agree.")
     if not out.flags.writeable:
         raise ShapeError("out is read-only; a writable array is needed.")
     if _overlaps_itself(out):
         raise ShapeError("out overlaps itself (a broadcast array); an array of its own memory is needed.")
-    same = out.ctypes.data == array.ctypes.data and out.strides == array.strides and out.dtype == array.dtype
     for other in inputs:
-        if other is not None and not (same and other is array) and np.shares_memory(out, other):
+        if other is None or not np.may_share_memory(out, other):
+            continue
+        if not (other is array and _same_memory(out, array)) and np.shares_memory(out, other):
             raise ShapeError(
                 "out overlaps an input; pass the prediction itself to work in place, or memory of its own."
             )

@@ -1,4 +1,4 @@
-"""Runs losses of logits on native code: layouts, blocks, buffers. One job description, one place that calls _native."""
+"""Runs losses of logits on native code: layouts, blocks, buffers. The one place that calls these kernels."""
 
 import math
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from crossent.core.blocks import Rows, Sums, flat, part, plain, run_blocks, run_
 from crossent.core.buffers import streams
 from crossent.core.check import compute_dtype
 from crossent.core.types import NDArray
+from crossent.core.weights import largest
 
 __all__ = [
     "GRADIENT",
@@ -28,6 +29,7 @@ __all__ = [
 GRADIENT, PROBS, LOG_PROBS = 0, 1, 2
 _F64 = np.dtype(np.float64)
 _SMALL_BYTES = 1 << 18
+_LARGE = 2.0**64  # a product of two weights up to here is a float32
 _Kernels = dict[str, Callable[..., Any]]  # by the character of the dtype that they read
 _SOFTMAX: _Kernels = {
     "f": _native.softmax_f32, "d": _native.softmax_f64, "e": _native.softmax_f16, "E": _native.softmax_bf16,
@@ -69,10 +71,27 @@ class SoftmaxJob:
         return self.logits.size // self.classes
 
     @property
+    def dense(self) -> bool:
+        """Whether more than one class of a row may have a target."""
+        return self.soft is not None or self.smoothing != 0
+
+    @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the arithmetic: float64 targets are exact numbers too, so they lift float32 logits."""
-        lifted = self.soft is not None and self.soft.dtype.kind == "f" and self.soft.dtype.itemsize == 8
-        return _F64 if lifted else compute_dtype(self.logits.dtype)
+        """Of the arithmetic: float64 targets, and weights that float32 may not hold, lift float32 logits."""
+        q = self.soft
+        if q is not None and q.dtype.kind == "f" and q.dtype.itemsize == 8:
+            return _F64
+        weighted = self.class_weight is not None or self.row_weight is not None or self.soft_factor is not None
+        return _F64 if weighted and self._extreme else compute_dtype(self.logits.dtype)
+
+    @property
+    def _extreme(self) -> bool:
+        """Whether a product of weights may leave float32's range; small weights are float32 beside dense targets."""
+        for w in (self.class_weight, self.row_weight, self.soft_factor):
+            if w is not None and largest(w) > _LARGE:
+                return True
+        w = self.class_weight
+        return w is not None and self.dense and bool(((w > 0) & (w < 1 / _LARGE)).any())
 
 
 @dataclass(slots=True)
@@ -109,6 +128,14 @@ def _bits(array: NDArray | None) -> NDArray | None:
     return None if array is None else array.view(np.uint16)
 
 
+def _lanes(job: SoftmaxJob, dtype: np.dtype[Any]) -> NDArray | None:
+    """Class weights as dense targets are multiplied by them; zeros, which nothing reads, beside one target a row."""
+    w = job.class_weight
+    if w is None or w.dtype == dtype:
+        return w
+    return w.astype(dtype) if job.dense else np.zeros(w.shape, dtype)
+
+
 def run_softmax(
     job: SoftmaxJob,
     *,
@@ -119,10 +146,10 @@ def run_softmax(
     """One pass: fills values [rows] of the compute dtype, grad and hess shaped like the logits; raises BadRow."""
     dtype, shape, axis = job.dtype, job.logits.shape, job.axis
     stored = _stored(job.logits.dtype, dtype)
-    classes, inner = shape[axis], math.prod(shape[axis + 1 :])
+    classes, inner = shape[axis], 1 if axis == len(shape) - 1 else job.inner
     rows = job.logits.size // classes
-    lanes = None if job.class_weight is None else job.class_weight.astype(dtype)
-    if plain(stored, job.logits, job.soft, grad, hess) and plain(dtype, values):
+    lanes = _lanes(job, dtype)
+    if plain(stored, job.logits, job.soft, grad, hess) and (values is None or plain(dtype, values)):
         z, q, g, h = job.logits, job.soft, grad, hess
         if stored.itemsize == 2:
             z, q, g, h = z.view(np.uint16), _bits(q), _bits(g), _bits(h)

@@ -5,10 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from crossent.core.blocks import Rows
 from crossent.core.types import NDArray
 from crossent.errors import CrossentError, LabelError, NonFiniteError, ProbabilityError
 
 __all__ = ["Fault", "binary_fault", "place", "softmax_fault"]
+
+_BLOCK = 1 << 16  # targets looked at together
 
 
 class Fault(IntEnum):
@@ -109,13 +112,21 @@ def _probability_fault(name: str, values: NDArray, index: tuple[int, ...], axis:
     return ProbabilityError(f"{where} sum to {total}, but a row of probabilities sums to 1 (within 0.01). {hint}")
 
 
-def _binary_hint(targets: NDArray) -> str:
-    """What labels other than 0 and 1 look like."""
-    numbers = targets.astype(np.float64)
-    found = set(np.unique(numbers[np.isfinite(numbers)]).tolist())
-    if found <= {1, 2}:
+def _hold_only(targets: NDArray, *labels: float) -> bool:
+    """Whether the finite targets are among the labels; looked at block by block, for there may be very many."""
+    rows = Rows(targets, None)
+    for first in range(0, targets.size, _BLOCK):
+        block = rows.read(first, min(targets.size, first + _BLOCK), np.dtype(np.float64))
+        if not (np.isin(block, labels) | ~np.isfinite(block)).all():
+            return False
+    return True
+
+
+def _binary_hint(targets: NDArray, found: float) -> str:
+    """What labels other than 0 and 1 look like, of which one was found."""
+    if found == 2 and _hold_only(targets, 1, 2):
         return "The labels look like 1 and 2: pass targets - 1, or classes=[1, 2]."
-    if found <= {-1, 1}:
+    if found == -1 and _hold_only(targets, -1, 1):
         return "The labels look like -1 and 1: pass classes=[-1, 1]."
     return "Use cross_entropy for more than two classes."
 
@@ -125,7 +136,7 @@ def binary_fault(name: str, array: NDArray, targets: NDArray, element: int, faul
     index = _row_index(element, array.shape)
     if fault is Fault.LABEL:
         y = float(targets[index])
-        hint = _binary_hint(targets)
+        hint = _binary_hint(targets, y)
         return LabelError(f"{place('targets', index)} is {y:g}; labels 0 and 1, or probabilities, are allowed. {hint}")
     value = float(array[index])
     if fault is Fault.NON_FINITE:

@@ -1,8 +1,9 @@
 """Each loss once, in array operations over a namespace `xp` (NumPy, torch, jax.numpy): the definition.
 
-Native code is tested against these, and they run where native code does not: probabilities, and other namespaces'
-devices and derivatives. Classes lie on the last axis; q are dense targets, class-weighted and smoothed. The maximum is
-gathered by its index: a maximum that shares its gradient between ties would differentiate wrongly at equal logits.
+Native code is tested against these, and they run where native code does not: under `clip` and `eps`, for the logarithms
+of independent labels' probabilities, and in other namespaces, for their devices and derivatives. Classes lie on the
+last axis; q are dense targets, class-weighted and smoothed. The maximum is gathered by its index: a maximum that shares
+its gradient between ties would differentiate wrongly at equal logits.
 Error: relative to the row loss, (K + 6) u plus |d| u for the differences d = z - m, which are rounded once.
 """
 

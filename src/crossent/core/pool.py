@@ -21,10 +21,10 @@ __all__ = ["get_num_threads", "run_shares", "set_num_threads"]
 class _Share:
     """One worker's part in a call. It lets go of the work, which holds the arrays, before the caller goes on."""
 
-    def __init__(self, work: Callable[[], None]) -> None:
+    def __init__(self, work: Callable[[], None], stop: Callable[[], None]) -> None:
         self.work: Callable[[], None] | None = work
-        self.claim = threading.Lock()
-        self.done = threading.Event()
+        self.stop: Callable[[], None] | None = stop
+        self.claim = threading.RLock()  # the worker's while it works, the caller's for ever once it has it
         self.error: BaseException | None = None
 
     def run(self) -> None:
@@ -35,16 +35,16 @@ class _Share:
             self.work()
         except BaseException as error:  # re-raised in the calling thread
             self.error = error
+            if self.stop is not None:
+                self.stop()
         finally:
-            self.work = None
-            self.done.set()
+            self.work = self.stop = None
+            self.claim.release()
 
     def take_back(self) -> None:
-        """Waits for the worker that has begun it, or sees to it that none will."""
-        if self.claim.acquire(blocking=False):
-            self.work = None
-        else:
-            self.done.wait()
+        """Waits for the worker that has begun it, or sees to it that none will; after an interrupt, call it again."""
+        self.claim.acquire()
+        self.work = self.stop = None
 
 
 class _Pool:
@@ -133,8 +133,8 @@ def set_num_threads(n: int) -> None:
 def run_shares(work: Callable[[], None], stop: Callable[[], None], tasks: int) -> None:
     """Runs `work` in as many threads as `tasks` are worth and the setting allows, the calling one among them.
 
-    An exception in any of them (an interrupt in the calling one too) calls `stop`, waits for the threads that have
-    begun, so that no memory is written afterwards, and is raised here.
+    An exception in any of them calls `stop`, and so does an interrupt of the calling one, even while it waits. The
+    first is raised here after the threads that have begun are done: no memory is written afterwards.
     """
     helpers = min(_threads, tasks) - 1 if _open else 0
     if helpers < 1:
@@ -142,17 +142,27 @@ def run_shares(work: Callable[[], None], stop: Callable[[], None], tasks: int) -
         return
     pool = _pool
     pool.grow(helpers)
-    shares = [_Share(work) for _ in range(helpers)]
+    shares = [_Share(work, stop) for _ in range(helpers)]
+    failure: BaseException | None = None
     try:
         for share in shares:
             pool.queue.put(share)
         work()
-    except BaseException:
-        stop()
-        raise
-    finally:
-        for share in shares:
-            share.take_back()
+    except BaseException as error:
+        failure = error
+    while True:
+        try:
+            if failure is not None:
+                stop()
+            for share in shares:
+                share.take_back()
+            break
+        except BaseException as error:  # an interrupt, perhaps not the first: those who still write are waited for
+            failure = failure or error
     for share in shares:
-        if share.error is not None:
-            raise share.error
+        failure, share.error = failure or share.error, None
+    if failure is not None:
+        try:
+            raise failure
+        finally:
+            del failure, shares, share  # its traceback holds this frame

@@ -118,7 +118,7 @@ def value_and_grad(job: Job, out: Any) -> LossGrad:
     if options.reduction == "mean":
         job.scale_weights()
     grad = new_like(job.array) if out is None else output_buffer(out, job.array, job.inputs)
-    in_place = out is not None and (grad is job.array or grad.ctypes.data == job.array.ctypes.data)
+    in_place = out is not None and np.may_share_memory(grad, job.array)  # or so near that it may be taken for it
     if in_place or options.reduction == "mean":
         mass = job.known_mass
         if in_place or mass is None:

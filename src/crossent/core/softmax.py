@@ -61,21 +61,18 @@ class _SoftmaxBase:
             self.array, axis, labels=self.targets.labels, row_weight=self.row_weight,
             ignore_index=self.targets.ignore_index, smoothing=float(options.label_smoothing),
         )  # fmt: skip
-        self._take_soft(self.targets)
+        if self.targets.soft is not None or options.normalize_targets:
+            self._take_soft(self.targets)
         weight = options.class_weight
         if isinstance(weight, str):
             self.job.class_weight = balanced(self.targets, self.K, self.row_weight, self.job.soft_factor)
-        else:
+        elif weight is not None:
             self.job.class_weight = class_weights(weight, self.K, options.classes)
         options.refuse_unless_probabilities(self.name)
 
     def _take_soft(self, targets: Targets) -> None:
         if targets.soft is None:
-            if self.options.normalize_targets:
-                raise UnsupportedError(
-                    "normalize_targets is for targets with a column for each class, not for indices."
-                )
-            return
+            raise UnsupportedError("normalize_targets is for targets with a column for each class, not for indices.")
         self.job.soft = _soft_array(targets.soft)
         self.job.sum_tolerance = _sum_tolerance(self.job.soft.dtype)
         if self.options.normalize_targets:
@@ -108,8 +105,10 @@ class _SoftmaxBase:
         return [self.array, self.targets.labels, self.job.soft, self.row_weight, self.job.class_weight]
 
     def scale_weights(self) -> None:
-        self.row_weight = self.job.row_weight = unit_scaled(self.row_weight)
-        self.job.class_weight = unit_scaled(self.job.class_weight)
+        if self.row_weight is not None:
+            self.row_weight = self.job.row_weight = unit_scaled(self.row_weight)
+        if self.job.class_weight is not None:
+            self.job.class_weight = unit_scaled(self.job.class_weight)
 
     def mass(self) -> Sums:
         return engine.run_mass(self.job)

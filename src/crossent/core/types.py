@@ -23,7 +23,8 @@ Unit: TypeAlias = Literal["nat", "bit"]
 class LossGrad(NamedTuple):
     """A loss and its gradient with respect to the prediction that was named.
 
-    value: a float, or [...] row losses for reduction="none". grad: shape and dtype of the prediction.
+    value: a float, or [...] row losses for reduction="none". grad: the prediction's shape, and its floating dtype in
+    native byte order (float64 for integers), or the `out` that was given.
     """
 
     value: Any
@@ -33,7 +34,7 @@ class LossGrad(NamedTuple):
 class GradHess(NamedTuple):
     """Gradient and diagonal of the Hessian per element, sum-scaled, as boosting libraries need them.
 
-    grad, hess: shape and dtype of the logits; hess >= 0.
+    grad, hess: the logits' shape, and their floating dtype in native byte order (float64 for integers); hess >= 0.
     """
 
     grad: Any

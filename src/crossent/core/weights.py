@@ -11,7 +11,7 @@ from crossent.core.labels import Targets, class_position, label_error, value_tex
 from crossent.core.types import NDArray
 from crossent.errors import ShapeError, WeightError
 
-__all__ = ["balanced", "class_weights", "real_numbers", "row_weights", "unit_scaled"]
+__all__ = ["balanced", "class_weights", "largest", "real_numbers", "row_weights", "unit_scaled"]
 
 
 def real_numbers(value: Any, name: str) -> NDArray:
@@ -22,6 +22,16 @@ def real_numbers(value: Any, name: str) -> NDArray:
     return np.require(array, np.float64, ["C", "A"])
 
 
+def largest(weights: NDArray) -> float:
+    """The largest of weights >= 0, 0 without any; nan if one is."""
+    return float(np.maximum.reduce(weights, axis=None, initial=0.0))
+
+
+def _all_good(weights: NDArray) -> bool:
+    """Whether all are finite and >= 0."""
+    return bool(np.minimum.reduce(weights, axis=None, initial=0.0) == 0) and largest(weights) < np.inf
+
+
 def row_weights(sample_weight: Any, shape: tuple[int, ...]) -> NDArray | None:
     """Weights as contiguous float64 of the given shape; finite and >= 0."""
     if sample_weight is None:
@@ -29,8 +39,8 @@ def row_weights(sample_weight: Any, shape: tuple[int, ...]) -> NDArray | None:
     w = real_numbers(sample_weight, "sample_weight")
     if w.shape != shape:
         raise ShapeError(f"sample_weight has shape {w.shape}, the rows {shape}: they must agree.")
-    good = (w >= 0) & (w < np.inf)
-    if not good.all():
+    if not _all_good(w):
+        good = (w >= 0) & (w < np.inf)
         row = tuple(int(i) for i in np.argwhere(~good)[0])
         where = f"sample_weight[{', '.join(map(str, row))}]" if row else "sample_weight"
         raise WeightError(f"{where} is {float(w[row])}; finite weights >= 0 are allowed.")
@@ -56,9 +66,8 @@ def class_weights(weight: Any, K: int, classes: Sequence[Hashable] | None) -> ND
         w = real_numbers(weight, "class_weight")
     if w.shape != (K,):
         raise ShapeError(f"class_weight has shape {w.shape}, but there are {K} classes: shape ({K},) is needed.")
-    good = (w >= 0) & (w < np.inf)
-    if not good.all():
-        k = int(np.argmin(good))
+    if not _all_good(w):
+        k = int(np.argmin((w >= 0) & (w < np.inf)))
         raise WeightError(f"class_weight[{k}] is {float(w[k])}; finite weights >= 0 are allowed.")
     return w
 
@@ -67,7 +76,7 @@ def unit_scaled(weights: NDArray | None) -> NDArray | None:
     """Weights of a mean, where only ratios matter, moved by an exact power of two if they are very large or small."""
     if weights is None:
         return None
-    exponent = math.frexp(float(weights.max(initial=0.0)))[1]
+    exponent = math.frexp(largest(weights))[1]
     return weights if abs(exponent) < 64 else np.ldexp(weights, -exponent)
 
 

@@ -1,0 +1,49 @@
+"""Weights of extreme size: losses and gradients of float32 logits are those of float64, rounded; never nan."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import crossent as ce
+from closeness import assert_close
+
+
+@pytest.mark.parametrize("weights", [[1e39, 1, 0], [1e39, 1.1e-50, 1.3], [1e300, 1e-300, 1], [1e-39, 1.3e-42, 0]])
+@pytest.mark.parametrize("targets", ["index", "soft", "smoothed"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_class_weights_may_lie_beyond_float32(dtype: Any, targets: str, weights: Any) -> None:
+    """Infinite beyond the range, without a word; exact for a small weight beside a large one."""
+    z = np.random.default_rng(0).normal(size=(30, 3)).astype(dtype)
+    z[:3] = [[40, 0, -20], [0, 40, 0], [5, 5, 5]]
+    y: Any = np.resize([0, 1, 2, 1], 30)
+    options: Any = {"class_weight": weights, "label_smoothing": 0.1 if targets == "smoothed" else 0.0}
+    if targets == "soft":
+        y = (np.eye(3)[y] / 2 + np.eye(3)[y[::-1]] / 2).astype(np.float32)
+    for reduction in ("none", "mean", "sum"):
+        loss = ce.CrossEntropy(reduction=reduction, **options)
+        got, exact = loss.value_and_grad(y, logits=z), loss.value_and_grad(y, logits=z.astype(np.float64))
+        with np.errstate(over="ignore"):
+            want = [np.asarray(exact.value, np.float32), exact.grad.astype(dtype)]
+            assert_close(np.asarray(got.value, np.float32), want[0], ulps=4)
+        assert_close(got.grad, want[1], ulps=8)
+        np.testing.assert_array_equal(loss(y, logits=z), got.value)
+
+
+@pytest.mark.parametrize("targets", ["index", "soft"])
+@pytest.mark.parametrize("K", [3, 40, 700])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_row_weights_may_lie_beyond_float32(axis: int, K: int, targets: str) -> None:
+    """A class that is ruled out has gradient 0, not infinity times 0."""
+    z = (np.random.default_rng(0).normal(size=(20, K)) * 10).astype(np.float32)
+    z[:, 0] = -np.inf
+    y: Any = np.full(20, 1)
+    if targets == "soft":
+        y = np.eye(K, dtype=np.float32)[y]
+    if axis == 0:
+        y, z = y.T.copy(), z.T.copy()
+    loss, w = ce.CrossEntropy(reduction="sum", axis=axis), np.resize([1e39, 1e300], 20)
+    got, exact = (loss.value_and_grad(y, logits=x, sample_weight=w).grad for x in (z, z.astype(np.float64)))
+    with np.errstate(over="ignore"):
+        assert_close(got, exact.astype(np.float32), ulps=8)
+    assert not np.take(got, 0, axis=axis).any()
