@@ -127,7 +127,7 @@ sanitize: sanitized
 	PYTHONPATH="$(CURDIR)/$(SANITIZED)/site:$$libraries" PYTHONDONTWRITEBYTECODE=1 \
 	LD_PRELOAD="$$libasan $$libubsan $$libstdcxx" ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 CROSSENT_SANITIZED="$(CURDIR)/$(SANITIZED)" \
-	$$base -m pytest -q --capture=sys -p no:cacheprovider $(wildcard tests/native tests/core) tests/house/test_symbols.py tests/test_sanitized.py
+	$$base -m pytest -q $(PYTEST_ARGS) --capture=sys -p no:cacheprovider $(wildcard tests/native tests/core) tests/house/test_symbols.py tests/test_sanitized.py
 
 # Random native jobs by libFuzzer where a clang has it (16 and later compile the kernels), else by tests/fuzz/driver.cpp
 # on the objects of make sanitize (FUZZ_CXX= forces that); random calls of the public functions by hypothesis.
