@@ -144,6 +144,7 @@ __attribute__((noinline)) void long_row(const SoftmaxJob& job, int64_t index, co
     }
     const double factor = finish_row<T>(job, index, plan, row, sums);
     if (!at.g) return;
+    if (!plan.active && at.g == at.z && has_bad(job.blocks)) return;
     if (!plan.active) return clear_row(at, K);
     if (job.output == kLogProbs) return log_probs_row(at, K, row);
     gradient_row(job, at, plan, row, factor, dense);
