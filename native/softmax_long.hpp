@@ -135,7 +135,7 @@ __attribute__((noinline)) void long_row(const SoftmaxJob& job, int64_t index, co
     const int64_t K = job.classes;
     Plan plan = plan_row(job, index);
     Row row;
-    const DenseTargets<S> dense{at.q, static_cast<const T*>(job.class_weight_lanes),
+    const DenseTargets<S> dense{at.q, static_cast<const T*>(job.class_weight_lanes), job.class_weight,
                                 T((1 - job.smoothing) * plan.factor), T(dense_uniform(job))};
     if (plan.active) {
         const bool uniform = job.labels && job.smoothing != 0 && !job.class_weight;

@@ -124,8 +124,8 @@ CROSSENT_INLINE void tile_rows(const SoftmaxJob& job, int64_t index, const Tile<
     TilePlan<T> plan = plan_tile<T>(job, index, tile.n);
     TileRows<T> rows;
     reduce_tile(tile, job.classes, plan, rows);
-    const DenseTile<S> dense{{q, tile.stride, tile.n}, static_cast<const T*>(job.class_weight_lanes), plan.keep,
-                             T(dense_uniform(job))};
+    const DenseTile<S> dense{{q, tile.stride, tile.n}, static_cast<const T*>(job.class_weight_lanes),
+                             job.class_weight, plan.keep, T(dense_uniform(job))};
     tile_targets(job, index, tile, dense, plan, rows);
     finish_tile(job, index, tile, plan, rows, totals);
     TileOutput<T> out = tile_output(job, plan, rows);
