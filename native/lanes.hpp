@@ -98,12 +98,24 @@ template <class V> CROSSENT_INLINE V splat(typename Number<V>::Scalar x) {
 }
 
 // a * b + c with one rounding where the instruction set has it, with two elsewhere. Error bounds hold for both.
+// GCC does not always put lanes that are written one by one back together, hence the intrinsics.
 template <class V> CROSSENT_INLINE V mul_add(V a, V b, V c) {
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
     if constexpr (sizeof(V) == 4) {
         return __builtin_fmaf(a, b, c);
     } else if constexpr (sizeof(V) == 8) {
         return __builtin_fma(a, b, c);
+#if defined(__AVX512F__)
+    } else if constexpr (__is_same(V, F32)) {
+        return _mm512_fmadd_ps(a, b, c);
+    } else if constexpr (__is_same(V, F64)) {
+        return _mm512_fmadd_pd(a, b, c);
+#elif defined(__FMA__)
+    } else if constexpr (__is_same(V, F32)) {
+        return _mm256_fmadd_ps(a, b, c);
+    } else if constexpr (__is_same(V, F64)) {
+        return _mm256_fmadd_pd(a, b, c);
+#endif
     } else {
         using S = typename Number<V>::Scalar;
         V r;
