@@ -7,13 +7,16 @@
 
 namespace {
 
+// Whether a row was reported. The message shows that row as it lies in memory, so whoever reported it leaves it alone.
+CROSSENT_INLINE bool has_bad(const Blocks& b) { return __atomic_load_n(b.bad, __ATOMIC_RELAXED) != INT64_MAX; }
+
 // Draws the next block of rows; false when none is left or a bad row was found. Blocks are drawn in order, so every
 // block before the one with a bad row is finished by whoever drew it, and the lowest bad row wins.
 CROSSENT_INLINE bool draw_block(const Blocks& b, int64_t& first, int64_t& end, int64_t& block) {
     const int64_t last = b.last < block_count(b) ? b.last : block_count(b);
     block = __atomic_load_n(b.next, __ATOMIC_RELAXED);
     do {
-        if (block >= last || __atomic_load_n(b.bad, __ATOMIC_RELAXED) != INT64_MAX) return false;
+        if (block >= last || has_bad(b)) return false;
     } while (!__atomic_compare_exchange_n(b.next, &block, block + 1, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
     first = block * b.block_rows;
     end = b.block_rows < b.rows - first ? first + b.block_rows : b.rows;

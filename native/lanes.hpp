@@ -98,38 +98,33 @@ template <class V> CROSSENT_INLINE V splat(typename Number<V>::Scalar x) {
     }
 }
 
-#if defined(__AVX512F__)
-template <class V> CROSSENT_INLINE V fused(V a, V b, V c) {
-    if constexpr (sizeof(typename Number<V>::Scalar) == 4) return V(_mm512_fmadd_ps(a, b, c));
-    else return V(_mm512_fmadd_pd(a, b, c));
-}
-#elif defined(__FMA__)
-template <class V> CROSSENT_INLINE V fused(V a, V b, V c) {
-    if constexpr (sizeof(typename Number<V>::Scalar) == 4) return V(_mm256_fmadd_ps(a, b, c));
-    else return V(_mm256_fmadd_pd(a, b, c));
-}
-#elif defined(__ARM_FEATURE_FMA)
-template <class V> CROSSENT_INLINE V fused(V a, V b, V c) {
-    using S = typename Number<V>::Scalar;
-    V r;
-    CROSSENT_UNROLL for (unsigned i = 0; i < sizeof(V) / sizeof(S); ++i) {
-        if constexpr (sizeof(S) == 4) r[i] = __builtin_fmaf(a[i], b[i], c[i]);
-        else r[i] = __builtin_fma(a[i], b[i], c[i]);
-    }
-    return r;
-}
-#endif
-
-// a * b + c with one rounding where the instruction set has it, with two elsewhere. Error bounds hold for both. On x86
-// by intrinsics: GCC takes minutes to put lanes together again, and a sanitizer looks at each of them.
+// a * b + c with one rounding where the instruction set has it, with two elsewhere. Error bounds hold for both.
+// Intrinsics on x86: GCC takes long to put lanes together again and does not always, and a sanitizer looks at each.
 template <class V> CROSSENT_INLINE V mul_add(V a, V b, V c) {
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
     if constexpr (sizeof(V) == 4) {
         return __builtin_fmaf(a, b, c);
     } else if constexpr (sizeof(V) == 8) {
         return __builtin_fma(a, b, c);
+#if defined(__AVX512F__)
+    } else if constexpr (__is_same(V, F32)) {
+        return _mm512_fmadd_ps(a, b, c);
+    } else if constexpr (__is_same(V, F64)) {
+        return _mm512_fmadd_pd(a, b, c);
+#elif defined(__FMA__)
+    } else if constexpr (__is_same(V, F32)) {
+        return _mm256_fmadd_ps(a, b, c);
+    } else if constexpr (__is_same(V, F64)) {
+        return _mm256_fmadd_pd(a, b, c);
+#endif
     } else {
-        return fused<V>(a, b, c);
+        using S = typename Number<V>::Scalar;
+        V r;
+        CROSSENT_UNROLL for (unsigned i = 0; i < sizeof(V) / sizeof(S); ++i) {
+            if constexpr (sizeof(S) == 4) r[i] = __builtin_fmaf(a[i], b[i], c[i]);
+            else r[i] = __builtin_fma(a[i], b[i], c[i]);
+        }
+        return r;
     }
 #else
     return a * b + c;

@@ -168,6 +168,18 @@ template <class T> CROSSENT_INLINE void store_wide(double* p, const Wide<T>& w) 
     CROSSENT_UNROLL for (int i = 0; i < kParts<T>; ++i) store(p + i * kLanes<double>, w.part[i]);
 }
 
+// A vector from memory as doubles: floats by halves, which the processor converts as it loads.
+template <class S> CROSSENT_INLINE Wide<Of<S>> load_as_wide(const S* p) {
+    if constexpr (__is_same(S, float)) {
+#if defined(__AVX512DQ__)
+        return {{_mm512_maskz_cvtps_pd(0xff, _mm256_loadu_ps(p)), _mm512_maskz_cvtps_pd(0xff, _mm256_loadu_ps(p + 8))}};
+#elif defined(__AVX__)
+        return {{_mm256_cvtps_pd(_mm_loadu_ps(p)), _mm256_cvtps_pd(_mm_loadu_ps(p + 4))}};
+#endif
+    }
+    return to_wide<Of<S>>(load(p));
+}
+
 // Asks for the n elements that lie 2 KB after p.
 template <int n, class S> CROSSENT_INLINE void prefetch(const S* p) {
     const char* ahead = reinterpret_cast<const char*>(p) + 2048;

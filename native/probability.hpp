@@ -252,7 +252,7 @@ CROSSENT_INLINE void soft_row(const ProbabilityJob& job, int64_t row, BlockSums&
         sums.rows += 1;
     }
     if (job.values) static_cast<T*>(job.values)[row] = value;
-    if (!grad || __atomic_load_n(job.blocks.bad, __ATOMIC_RELAXED) != INT64_MAX) return;  // a message may show the row
+    if (!grad || has_bad(job.blocks)) return;
     if (!counts) {
         __builtin_memset(grad, 0, size_t(K) * sizeof(T));
         return;

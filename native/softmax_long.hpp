@@ -135,7 +135,7 @@ __attribute__((noinline)) void long_row(const SoftmaxJob& job, int64_t index, co
     const int64_t K = job.classes;
     Plan plan = plan_row(job, index);
     Row row;
-    const DenseTargets<S> dense{at.q, static_cast<const T*>(job.class_weight_lanes),
+    const DenseTargets<S> dense{at.q, static_cast<const T*>(job.class_weight_lanes), job.class_weight,
                                 T((1 - job.smoothing) * plan.factor), T(dense_uniform(job))};
     if (plan.active) {
         const bool uniform = job.labels && job.smoothing != 0 && !job.class_weight;
@@ -144,6 +144,7 @@ __attribute__((noinline)) void long_row(const SoftmaxJob& job, int64_t index, co
     }
     const double factor = finish_row<T>(job, index, plan, row, sums);
     if (!at.g) return;
+    if (!plan.active && at.g == at.z && has_bad(job.blocks)) return;
     if (!plan.active) return clear_row(at, K);
     if (job.output == kLogProbs) return log_probs_row(at, K, row);
     gradient_row(job, at, plan, row, factor, dense);

@@ -26,30 +26,42 @@ CROSSENT_INLINE SoftMass spread_mass(const S* q, int64_t K, int64_t stride, cons
     return {{plain.value(), valid}, class_weight ? weighted.value() : plain.value()};
 }
 
-// At least a vector of contiguous classes without weights; the last vector overlaps the one before.
-template <class S, class T = Of<S>> CROSSENT_INLINE SoftMass close_mass(const S* q, int64_t K) {
+// At least a vector of contiguous classes; the last vector overlaps the one before.
+template <bool kWeighted, class S, class T = Of<S>>
+CROSSENT_INLINE SoftMass close_mass(const S* q, int64_t K, const double* class_weight) {
     constexpr int W = kLanes<T>;
-    const Vec<T> zero = splat<Vec<T>>(0);
-    Vec<T> lowest = zero;
-    LaneSum<T> sum;
-    int64_t k = 0;
-    for (; k + 4 * W <= K; k += 4 * W) {
+    Vec<T> lowest{};
+    MassSum<T> plain, weighted;
+    for (int64_t k = 0; k < K; k += 4 * W) {
+        Wide<T> light[4]{}, heavy_[4]{};
+        const auto element = [&](int i, int64_t at, bool whole, int64_t left) __attribute__((always_inline)) {
+            const Vec<T> v = whole ? load(q + at) : blank<T>(load(q + at), seen_before<T>(left));
+            lowest = v < lowest ? v : lowest;
+            light[i] = whole ? load_as_wide(q + at) : to_wide<T>(v);
+            if (kWeighted) heavy_[i] = heavy<T>(light[i], class_weight, at);
+        };
         prefetch<4 * W>(q + k);
-        Vec<T> v[4];
-        CROSSENT_UNROLL for (int i = 0; i < 4; ++i) {
-            v[i] = load(q + k + i * W);
-            lowest = v[i] < lowest ? v[i] : lowest;
+        if (k + 4 * W <= K) [[likely]] {
+            CROSSENT_UNROLL for (int i = 0; i < 4; ++i) element(i, k + i * W, true, W);
+        } else {
+            CROSSENT_UNROLL for (int i = 0; i < 4; ++i) {
+                const int64_t left = K - k - i * W;
+                if (left >= W) element(i, k + i * W, true, W);
+                else if (left > 0) element(i, K - W, false, left);
+            }
         }
-        sum.add4(v[0], v[1], v[2], v[3]);
+        plain.add4(light);
+        if (kWeighted) weighted.add4(heavy_);
     }
-    for (; k < K; k += W) {
-        const int64_t left = K - k;
-        const Vec<T> v = left >= W ? load(q + k) : blank<T>(load(q + K - W), seen_before<T>(left));
-        lowest = v < lowest ? v : lowest;
-        sum.add4(v, zero, zero, zero);
-    }
-    const double total = total_of(sum).value();
-    return {{total, !any_of(lowest < zero) && (total - total == 0 || all_fit(q, K))}, total};
+    const double raw = total_of(plain);
+    const bool valid = !any_of(lowest < Vec<T>{}) && (raw - raw == 0 || all_fit(q, K));
+    return {{raw, valid}, kWeighted ? total_of(weighted) : raw};
+}
+
+template <class S>
+CROSSENT_INLINE SoftMass mass_of(const S* q, int64_t K, int64_t stride, const double* class_weight) {
+    if (stride > 1 || K < kLanes<Of<S>>) return spread_mass(q, K, stride, class_weight);
+    return class_weight ? close_mass<true>(q, K, class_weight) : close_mass<false>(q, K, nullptr);
 }
 
 // True if the rows, a few hundred at most, have nothing but labels, and all of those are classes.
@@ -77,10 +89,7 @@ template <class S> CROSSENT_INLINE void run_mass(const MassJob& job) {
                 double mass = plan.label_weight;
                 if (job.soft && plan.active) {
                     const S* q = soft + (i / job.inner) * job.classes * job.inner + i % job.inner;
-                    const double* weights = job.class_weight;
-                    const bool lies_close = job.inner == 1 && !weights && job.classes >= kLanes<Of<S>>;
-                    const SoftMass found = lies_close ? close_mass(q, job.classes)
-                                                      : spread_mass(q, job.classes, job.inner, weights);
+                    const SoftMass found = mass_of(q, job.classes, job.inner, job.class_weight);
                     if (job.row_sums) job.row_sums[i] = found.raw.sum;
                     if (!targets_fit(job, i, found.raw, plan.factor)) continue;
                     mass = found.weighted * plan.factor;

@@ -6,7 +6,8 @@
 
 namespace {
 
-CROSSENT_INLINE int64_t load_label(const void* labels, int32_t type, int64_t i) {
+// What no int64 holds becomes a number that is no class and is not `ignored` either.
+CROSSENT_INLINE int64_t load_label(const void* labels, int32_t type, int64_t i, int64_t ignored) {
     switch (type) {
         case kInt8: return static_cast<const int8_t*>(labels)[i];
         case kInt16: return static_cast<const int16_t*>(labels)[i];
@@ -16,7 +17,8 @@ CROSSENT_INLINE int64_t load_label(const void* labels, int32_t type, int64_t i) 
         case kUint32: return static_cast<const uint32_t*>(labels)[i];
         case kUint64: {
             const uint64_t label = static_cast<const uint64_t*>(labels)[i];
-            return label > uint64_t(INT64_MAX) ? INT64_MAX : int64_t(label);  // no class has that number
+            if (label <= uint64_t(INT64_MAX)) return int64_t(label);
+            return ignored < 0 ? INT64_MAX : -1;
         }
         default: return static_cast<const int64_t*>(labels)[i];
     }
@@ -38,7 +40,7 @@ template <class J> CROSSENT_INLINE Plan plan_row(const J& job, int64_t row) {
     plan.active = plan.weight != 0;
     if (job.soft_factor) plan.factor = job.soft_factor[row];
     if (!job.labels || !plan.active) return plan;
-    plan.label = load_label(job.labels, job.label_type, row);
+    plan.label = load_label(job.labels, job.label_type, row, job.ignore_index);
     if (job.has_ignore && plan.label == job.ignore_index) {
         plan.active = false;
     } else if (plan.label < 0 || plan.label >= job.classes) {

@@ -44,6 +44,11 @@ template <class V> CROSSENT_INLINE auto sum_lanes(V v) {
 }
 CROSSENT_INLINE Pair total_of(const LaneSum<float>& sum) { return {sum_lanes(sum.low_half + sum.high_half), 0}; }
 CROSSENT_INLINE Pair total_of(const LaneSum<double>& sum) { return sum.total(); }
+CROSSENT_INLINE double total_of(MassSum<float> sum) {
+    const Wide<float> lanes = sum.total_lanes();
+    return sum_lanes(lanes.part[0] + lanes.part[1]);
+}
+CROSSENT_INLINE double total_of(const MassSum<double>& sum) { return sum.sum.total().value(); }
 
 CROSSENT_INLINE void scale(LaneSum<float>& sum, double x) {
     sum.low_half *= splat<F64>(x);
@@ -236,6 +241,7 @@ template <class S> struct DenseTargets {
     using T = Of<S>;
     const S* q;
     const T* class_weight;
+    const double* mass_weight;  // the same, in the mass
     T keep, uniform;
     CROSSENT_INLINE Vec<T> raw(int64_t j) const { return q ? load(q + j) : splat<Vec<T>>(0); }
     CROSSENT_INLINE Vec<T> weigh(int64_t j, Vec<T> q_) const {
@@ -244,6 +250,13 @@ template <class S> struct DenseTargets {
     }
     CROSSENT_INLINE Vec<T> at(int64_t j) const { return weigh(j, raw(j)); }
 };
+
+// Targets j, j + 1, ... as they count in the mass.
+template <class T> CROSSENT_INLINE Wide<T> heavy(const Wide<T>& q, const double* weight, int64_t j) {
+    if (!weight) return q;
+    const Wide<T> w = load_wide<T>(weight + j);
+    return each<T>(CROSSENT_PART { return q.part[p] * w.part[p]; });
+}
 
 struct RawSums {
     double sum = 0;      // of the targets as given
@@ -264,52 +277,64 @@ template <class T> CROSSENT_INLINE void uniform_row(int64_t K, T uniform, double
     row.q_sum = double(uniform) * double(K);
 }
 
+// What one pass over dense targets adds up. raw: as given, where the mass is weighted and does not say.
+template <class T> struct DenseSums {
+    LaneSum<T> linear, others, all, raw;
+    MassSum<T> mass;
+    Vec<T> lowest{};
+};
+
+template <bool kPlain, class S, class T = Of<S>>
+CROSSENT_INLINE RawSums close_sums(const DenseSums<T>& sums, int64_t K, const DenseTargets<S>& targets, Row& row) {
+    row.linear = total_of(sums.linear).value();
+    row.mass = total_of(sums.mass);
+    row.q_sum = kPlain ? row.mass : total_of(sums.all).value();
+    row.q_others = total_of(sums.others).value();
+    row.q_max = 0;
+    const double raw = !kPlain && targets.class_weight ? total_of(sums.raw).value() : row.mass;
+    const bool valid = !any_of(sums.lowest < Vec<T>{}) && (raw - raw == 0 || !targets.q || all_fit(targets.q, K));
+    return {raw, valid};
+}
+
 // Fills row.linear, q_others, q_sum, mass from dense targets. kPlain: the weights are the targets as given.
 template <bool kPlain, class S, class T = Of<S>>
 __attribute__((noinline)) RawSums dense_row(const S* z, int64_t K, const DenseTargets<S>& targets, Row& row) {
     constexpr int W = kLanes<T>;
     using Mask = typename LaneTypes<T>::Mask;
     const Vec<T> m = splat<Vec<T>>(T(row.m)), zero = splat<Vec<T>>(0);
-    LaneSum<T> linear, others, all, raw, mass;
-    Vec<T> lowest = zero;
+    DenseSums<T> sums;
     for (int64_t j = 0; j < K; j += 4 * W) {
-        Vec<T> lin[4]{}, rest[4]{}, weight[4]{}, q[4]{}, heavy[4]{};
+        Vec<T> lin[4]{}, rest[4]{}, weight[4]{}, q[4]{};
+        Wide<T> mass[4]{};
         if (targets.q) __builtin_prefetch(targets.q + j + 2048 / sizeof(T));
-        const auto element = [&](int i, int64_t at, Mask seen) __attribute__((always_inline)) {
+        const auto element = [&](int i, int64_t at, bool whole, Mask seen) __attribute__((always_inline)) {
             const Vec<T> q_ = targets.raw(at), z_ = load(z + at);
-            lowest = q_ < lowest ? q_ : lowest;
+            sums.lowest = q_ < sums.lowest ? q_ : sums.lowest;
             q[i] = blank<T>(q_, seen);
             weight[i] = kPlain ? q[i] : blank<T>(targets.weigh(at, q_), seen);
             rest[i] = blank<T>(weight[i], z_ == m);
             lin[i] = rest[i] > zero ? rest[i] * (m - z_) : zero;
-            if (!kPlain && targets.class_weight) heavy[i] = q[i] * load(targets.class_weight + at);
+            if (!kPlain && !targets.q) return;
+            const Wide<T> wide = whole ? load_as_wide(targets.q + at) : to_wide<T>(q[i]);
+            mass[i] = heavy<T>(wide, kPlain ? nullptr : targets.mass_weight, at);
         };
         if (j + 4 * W <= K) [[likely]] {
-            CROSSENT_UNROLL for (int i = 0; i < 4; ++i) element(i, j + i * W, Mask{});
+            CROSSENT_UNROLL for (int i = 0; i < 4; ++i) element(i, j + i * W, true, Mask{});
         } else {
             CROSSENT_UNROLL for (int i = 0; i < 4; ++i) {
                 const int64_t left = K - j - i * W;
-                if (left >= W) element(i, j + i * W, Mask{});
-                else if (left > 0) element(i, K - W, seen_before<T>(left));
+                if (left >= W) element(i, j + i * W, true, Mask{});
+                else if (left > 0) element(i, K - W, false, seen_before<T>(left));
             }
         }
-        linear.add4(lin[0], lin[1], lin[2], lin[3]);
-        all.add4(weight[0], weight[1], weight[2], weight[3]);
-        others.add4(rest[0], rest[1], rest[2], rest[3]);
-        if constexpr (!kPlain) {
-            raw.add4(q[0], q[1], q[2], q[3]);
-            if (targets.class_weight) mass.add4(heavy[0], heavy[1], heavy[2], heavy[3]);
-        }
+        sums.linear.add4(lin[0], lin[1], lin[2], lin[3]);
+        sums.others.add4(rest[0], rest[1], rest[2], rest[3]);
+        if (kPlain || targets.q) sums.mass.add4(mass);
+        if constexpr (kPlain) continue;
+        sums.all.add4(weight[0], weight[1], weight[2], weight[3]);
+        if (targets.class_weight) sums.raw.add4(q[0], q[1], q[2], q[3]);
     }
-    row.linear = total_of(linear).value();
-    row.q_sum = total_of(all).value();
-    row.q_others = total_of(others).value();
-    row.q_max = 0;
-    RawSums sums;
-    sums.sum = kPlain ? row.q_sum : total_of(raw).value();
-    sums.valid = !any_of(lowest < zero) && (sums.sum - sums.sum == 0 || !targets.q || all_fit(targets.q, K));
-    row.mass = targets.class_weight ? total_of(mass).value() : sums.sum;
-    return sums;
+    return close_sums<kPlain>(sums, K, targets, row);
 }
 
 }  // namespace

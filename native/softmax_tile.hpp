@@ -17,6 +17,9 @@ template <class S> struct Tile {
     int64_t stride;
     int n;  // rows in use
     CROSSENT_INLINE Vec<T> column(int64_t k) const { return load_lanes(z + k * stride, n, T(0)); }
+    CROSSENT_INLINE Wide<T> wide_column(int64_t k) const {
+        return n == kLanes<T> ? load_as_wide(z + k * stride) : to_wide<T>(column(k));
+    }
 };
 
 // What the job says about the lanes' rows.
@@ -95,6 +98,7 @@ template <class S> struct DenseTile {
     using T = Of<S>;
     Tile<S> q;  // q.z null: uniform only
     const T* class_weight;
+    const double* mass_weight;  // the same, in the mass
     Vec<T> keep;
     T uniform;
     CROSSENT_INLINE Vec<T> raw(int64_t k) const { return q.z ? q.column(k) : splat<Vec<T>>(0); }
@@ -104,14 +108,30 @@ template <class S> struct DenseTile {
     }
 };
 
+// Sums of the targets of every lane as they count in the mass.
+template <class S, class T = Of<S>>
+__attribute__((noinline)) void tile_mass(const Tile<S>& q, int64_t K, const double* weight, Wide<T>& mass) {
+    MassSum<T> sum;
+    for (int64_t k = 0; k < K; k += 4) {
+        Wide<T> v[4]{};
+        CROSSENT_UNROLL for (int i = 0; i < 4; ++i) {
+            if (k + i >= K) break;
+            v[i] = q.wide_column(k + i);
+            if (weight) v[i] = each<T>(CROSSENT_PART { return splat<F64>(weight[k + i]) * v[i].part[p]; });
+        }
+        sum.add4(v);
+    }
+    mass = sum.total_lanes();
+}
+
 // Fills linear, q_others, q_max, q_sum, mass of every lane; raw gets the sums of the targets as given.
 template <class S, class T = Of<S>>
-CROSSENT_INLINE void dense_tile(const Tile<S>& tile, int64_t K, const DenseTile<S>& dense, TileRows<T>& rows,
-                                RawSums* raw) {
+__attribute__((noinline)) void dense_tile(const Tile<S>& tile, int64_t K, const DenseTile<S>& dense, TileRows<T>& rows,
+                                          RawSums* raw) {
     const Vec<T> zero = splat<Vec<T>>(0);
     Vec<T> q_max = zero;
     MaskOf<T> number{}, invalid{};
-    TermSum<T> linear, others, plain, mass;
+    TermSum<T> linear, others, plain;
     for (int64_t k = 0; k < K; ++k, number += 1) {
         const Vec<T> q = dense.raw(k), weight = dense.weigh(k, q);
         const MaskOf<T> top = number == rows.a;
@@ -121,11 +141,10 @@ CROSSENT_INLINE void dense_tile(const Tile<S>& tile, int64_t K, const DenseTile<
         others.add(rest);
         linear.add(rest > zero ? rest * (rows.m - tile.column(k)) : zero);
         plain.add(q);
-        mass.add(dense.class_weight ? splat<Vec<T>>(dense.class_weight[k]) * q : q);
     }
     rows.linear = linear.total_lanes();
     rows.q_others = others.total_lanes();
-    rows.mass = mass.total_lanes();
+    if (dense.q.z) tile_mass(dense.q, K, dense.mass_weight, rows.mass);
     rows.q_max = to_wide<T>(q_max);
     rows.q_sum = each<T>(CROSSENT_PART { return rows.q_others.part[p] + rows.q_max.part[p]; });
     alignas(64) double sums[kLanes<T>];

@@ -124,15 +124,15 @@ CROSSENT_INLINE void tile_rows(const SoftmaxJob& job, int64_t index, const Tile<
     TilePlan<T> plan = plan_tile<T>(job, index, tile.n);
     TileRows<T> rows;
     reduce_tile(tile, job.classes, plan, rows);
-    const DenseTile<S> dense{{q, tile.stride, tile.n}, static_cast<const T*>(job.class_weight_lanes), plan.keep,
-                             T(dense_uniform(job))};
+    const DenseTile<S> dense{{q, tile.stride, tile.n}, static_cast<const T*>(job.class_weight_lanes),
+                             job.class_weight, plan.keep, T(dense_uniform(job))};
     tile_targets(job, index, tile, dense, plan, rows);
     finish_tile(job, index, tile, plan, rows, totals);
     TileOutput<T> out = tile_output(job, plan, rows);
     for (int i = 0; rows.extreme >> i; ++i) {
         if (rows.extreme >> i & 1) finish_lane(job, index, i, tile, plan, rows, out, sums);
     }
-    if (!g) return;
+    if (!g || has_bad(job.blocks)) return;
     const TileBuffers<S> to{g, h, tile.stride, job.output == kLogProbs};
     output_tile(tile, job.classes, plan, rows, out, has_dense(job) ? &dense : nullptr, to);
 }
@@ -173,7 +173,8 @@ CROSSENT_INLINE void short_rows(const SoftmaxJob& job, int64_t first, int64_t en
         const Tile<T> tile{z, W, n};
         tile_rows(job, i, tile, soft ? static_cast<const T*>(q) : nullptr, grad ? g : nullptr, hess ? h : nullptr,
                   totals, sums);
-        if (grad) unstage<S>(g, grad + i * K, n, K);
+        if (!grad || has_bad(job.blocks)) continue;
+        unstage<S>(g, grad + i * K, n, K);
         if (hess) unstage<S>(h, hess + i * K, n, K);
     }
     totals.into(sums);

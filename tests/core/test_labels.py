@@ -104,6 +104,22 @@ def test_large_unsigned_labels_are_outside_the_range(value: int) -> None:
         losses(np.array([0, value, 1, 0], np.uint64))
 
 
+@pytest.mark.parametrize("ignored", [2**63 - 1, -1, -(2**63), 0])
+@pytest.mark.parametrize("value", [2**64 - 1, 2**63])
+def test_labels_that_no_int64_holds_are_never_ignored(value: int, ignored: int, isa: str) -> None:
+    """On an axis of few classes and of many, in tiles, from probabilities; a label that is ignored stays so."""
+    y = np.array([1, value, 2, max(ignored, 1)], np.uint64)
+    for K, options in ((3, {}), (3, {"class_weight": [1, 2, 3]}), (40, {}), (40, {"label_smoothing": 0.1})):
+        loss = ce.CrossEntropy(ignore_index=ignored, **options)
+        for prediction in ({"logits": np.zeros((4, K))}, {"probs": np.full((4, K), 1 / K)}):
+            for call in (loss, loss.value_and_grad):
+                with pytest.raises(
+                    ce.LabelError, match=rf"targets\[1\] is {value}, but the prediction has {K} classes"
+                ):
+                    call(y, **prediction)
+            assert loss(y[[0, 2, 2, 3]], **prediction) > 0
+
+
 def test_shapes_that_do_not_fit_show_both() -> None:
     message = (
         r"targets have shape \(3,\), the prediction \(4, 3\) with its 3 classes on axis 1\. Pass indices or names of"

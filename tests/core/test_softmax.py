@@ -1,9 +1,11 @@
 """Softmax cross-entropy from logits against the oracle: the contract, on every instruction set and layout."""
 
+import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
+import ml_dtypes
 import mpmath
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ import crossent as ce
 import oracle
 from cases import HUGE_CLASS_COUNT, Case, equal_but_one, hard_cases, soft_targets
 from closeness import assert_close
+from crossent.core.softmax import softmax_job
 from isas import ISAS, using_isa
 from wide import Wide
 
@@ -262,6 +265,28 @@ def test_sums_and_means_are_those_of_the_returned_losses(dtype: Any, weighted: b
 
 
 @pytest.mark.parametrize("inner", [False, True])
+@pytest.mark.parametrize("K", [3, 20, 40, 1000, 5003])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, *DTYPES])
+def test_means_divide_by_the_exact_mass_of_soft_targets(dtype: Any, weighted: bool, K: int, inner: bool) -> None:
+    """Within 1e-14 relative, though a row of float32 targets sums to 1 within 1e-7 only."""
+    rng = np.random.default_rng(K)
+    q = rng.dirichlet(np.full(K, 0.3), 21).astype(dtype)
+    z = rng.normal(size=q.shape).astype(dtype)
+    cw = rng.uniform(0.05, 0.15, K) if weighted else None
+    mass = math.fsum((q.astype(np.float64) * (1.0 if cw is None else cw)).ravel())
+    axis, turn = (0, lambda a: np.ascontiguousarray(a.T)) if inner else (-1, np.asarray)
+    loss = ce.CrossEntropy(axis=axis, class_weight=cw)
+    total = ce.CrossEntropy(axis=axis, class_weight=cw, reduction="sum")
+    for isa in ISAS:
+        with using_isa(isa):
+            got, value = loss.value_and_grad(turn(q), logits=turn(z)), total(turn(q), logits=turn(z))
+            divisor = softmax_job(loss, turn(q), ("logits", turn(z)), None).mass().mass
+        assert_close(got.value, value / mass, rtol=1e-14, label=f"{isa} mean")
+        assert_close(divisor, mass, rtol=1e-14, label=f"{isa} divisor of the gradient")
+
+
+@pytest.mark.parametrize("inner", [False, True])
 @pytest.mark.parametrize("K", [2, 3, 40])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_weights_do_not_magnify_the_rounding_of_small_numbers(dtype: Any, K: int, inner: bool) -> None:
@@ -290,6 +315,18 @@ def test_one_hot_equals_index(isa: str) -> None:
     onehot = ce.CrossEntropy(**options).value_and_grad(np.eye(5)[y], logits=z)
     assert_close(onehot.value, index.value, rtol=1e-15)
     np.testing.assert_allclose(onehot.grad, index.grad, rtol=1e-13, atol=1e-17)
+
+
+@pytest.mark.parametrize("K", [5, 40])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_one_hot_rows_weigh_what_their_indices_weigh(dtype: Any, K: int, isa: str) -> None:
+    """A class weight that float32 does not hold counts in full."""
+    rng = np.random.default_rng(3)
+    z, y, cw = rng.normal(size=(50, K)).astype(dtype), rng.integers(0, K, 50), np.resize([0.1, 0.7, 1 / 3], K)
+    for targets in (y, np.eye(K, dtype=dtype)[y]):
+        asked = {"logits": z, "class_weight": cw}
+        mean, total = (ce.cross_entropy(targets, reduction=kind, **asked) for kind in ("mean", "sum"))
+        assert_close(mean, total / math.fsum(cw[y]), rtol=1e-14)
 
 
 def test_balanced_weights() -> None:

@@ -42,7 +42,7 @@ void check(const KernelTable& table, const Question<storage>& q, const Manner& h
         Real sum = 0;
         for (int64_t k = 0; k < q.classes; ++k) sum += q.target(i, k);
         const Real found = got.row_sums[size_t(i)];
-        EXPECT(got.tally.bad != kNoBadRow || std::fabs(found - sum) <= 1e-15L * sum,
+        EXPECT(got.tally.bad != kNoBadRow || std::fabs(found - sum) <= 5e-15L * sum,
                "%s: row %lld sums to %.17Lg, not %.17Lg", table.name, (long long)i, found, sum);
     }
     const Answer cut = run(table, q, how.cut(bytes));

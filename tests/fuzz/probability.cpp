@@ -25,9 +25,9 @@ template <int32_t storage> struct Answer {
 template <int32_t storage> std::vector<typename Format<storage>::E> gathered(const Question<storage>& q) {
     std::vector<typename Format<storage>::E> taken;
     for (int64_t i = 0; i < q.rows; ++i) {
-        const int64_t label = q.label(i);
+        const Label label = q.label(i);
         const bool known = label >= 0 && label < q.classes;
-        taken.push_back(known ? q.logits[size_t(q.at(i, label))] : typename Format<storage>::E(0.5));
+        taken.push_back(known ? q.logits[size_t(q.at(i, int64_t(label)))] : typename Format<storage>::E(0.5));
     }
     return taken;
 }

@@ -8,6 +8,8 @@
 
 namespace fuzz {
 
+__extension__ typedef __int128 Label;  // any label, with a sign or without
+
 constexpr int kLabelBytes[] = {1, 2, 4, 8, 1, 2, 4, 8};  // by LabelType
 
 template <int32_t storage> struct Question {
@@ -35,12 +37,11 @@ template <int32_t storage> struct Question {
     double factor(int64_t row) const { return has_factor ? soft_factor[size_t(row)] : 1; }
     double of_class(int64_t k) const { return has_class_weight ? class_weight[size_t(k)] : 1; }
 
-    // The label as a number; what an int64 cannot hold is larger than any class.
-    int64_t label(int64_t row) const {
+    Label label(int64_t row) const {
         const int bytes = kLabelBytes[label_type];
         uint64_t v = 0;
         for (int i = 0; i < bytes; ++i) v |= uint64_t(labels[size_t(row * bytes + i)]) << (8 * i);
-        if (label_type >= kUint8) return v > uint64_t(INT64_MAX) ? INT64_MAX : int64_t(v);
+        if (label_type >= kUint8) return Label(v);
         return int64_t(v << (64 - 8 * bytes)) >> (64 - 8 * bytes);
     }
     void set_label(int64_t row, uint64_t v) {
@@ -179,12 +180,13 @@ template <int32_t storage> Part part_of(const Question<storage>& q, int64_t row)
     Part part;
     if (q.weight(row) == 0) return {false};
     if (q.has_labels) {
-        part.label = q.label(row);
-        if (q.has_ignore && part.label == q.ignore) return {false};
-        if (part.label < 0 || part.label >= q.classes) {
+        const Label label = q.label(row);
+        if (q.has_ignore && label == q.ignore) return {false};
+        if (label < 0 || label >= q.classes) {
             part.code = kLabel;
             return part;
         }
+        part.label = int64_t(label);
         part.mass = q.of_class(part.label);
     } else if (q.has_soft) {
         Real sum = 0;

@@ -168,7 +168,7 @@ void check(const KernelTable& table, const Question<storage>& q, const Manner& h
     threes.block_rows = 3;
     expect_bad(table.name, run(table, q, threes).tally.bad, bad);
     if (bad != kNoBadRow) return;
-    expect_sums(table.name, got.tally, Real(kept), mass, 1e-6L, got.values);
+    expect_sums(table.name, got.tally, Real(kept), mass, 1e-14L, got.values);
     expect_any_manner(table.name, got, how, bytes, [&](const Manner& other) { return run(table, q, other); });
     for (int n = 0; n < 2 && q.rows > 0; ++n) check_alone(table, q, got, bytes.below(q.rows), how);
 }

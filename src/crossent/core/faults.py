@@ -60,7 +60,13 @@ def _logit_fault(z: NDArray, index: tuple[int, ...], axis: int) -> CrossentError
         return NonFiniteError(
             f"{first} and {second} are both +inf; at most one class of a row may be certain. {advice}"
         )
-    return NonFiniteError(f"{place('logits', _with_class(index, axis, None))} are all -inf: no class is left. {advice}")
+    row = place("logits", _with_class(index, axis, None))
+    if (z == -np.inf).all():
+        return NonFiniteError(f"{row} are all -inf: no class is left. {advice}")
+    # The kernel saw what no longer stands there: with out=logits, or where another thread writes the array.
+    return NonFiniteError(
+        f"{row} have NaN, several +inf or only -inf; numbers, -inf and one +inf a row are allowed. {advice}"
+    )
 
 
 def softmax_fault(name: str, array: NDArray, axis: int, soft: NDArray | None, row: int, fault: Fault) -> CrossentError:
