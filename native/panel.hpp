@@ -31,8 +31,8 @@ template <class T> struct Panel {
     int32_t top[kPanelRows];
     uint8_t active[kPanelRows], extreme[kPanelRows];
     int64_t classes, stride, rows, lanes;  // lanes: rows rounded up to whole vectors
-    // any element below kNormal; any row weighted or left out; any extreme row; any with a wide scale; any reported
-    bool deep, partial, extremes, rescaled, bad;
+    // any element below kNormal; any row weighted or left out; any extreme row; any with a wide scale
+    bool deep, partial, extremes, rescaled;
 };
 
 // What will be read next, so that it is on its way while this panel is computed: a line for each class and vector.

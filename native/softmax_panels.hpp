@@ -118,7 +118,6 @@ CROSSENT_APART void settle_row(const SoftmaxJob& job, int64_t index, int64_t i, 
     if (!row.finite) {
         report_bad(job.blocks, index, kNonFinite);
         panel.active[i] = 0;
-        panel.bad = true;
     }
     panel.value[i] = row.finite ? T(row.value(weight * job.value_factor)) : T(0);
     panel.scale[i] = row.finite ? T(factor / row.s()) : T(0);
@@ -212,7 +211,7 @@ CROSSENT_INLINE void run_panel(const SoftmaxJob& job, int64_t first, Panel<T>& p
     reduce_panel<T, Keep>(panel, ahead);
     if (Keep) pick_labels(panel, panel.e_t);
     finish_panel<T, Keep>(panel, T(job.value_factor), T(job.grad_factor));
-    panel.rescaled = panel.bad = false;
+    panel.rescaled = false;
     if (!panel.partial) {
         sums.mass.add(double(panel.rows));
         sums.rows += double(panel.rows);
@@ -227,7 +226,7 @@ CROSSENT_INLINE void run_panel(const SoftmaxJob& job, int64_t first, Panel<T>& p
     if (job.values) {
         __builtin_memcpy(static_cast<T*>(job.values) + first, panel.value, size_t(panel.rows) * sizeof(T));
     }
-    if (Keep && !panel.bad) write_results<S>(job, first, panel);  // else the message shows what stands there
+    if (Keep && !has_bad(job.blocks)) write_results<S>(job, first, panel);  // else the message shows what stands there
 }
 
 // Rows first .. end of a block.
