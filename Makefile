@@ -107,7 +107,8 @@ browser:
 	fi
 
 # Native tests under AddressSanitizer and UndefinedBehaviorSanitizer. The environment's own python would prefer the
-# editable install, so the python beneath it runs with a path of our own: first the sanitized build, then the libraries.
+# editable install, so the python beneath it runs with a path of our own: first the sanitized build, then the libraries;
+# pytest plugins of its own stay out.
 sanitized: $(DEV_MADE)
 	@case "$$(uname -s)" in Linux) ;; *) echo "make sanitize needs Linux" >&2; exit 1;; esac
 	$(BIN)/cmake -S . -B $(SANITIZED) -G Ninja -DCMAKE_MAKE_PROGRAM=$(CURDIR)/$(BIN)/ninja -DCROSSENT_SANITIZE=ON \
@@ -127,7 +128,8 @@ sanitize: sanitized
 	PYTHONPATH="$(CURDIR)/$(SANITIZED)/site:$$libraries" PYTHONDONTWRITEBYTECODE=1 \
 	LD_PRELOAD="$$libasan $$libubsan $$libstdcxx" ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 CROSSENT_SANITIZED="$(CURDIR)/$(SANITIZED)" \
-	$$base -m pytest -q $(PYTEST_ARGS) --capture=sys -p no:cacheprovider $(wildcard tests/native tests/core) tests/house/test_symbols.py tests/test_sanitized.py
+	PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 \
+	$$base -m pytest -q -p xdist.plugin $(PYTEST_ARGS) --capture=sys -p no:cacheprovider $(wildcard tests/native tests/core) tests/house/test_symbols.py tests/test_sanitized.py
 
 # Random native jobs by libFuzzer where a clang has it (16 and later compile the kernels), else by tests/fuzz/driver.cpp
 # on the objects of make sanitize (FUZZ_CXX= forces that); random calls of the public functions by hypothesis.
