@@ -91,3 +91,21 @@ def test_a_row_that_no_longer_shows_what_was_wrong() -> None:
     """Another thread may have written it: the message says no more than the kernel saw."""
     error = softmax_fault("logits", np.zeros((2, 3)), 1, None, 1, Fault.NON_FINITE)
     assert str(error).startswith("logits[1, :] have NaN, several +inf or only -inf; ")
+
+
+def test_in_place_the_message_says_that_other_rows_are_changed() -> None:
+    """Who mends the row it names and calls again would otherwise take gradients for scores."""
+    z = np.zeros((4, 3))
+    z[2, 1] = np.nan
+    with pytest.raises(ce.NonFiniteError) as fresh:
+        ce.CrossEntropy().value_and_grad([0] * 4, logits=z)
+    with pytest.raises(ce.NonFiniteError, match="Other rows may hold their gradients by now") as placed:
+        ce.CrossEntropy().value_and_grad([0] * 4, logits=z, out=z)
+    assert str(placed.value).startswith(str(fresh.value))
+
+
+def test_a_number_just_above_1_is_shown_as_such() -> None:
+    """A float32 probability that rounding put above 1 is not said to be 1."""
+    above = np.nextafter(np.float32(1), np.float32(2))
+    with pytest.raises(ce.ProbabilityError, match=r"probs\[0, 0\] is 1\.0000001"):
+        ce.cross_entropy([0], probs=np.array([[above, 0]], np.float32))

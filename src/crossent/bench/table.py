@@ -55,9 +55,10 @@ def _machine(results: Results) -> list[str]:
 
 
 def _method(results: Results) -> list[str]:
+    length = "a run long" if results.machine["quick"] else "each at least 20 ms long"
     return [
         f"Every peer has a process of its own; medians of {results.machine['rounds']} rounds (3 or 2 for slow peers)",
-        "that take turns, each at least 20 ms long, results dropped after every run as in a training loop. The ratio",
+        f"that take turns, {length}, results dropped after every run as in a training loop. The ratio",
         "is the best peer's median divided by crossent's, in the same run: above 1, crossent is faster; times are this",
         "machine's and no promise. A peer whose value or gradient is wrong is shown but is not the best.",
         "The limit is the time in which all threads read (for the gradient: scale in place) as many bytes. Peers run",

@@ -40,10 +40,16 @@ def _with_class(index: tuple[int, ...], axis: int, k: int | None) -> tuple[Any, 
     return (*index[:axis], k, *index[axis:])
 
 
+def _number(x: float) -> str:
+    """A number with as many digits as tell it from others: 1 + 1e-7 is not 1."""
+    short = f"{x:g}"
+    return short if x != x or float(short) == x else repr(float(x))
+
+
 def _distribution(name: str, values: NDArray, index: tuple[int, ...], axis: int) -> str:
     """The first entry that is no probability, as text; empty if all are."""
     bad = np.flatnonzero(~((values >= 0) & (values <= 1)))
-    return f"{place(name, _with_class(index, axis, int(bad[0])))} is {values[bad[0]]:g}" if bad.size else ""
+    return f"{place(name, _with_class(index, axis, int(bad[0])))} is {_number(values[bad[0]])}" if bad.size else ""
 
 
 def _logit_fault(z: NDArray, index: tuple[int, ...], axis: int) -> CrossentError:
@@ -84,7 +90,7 @@ def softmax_fault(name: str, array: NDArray, axis: int, soft: NDArray | None, ro
     if fault is Fault.TARGET:
         bad = int(np.flatnonzero(~((q >= 0) & (q < np.inf)))[0])
         return LabelError(
-            f"{place('targets', _with_class(index, axis, bad))} is {q[bad]:g}; soft targets are finite and >= 0."
+            f"{place('targets', _with_class(index, axis, bad))} is {_number(q[bad])}; soft targets are finite and >= 0."
         )
     if fault is Fault.EMPTY_TARGET:
         return LabelError(f"{where} have no positive; pass empty_rows='ignore' to leave such rows out.")
@@ -106,7 +112,9 @@ def _probability_fault(name: str, values: NDArray, index: tuple[int, ...], axis:
         bad = np.flatnonzero(~(values <= 0))
         if bad.size:
             where = place(name, _with_class(index, axis, int(bad[0])))
-            return ProbabilityError(f"{where} is {values[bad[0]]:g}; logarithms of probabilities are <= 0. {hint}")
+            return ProbabilityError(
+                f"{where} is {_number(values[bad[0]])}; logarithms of probabilities are <= 0. {hint}"
+            )
         values = np.exp(values)
     else:
         found = _distribution(name, values, index, axis)
@@ -151,5 +159,6 @@ def binary_fault(name: str, array: NDArray, targets: NDArray, element: int, faul
         )
     allowed = "logarithms of probabilities are <= 0" if name == "log_probs" else "probabilities lie in [0, 1]"
     return ProbabilityError(
-        f"{place(name, index)} is {value:g}; {allowed}. If these are raw scores, pass logits= instead of {name}=."
+        f"{place(name, index)} is {_number(value)}; {allowed}. If these are raw scores, pass logits= instead of "
+        f"{name}=."
     )

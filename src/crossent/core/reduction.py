@@ -72,12 +72,22 @@ def _caller() -> int:
 
 
 def _run(
-    job: Job, values: NDArray | None, grad: NDArray | None, hess: NDArray | None, factor: float, grad_factor: float
+    job: Job,
+    values: NDArray | None,
+    grad: NDArray | None,
+    hess: NDArray | None,
+    factor: float,
+    grad_factor: float,
+    *,
+    in_place: bool = False,
 ) -> Sums:
     try:
         sums = job.run(values=values, grad=grad, hess=hess, value_factor=factor, grad_factor=grad_factor)
     except BadRow as bad:
-        raise job.error(bad) from None
+        error = job.error(bad)
+        if in_place:
+            error = type(error)(f"{error} Other rows may hold their gradients by now (out= was the prediction itself).")
+        raise error from None
     for note in job.notes():
         warnings.warn(note, stacklevel=_caller())
     return sums
@@ -133,7 +143,7 @@ def value_and_grad(job: Job, out: Any) -> LossGrad:
                 return LossGrad(empty, grad)
             grad_factor = factor / mass
     values = _values(job)
-    sums = _run(job, values, grad, None, factor, grad_factor)
+    sums = _run(job, values, grad, None, factor, grad_factor, in_place=in_place)
     return LossGrad(_reduced(sums, options) if values is None else values[()], grad)
 
 
