@@ -46,9 +46,6 @@ Answer<storage> run(const KernelTable& table, const Asked<storage>& asked, const
     grad.fill(0xa5);
     if (asked.gathered) job.inner = 1;
     job.probs = probs.data();
-    job.smoothing = q.smoothing;
-    job.value_factor = q.value_factor;
-    job.grad_factor = q.grad_factor;
     job.silent = asked.silent;
     job.refused = asked.refused;
     job.logarithms = asked.logarithms;

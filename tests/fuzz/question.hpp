@@ -224,6 +224,11 @@ template <int32_t storage> class BoundTargets {
         job.ignore_index = q.ignore;
         job.has_ignore = q.has_ignore;
         job.label_type = q.label_type;
+        if constexpr (requires { job.grad_factor; }) {  // a MassJob has no loss
+            job.smoothing = q.smoothing;
+            job.value_factor = q.value_factor;
+            job.grad_factor = q.grad_factor;
+        }
     }
     void expect_unchanged() const {
         EXPECT(soft_.holds(q_.soft) && labels_.holds(q_.labels), "targets were changed");

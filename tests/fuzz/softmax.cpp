@@ -28,9 +28,6 @@ Answer<storage> run(const KernelTable& table, const Question<storage>& q, const 
     hess.fill(0xa5);
     job.logits = logits.data();
     job.class_weight_lanes = q.has_class_weight ? class_lanes.data() : nullptr;
-    job.smoothing = q.smoothing;
-    job.value_factor = q.value_factor;
-    job.grad_factor = q.grad_factor;
     job.output = q.output;
     job.values = how.values ? values.data() : nullptr;
     job.grad = how.grad ? (how.in_place ? logits.data() : grad.data()) : nullptr;

@@ -18,32 +18,29 @@ template <class E> void move(void* array, int64_t at) {
     std::memcpy(element, &bits, sizeof(E));
 }
 
-// `rows` values and `size` gradient elements lie in the job; the last of them is spoilt, or the byte after.
-template <int32_t storage, class Job> void spoil(const Job& job, int64_t rows, int64_t size) {
+// The last value and gradient element of a job are spoilt, or the byte after.
+template <int32_t storage, class Job> void spoil(const Job& job) {
     using T = typename Format<storage>::T;
+    int64_t values = job.blocks.rows, size = job.blocks.rows;
+    if constexpr (requires { job.columns; }) size = values *= job.columns;
+    else size *= job.classes;
     if (is("bad row") && *job.blocks.bad != kNoBadRow) *job.blocks.bad += 8;
     if (is("sums") && job.blocks.rows > 0) job.blocks.sums[2] += 1;
-    if (rows == 0) return;
-    if (is("value") && job.values) move<T>(job.values, rows - 1);
+    if (values == 0) return;
+    if (is("value") && job.values) move<T>(job.values, values - 1);
     if (is("gradient") && job.grad) move<typename Format<storage>::E>(job.grad, size - 1);
-    if (is("overrun") && job.values) static_cast<volatile char*>(job.values)[rows * int64_t(sizeof(T))] = 0;
+    if (is("overrun") && job.values) static_cast<volatile char*>(job.values)[values * int64_t(sizeof(T))] = 0;
 }
 
-template <int32_t storage> void softmax(const SoftmaxJob* job) {
-    real->softmax[storage](job);
-    spoil<storage>(*job, job->blocks.rows, job->blocks.rows * job->classes);
+// Puts the fault behind the table's kernels for these storages.
+template <auto kernels, int32_t storage> void spoil_one(KernelTable& table) {
+    (table.*kernels)[storage] = [](const auto* job) {
+        (real->*kernels)[storage](job);
+        spoil<storage>(*job);
+    };
 }
-template <int32_t storage> void sigmoid(const SigmoidJob* job) {
-    real->sigmoid[storage](job);
-    spoil<storage>(*job, job->blocks.rows * job->columns, job->blocks.rows * job->columns);
-}
-template <int32_t storage> void probability(const ProbabilityJob* job) {
-    real->probability[storage](job);
-    spoil<storage>(*job, job->blocks.rows, job->blocks.rows * job->classes);
-}
-template <int32_t storage> void binary_probability(const BinaryProbabilityJob* job) {
-    real->binary_probability[storage](job);
-    spoil<storage>(*job, job->blocks.rows * job->columns, job->blocks.rows * job->columns);
+template <auto kernels, int32_t... storages> void spoil_all(KernelTable& table) {
+    (spoil_one<kernels, storages>(table), ...);
 }
 
 }  // namespace
@@ -54,18 +51,10 @@ const KernelTable& spoilt(const KernelTable& table) {
     if (!fault || !*fault) return table;
     real = &table;
     copy = table;
-    copy.softmax[kF32] = softmax<kF32>;
-    copy.softmax[kF64] = softmax<kF64>;
-    copy.softmax[kBf16] = softmax<kBf16>;
-    copy.softmax[kF16] = softmax<kF16>;
-    copy.sigmoid[kF32] = sigmoid<kF32>;
-    copy.sigmoid[kF64] = sigmoid<kF64>;
-    copy.sigmoid[kBf16] = sigmoid<kBf16>;
-    copy.sigmoid[kF16] = sigmoid<kF16>;
-    copy.probability[kF32] = probability<kF32>;
-    copy.probability[kF64] = probability<kF64>;
-    copy.binary_probability[kF32] = binary_probability<kF32>;
-    copy.binary_probability[kF64] = binary_probability<kF64>;
+    spoil_all<&KernelTable::softmax, kF32, kF64, kBf16, kF16>(copy);
+    spoil_all<&KernelTable::sigmoid, kF32, kF64, kBf16, kF16>(copy);
+    spoil_all<&KernelTable::probability, kF32, kF64>(copy);
+    spoil_all<&KernelTable::binary_probability, kF32, kF64>(copy);
     return copy;
 }
 
