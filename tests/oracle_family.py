@@ -21,7 +21,7 @@ import mpmath
 import numpy as np
 
 from oracle import objects
-from oracle_shapes import BITS, shaped, slope_by_p
+from oracle_shapes import BITS, Shaped, shaped, slope_by_p
 from wide import Wide
 
 __all__ = ["Answers", "family_answers", "family_loss", "log_prior"]
@@ -131,7 +131,8 @@ class _Row:
         self.omega, self.lam = omega, mpf(float(family.z_loss))
         self.counts, self.q = counts, [q for _, q, _ in keys]
         self.parts, self.lse, self.M = _softmax(family, keys, counts)
-        self.f = [shaped(shape, x.L, x.u, x.p) for x in self.parts]
+        unused = Shaped(*[mpf(0)] * 4)
+        self.f = [shaped(shape, x.L, x.u, x.p) if q else unused for x, q in zip(self.parts, self.q, strict=True)]
         self.Q = mp.fsum(n * q for n, q in zip(counts, self.q, strict=True))
         self.H = mp.fsum(x.count * x.p * x.L for x in self.parts if x.p)
         self.A_k = [q * f.s for q, f in zip(self.q, self.f, strict=True)]
