@@ -44,6 +44,7 @@ if _typing.TYPE_CHECKING:
         mutual_information,
         perplexity,
     )
+    from crossent.targets import balanced_weights, soften
 
 __all__ = [
     "BinaryCrossEntropy",
@@ -69,6 +70,7 @@ __all__ = [
     "UnsupportedError",
     "WeightError",
     "__version__",
+    "balanced_weights",
     "binary_cross_entropy",
     "cross_entropy",
     "cross_entropy_of",
@@ -86,6 +88,7 @@ __all__ = [
     "set_num_threads",
     "show_config",
     "sigmoid",
+    "soften",
     "softmax",
 ]
 
@@ -106,6 +109,7 @@ _ON_FIRST_USE = {
         "mutual_information",
         "perplexity",
     ),
+    "targets": ("balanced_weights", "soften"),
 }
 _ROOM = {name: room for room, names in _ON_FIRST_USE.items() for name in names}
 
