@@ -33,6 +33,15 @@ __version__ = "0.1.0"
 
 if _typing.TYPE_CHECKING:
     from crossent.activations import log_sigmoid, log_softmax, logsumexp, sigmoid, softmax
+    from crossent.family import (
+        BinaryFocal,
+        Bootstrap,
+        Focal,
+        GeneralizedCrossEntropy,
+        LogitAdjusted,
+        Poly1,
+        SymmetricCrossEntropy,
+    )
     from crossent.learn.classifier import SoftmaxClassifier
     from crossent.losses import BinaryCrossEntropy, CrossEntropy, binary_cross_entropy, cross_entropy
     from crossent.measures import (
@@ -44,9 +53,21 @@ if _typing.TYPE_CHECKING:
         mutual_information,
         perplexity,
     )
+    from crossent.shards import ShardStatistics, merge_shards, shard_statistics, shard_value_and_grad
+    from crossent.shorthands import (
+        binary_focal,
+        bootstrap,
+        focal,
+        generalized_cross_entropy,
+        logit_adjusted,
+        poly1,
+        symmetric_cross_entropy,
+    )
 
 __all__ = [
     "BinaryCrossEntropy",
+    "BinaryFocal",
+    "Bootstrap",
     "ClippedWarning",
     "ConvergenceWarning",
     "CrossEntropy",
@@ -54,39 +75,55 @@ __all__ = [
     "DataError",
     "DtypeError",
     "EmptyBatchError",
+    "Focal",
+    "GeneralizedCrossEntropy",
     "GradHess",
     "LabelError",
+    "LogitAdjusted",
     "LossGrad",
     "MissingExtraError",
     "ModelFileError",
     "NonFiniteError",
     "NotFittedError",
     "OptionError",
+    "Poly1",
     "ProbabilityError",
     "RowSumWarning",
     "ShapeError",
+    "ShardStatistics",
     "SoftmaxClassifier",
+    "SymmetricCrossEntropy",
     "UnsupportedError",
     "WeightError",
     "__version__",
     "binary_cross_entropy",
+    "binary_focal",
+    "bootstrap",
     "cross_entropy",
     "cross_entropy_of",
     "effective_classes",
     "empty_cache",
     "entropy",
+    "focal",
+    "generalized_cross_entropy",
     "get_num_threads",
     "js_divergence",
     "kl_divergence",
     "log_sigmoid",
     "log_softmax",
+    "logit_adjusted",
     "logsumexp",
+    "merge_shards",
     "mutual_information",
     "perplexity",
+    "poly1",
     "set_num_threads",
+    "shard_statistics",
+    "shard_value_and_grad",
     "show_config",
     "sigmoid",
     "softmax",
+    "symmetric_cross_entropy",
 ]
 
 if not _is_command():
@@ -95,6 +132,15 @@ if not _is_command():
 # Loaded when first asked for: `import crossent` shall cost little more than NumPy.
 _ON_FIRST_USE = {
     "activations": ("log_sigmoid", "log_softmax", "logsumexp", "sigmoid", "softmax"),
+    "family": (
+        "BinaryFocal",
+        "Bootstrap",
+        "Focal",
+        "GeneralizedCrossEntropy",
+        "LogitAdjusted",
+        "Poly1",
+        "SymmetricCrossEntropy",
+    ),
     "learn.classifier": ("SoftmaxClassifier",),
     "losses": ("BinaryCrossEntropy", "CrossEntropy", "binary_cross_entropy", "cross_entropy"),
     "measures": (
@@ -105,6 +151,16 @@ _ON_FIRST_USE = {
         "kl_divergence",
         "mutual_information",
         "perplexity",
+    ),
+    "shards": ("ShardStatistics", "merge_shards", "shard_statistics", "shard_value_and_grad"),
+    "shorthands": (
+        "binary_focal",
+        "bootstrap",
+        "focal",
+        "generalized_cross_entropy",
+        "logit_adjusted",
+        "poly1",
+        "symmetric_cross_entropy",
     ),
 }
 _ROOM = {name: room for room, names in _ON_FIRST_USE.items() for name in names}

@@ -15,6 +15,23 @@ LOSSES = {
     "binary_cross_entropy",
     "cross_entropy",
 }
+FAMILY = {
+    "BinaryFocal",
+    "Bootstrap",
+    "Focal",
+    "GeneralizedCrossEntropy",
+    "LogitAdjusted",
+    "Poly1",
+    "SymmetricCrossEntropy",
+    "binary_focal",
+    "bootstrap",
+    "focal",
+    "generalized_cross_entropy",
+    "logit_adjusted",
+    "poly1",
+    "symmetric_cross_entropy",
+}
+SHARDS = {"ShardStatistics", "merge_shards", "shard_statistics", "shard_value_and_grad"}
 ACTIVATIONS = {"log_sigmoid", "log_softmax", "logsumexp", "sigmoid", "softmax"}
 MEASURES = {
     "cross_entropy_of",
@@ -46,7 +63,7 @@ ERRORS = {
 }
 SETTINGS = {"empty_cache", "get_num_threads", "set_num_threads", "show_config"}
 VERBS = {"SoftmaxClassifier"}
-PUBLIC = LOSSES | ACTIVATIONS | MEASURES | ERRORS | SETTINGS | VERBS | {"__version__"}
+PUBLIC = LOSSES | FAMILY | SHARDS | ACTIVATIONS | MEASURES | ERRORS | SETTINGS | VERBS | {"__version__"}
 
 
 def test_the_list_is_the_written_one() -> None:

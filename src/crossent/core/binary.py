@@ -49,6 +49,8 @@ def _element_weights(sample_weight: Any, shape: tuple[int, ...]) -> NDArray | No
 class _BinaryBase:
     """What both predictions share: targets, weights, the mass of the targets."""
 
+    upper = False  # whether the Hessian's diagonal shall bound the whole of it
+
     def __init__(self, options: BinaryOptions, targets: Any, prediction: Prediction, sample_weight: Any) -> None:
         self.options = options
         self.name, self.array = prediction
@@ -134,6 +136,9 @@ class _BinaryBase:
     def mass(self) -> Sums:
         return engine_probability.binary_mass(self._probability_job())
 
+    def bound_curvature(self) -> None:
+        self.upper = True
+
     def error(self, bad: BadRow) -> CrossentError:
         return binary_fault(self.name, self.array, self.targets, bad.row, Fault(bad.code))
 
@@ -155,7 +160,7 @@ class BinaryLogits(_BinaryBase):
     ) -> Sums:
         job = engine.SigmoidJob(
             self.array, self.targets, self.pos_weight, self.weight, float(self.options.label_smoothing),
-            self.negative, self.positive, value_factor, grad_factor,
+            self.negative, self.positive, value_factor, grad_factor, self.options.terms(), self.upper,
         )  # fmt: skip
         return engine.run_sigmoid(job, values=values, grad=grad, hess=hess)
 

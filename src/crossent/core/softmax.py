@@ -18,7 +18,7 @@ from crossent.core.types import NDArray
 from crossent.core.weights import balanced, class_weights, row_weights, unit_scaled
 from crossent.errors import CrossentError, DtypeError, UnsupportedError
 
-__all__ = ["SoftmaxLogits", "SoftmaxProbs", "softmax_job"]
+__all__ = ["SoftmaxBase", "SoftmaxLogits", "SoftmaxProbs", "softmax_job"]
 
 _SUM_TOLERANCE = 1e-5
 _SMALLEST_SUM = 1e-300  # of targets that are normalised: its inverse is a number too
@@ -38,15 +38,22 @@ def _sum_tolerance(dtype: Any) -> float:
     return max(_SUM_TOLERANCE, 4 * half_eps.get(np.dtype(dtype).name, 0.0))
 
 
-class _SoftmaxBase:
-    """What both predictions share: targets, weights, the mass of the targets."""
+class SoftmaxBase:
+    """What all predictions share: targets, weights, the mass of the targets."""
 
-    def __init__(self, options: SoftmaxOptions, targets: Any, prediction: Prediction, sample_weight: Any) -> None:
+    def __init__(
+        self,
+        options: SoftmaxOptions,
+        targets: Any,
+        prediction: Prediction,
+        sample_weight: Any,
+        shard: engine.Shard | None = None,
+    ) -> None:
         self.options = options
         self.name, self.array = prediction
         self.axis = axis = axis_number(options.axis, self.array, self.name)
         shape = self.array.shape
-        self.K = shape[axis]
+        self.K = shape[axis] if shard is None else shard.classes
         self.shape = shape[:axis] + shape[axis + 1 :]
         self.row_weight = row_weights(sample_weight, self.shape)
         self.targets = class_targets(
@@ -59,7 +66,7 @@ class _SoftmaxBase:
         )
         self.job = engine.SoftmaxJob(
             self.array, axis, labels=self.targets.labels, row_weight=self.row_weight,
-            ignore_index=self.targets.ignore_index, smoothing=float(options.label_smoothing),
+            ignore_index=self.targets.ignore_index, smoothing=float(options.label_smoothing), shard=shard,
         )  # fmt: skip
         if self.targets.soft is not None or options.normalize_targets:
             self._take_soft(self.targets)
@@ -68,13 +75,17 @@ class _SoftmaxBase:
             self.job.class_weight = balanced(self.targets, self.K, self.row_weight, self.job.soft_factor)
         elif weight is not None:
             self.job.class_weight = class_weights(weight, self.K, options.classes)
+        if shard is not None and self.job.class_weight is not None:
+            self.job.class_weight = self.job.class_weight[shard.first : shard.first + shape[axis]]
         options.refuse_unless_probabilities(self.name)
+        options.refuse_unless_logits(self.name)
+        self.job.terms = options.terms(self.K)
 
     def _take_soft(self, targets: Targets) -> None:
         if targets.soft is None:
             raise UnsupportedError("normalize_targets is for targets with a column for each class, not for indices.")
         self.job.soft = _soft_array(targets.soft)
-        self.job.sum_tolerance = _sum_tolerance(self.job.soft.dtype)
+        self.job.sum_tolerance = _sum_tolerance(self.job.soft.dtype) if self.job.shard is None else -1.0
         if self.options.normalize_targets:
             self._normalize()
 
@@ -113,6 +124,9 @@ class _SoftmaxBase:
     def mass(self) -> Sums:
         return engine.run_mass(self.job)
 
+    def bound_curvature(self) -> None:
+        self.job.upper = True
+
     def error(self, bad: BadRow) -> CrossentError:
         if bad.code == Fault.LABEL:
             assert self.targets.labels is not None
@@ -123,7 +137,7 @@ class _SoftmaxBase:
         return []
 
 
-class SoftmaxLogits(_SoftmaxBase):
+class SoftmaxLogits(SoftmaxBase):
     """From raw scores, on native code."""
 
     def run(
@@ -139,7 +153,7 @@ class SoftmaxLogits(_SoftmaxBase):
         return engine.run_softmax(self.job, values=values, grad=grad, hess=hess)
 
 
-class SoftmaxProbs(_SoftmaxBase):
+class SoftmaxProbs(SoftmaxBase):
     """From probabilities or their logarithms; with clip or eps by formula in float64, block by block."""
 
     def __init__(self, options: SoftmaxOptions, targets: Any, prediction: Prediction, sample_weight: Any) -> None:
