@@ -63,6 +63,7 @@ ERRORS = {
 }
 SETTINGS = {"empty_cache", "get_num_threads", "set_num_threads", "show_config"}
 VERBS = {"SoftmaxClassifier"}
+BOOSTING = {"lightgbm_metric", "lightgbm_objective", "xgboost_metric", "xgboost_objective"}
 PUBLIC = LOSSES | FAMILY | SHARDS | ACTIVATIONS | MEASURES | ERRORS | SETTINGS | VERBS | {"__version__"}
 
 
@@ -79,10 +80,15 @@ def test_every_name_is_documented_with_an_example() -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "names"), [("measures", MEASURES), ("activations", ACTIVATIONS), ("errors", ERRORS)]
+    ("module", "names"),
+    [("measures", MEASURES), ("activations", ACTIVATIONS), ("errors", ERRORS), ("boosting", BOOSTING)],
 )
 def test_modules_list_what_they_give(module: str, names: set[str]) -> None:
     assert set(importlib.import_module(f"crossent.{module}").__all__) == names
+
+
+def test_front_ends_are_documented_with_examples() -> None:
+    assert documentation_troubles(importlib.import_module("crossent.boosting")) == []
 
 
 def test_dir_shows_the_public_names() -> None:
