@@ -34,6 +34,14 @@ __version__ = "0.1.0"
 if _typing.TYPE_CHECKING:
     from crossent.activations import log_sigmoid, log_softmax, logsumexp, sigmoid, softmax
     from crossent.learn.classifier import SoftmaxClassifier
+    from crossent.linear import (
+        LinearBinaryCrossEntropy,
+        LinearCrossEntropy,
+        LinearLossGrad,
+        LinearLossLse,
+        linear_binary_cross_entropy,
+        linear_cross_entropy,
+    )
     from crossent.losses import BinaryCrossEntropy, CrossEntropy, binary_cross_entropy, cross_entropy
     from crossent.measures import (
         cross_entropy_of,
@@ -56,6 +64,10 @@ __all__ = [
     "EmptyBatchError",
     "GradHess",
     "LabelError",
+    "LinearBinaryCrossEntropy",
+    "LinearCrossEntropy",
+    "LinearLossGrad",
+    "LinearLossLse",
     "LossGrad",
     "MissingExtraError",
     "ModelFileError",
@@ -78,6 +90,8 @@ __all__ = [
     "get_num_threads",
     "js_divergence",
     "kl_divergence",
+    "linear_binary_cross_entropy",
+    "linear_cross_entropy",
     "log_sigmoid",
     "log_softmax",
     "logsumexp",
@@ -96,6 +110,14 @@ if not _is_command():
 _ON_FIRST_USE = {
     "activations": ("log_sigmoid", "log_softmax", "logsumexp", "sigmoid", "softmax"),
     "learn.classifier": ("SoftmaxClassifier",),
+    "linear": (
+        "LinearBinaryCrossEntropy",
+        "LinearCrossEntropy",
+        "LinearLossGrad",
+        "LinearLossLse",
+        "linear_binary_cross_entropy",
+        "linear_cross_entropy",
+    ),
     "losses": ("BinaryCrossEntropy", "CrossEntropy", "binary_cross_entropy", "cross_entropy"),
     "measures": (
         "cross_entropy_of",
