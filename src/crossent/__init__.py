@@ -43,6 +43,14 @@ if _typing.TYPE_CHECKING:
         SymmetricCrossEntropy,
     )
     from crossent.learn.classifier import SoftmaxClassifier
+    from crossent.linear import (
+        LinearBinaryCrossEntropy,
+        LinearCrossEntropy,
+        LinearLossGrad,
+        LinearLossLse,
+        linear_binary_cross_entropy,
+        linear_cross_entropy,
+    )
     from crossent.losses import BinaryCrossEntropy, CrossEntropy, binary_cross_entropy, cross_entropy
     from crossent.measures import (
         cross_entropy_of,
@@ -79,6 +87,10 @@ __all__ = [
     "GeneralizedCrossEntropy",
     "GradHess",
     "LabelError",
+    "LinearBinaryCrossEntropy",
+    "LinearCrossEntropy",
+    "LinearLossGrad",
+    "LinearLossLse",
     "LogitAdjusted",
     "LossGrad",
     "MissingExtraError",
@@ -109,6 +121,8 @@ __all__ = [
     "get_num_threads",
     "js_divergence",
     "kl_divergence",
+    "linear_binary_cross_entropy",
+    "linear_cross_entropy",
     "log_sigmoid",
     "log_softmax",
     "logit_adjusted",
@@ -142,6 +156,14 @@ _ON_FIRST_USE = {
         "SymmetricCrossEntropy",
     ),
     "learn.classifier": ("SoftmaxClassifier",),
+    "linear": (
+        "LinearBinaryCrossEntropy",
+        "LinearCrossEntropy",
+        "LinearLossGrad",
+        "LinearLossLse",
+        "linear_binary_cross_entropy",
+        "linear_cross_entropy",
+    ),
     "losses": ("BinaryCrossEntropy", "CrossEntropy", "binary_cross_entropy", "cross_entropy"),
     "measures": (
         "cross_entropy_of",

@@ -11,9 +11,15 @@ LOSSES = {
     "BinaryCrossEntropy",
     "CrossEntropy",
     "GradHess",
+    "LinearBinaryCrossEntropy",
+    "LinearCrossEntropy",
+    "LinearLossGrad",
+    "LinearLossLse",
     "LossGrad",
     "binary_cross_entropy",
     "cross_entropy",
+    "linear_binary_cross_entropy",
+    "linear_cross_entropy",
 }
 FAMILY = {
     "BinaryFocal",
