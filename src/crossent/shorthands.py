@@ -219,7 +219,7 @@ def binary_focal(
     Source: as `BinaryFocal`.
 
     >>> round(binary_focal([1, 0], probs=[0.8, 0.3], alpha=0.25), 6)
-    0.013155
+    0.013153
     """
     return BinaryFocal(gamma=gamma, alpha=alpha, **options)(
         targets, logits=logits, probs=probs, log_probs=log_probs, sample_weight=sample_weight

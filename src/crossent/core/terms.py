@@ -38,6 +38,11 @@ class Terms:
     hard: float = 0.0
 
     @property
+    def of_logits(self) -> bool:
+        """Whether there is more than probabilities tell."""
+        return self.prior is not None or self.hard != 0 or self.entropy_weight != 0 or self.z_loss != 0
+
+    @property
     def native(self) -> tuple[Any, ...]:
         """As the native kernel takes them."""
         return (
