@@ -53,8 +53,10 @@ $(APP_MADE): $(TOOLS_MADE) $(BUILD_INPUTS)
 	$(PIP) install --no-build-isolation -e '.[demo]'
 	@touch $@
 
+# islp is there for its data files; what it requires (PyTorch, among others) is not.
 $(DEV_MADE): $(TOOLS_MADE) $(BUILD_INPUTS)
 	$(PIP) install --no-build-isolation -e '.[dev]'
+	$(PIP) install --no-deps 'islp>=0.4'
 	@touch $(APP_MADE) $@
 
 demo: $(APP_MADE)

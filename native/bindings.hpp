@@ -95,10 +95,72 @@ class Left {
     bool given_;
 };
 
+// What NumPy arrays of each Storage hold (half precision and bfloat16 come as uint16) and the arithmetic's type.
+template <int32_t storage> struct Held {
+    using S = uint16_t;
+    using T = float;
+};
+template <> struct Held<kF32> {
+    using S = float;
+    using T = float;
+};
+template <> struct Held<kF64> {
+    using S = double;
+    using T = double;
+};
+
+// Targets and weights of rows, as SoftmaxJob, FamilyJob's base and ProbabilityJob name them.
+template <class Job, class S>
+void set_targets(Job& job, int64_t rows, const Maybe<Any>& labels, const Maybe<In<S>>& soft,
+                 const Maybe<In<double>>& soft_factor, const Maybe<In<double>>& class_weight,
+                 const Maybe<In<double>>& row_weight, Maybe<int64_t> ignore_index) {
+    job.labels = data(labels, rows, "labels");
+    job.label_type = labels ? label_type(*labels) : 0;
+    int64_t size = 0;
+    need(!__builtin_mul_overflow(rows, job.classes, &size), "rows");
+    job.soft = data(soft, size, "soft targets");
+    need(!(labels && soft), "labels and soft targets");
+    job.soft_factor = data(soft_factor, rows, "soft_factor");
+    job.class_weight = data(class_weight, job.classes, "class_weight");
+    job.row_weight = data(row_weight, rows, "row_weight");
+    job.has_ignore = ignore_index.has_value();
+    job.ignore_index = ignore_index.value_or(0);
+}
+
+// The weights of independent labels: one positive weight or one a column; one weight a row or one an element.
+template <class Job>
+void set_weights(Job& job, const Maybe<In<double>>& pos_weight, const Maybe<In<double>>& weight, int64_t rows) {
+    const bool one = pos_weight && pos_weight->size() == 1;
+    job.pos_weight = data(pos_weight, one ? 1 : job.columns, "pos_weight");
+    job.pos_weight_column = one ? 0 : 1;
+    if (!weight) return;
+    const bool by_row = int64_t(weight->size()) == rows;
+    job.weight = data(weight, by_row ? rows : rows * job.columns, "weight");
+    job.weight_row = by_row ? 1 : job.columns;
+    job.weight_column = by_row ? 0 : 1;
+}
+
+// Targets of independent labels: of the arithmetic's type or as doubles, one for each element or one for all.
+template <class T>
+void set_element_targets(SigmoidJob& job, const Maybe<In<T>>& targets, const Maybe<In<double>>& wide_targets,
+                         int64_t size) {
+    need(targets.has_value() != wide_targets.has_value(), "targets and wide_targets");
+    if (wide_targets || targets->size() != 1 || size == 1) {
+        job.targets = data(targets, size, "targets");
+        job.wide_targets = data(wide_targets, size, "wide_targets");
+        job.target_row = job.columns;
+        job.target_column = 1;
+    } else {
+        job.targets = data(targets, 1, "targets");
+    }
+}
+
 #define CROSSENT_ARG(name) nb::arg(name).noconvert()
 #define CROSSENT_MAYBE(name) nb::arg(name).noconvert().none()
 
 // Adds the functions of probability_bindings.cpp to the module.
 void bind_probabilities(nb::module_& m);
+// And of family_bindings.cpp.
+void bind_family(nb::module_& m);
 
 }  // namespace crossent

@@ -4,6 +4,7 @@
 #include "elementary.hpp"
 #include "kernels.hpp"
 #include "memory.hpp"
+#include "transform.hpp"
 
 namespace {
 
@@ -45,6 +46,14 @@ struct SplitRest {
     }
 };
 
+// log(x) - e for e next to log(x), 1e-300 < x <= 1: what rounding the logarithm lost. Newton's step, exp as a pair.
+struct LogRest {
+    template <class V> static CROSSENT_INLINE V of(V x, V e) {
+        const Twin<V> ratio = divide(twin(x), exp_twin(twin(e)));
+        return (ratio.high - splat<V>(1)) + ratio.low;
+    }
+};
+
 template <class T, class F> void by_lanes(int64_t n, const T* x, const T* e, T* out) {
     constexpr int W = kLanes<T>;
     for (int64_t i = 0; i < n; i += W) {
@@ -74,6 +83,7 @@ constexpr Elementary kElementary[] = {
     of_both<Log1pShort>("log1p_short"),
     of_double<MinusLogBelow>("minus_log_below"),
     of_double<SplitRest>("split_rest"),
+    of_double<LogRest>("log_rest"),
 };
 
 }  // namespace

@@ -1,8 +1,10 @@
 // The kernel table of one instruction set. CROSSENT_TABLE names it; CMake compiles this file once for each.
 #include "binary_probability.hpp"
 #include "elementary_table.hpp"
+#include "family.hpp"
 #include "probability.hpp"
 #include "sigmoid.hpp"
+#include "sigmoid_family.hpp"
 #include "softmax_job.hpp"
 #include "softmax_mass.hpp"
 
@@ -49,6 +51,14 @@ template <class S> void mass(const MassJob* job) {
     FloatControl control;
     run_mass<S>(*job);
 }
+template <class S> void family(const FamilyJob* job) {
+    FloatControl control;
+    run_family<S>(*job);
+}
+template <class S> void binary_family(const BinaryFamilyJob* job) {
+    FloatControl control;
+    run_binary_family<S>(*job);
+}
 template <class T> void probability(const ProbabilityJob* job) {
     FloatControl control;
     run_probability<T>(*job);
@@ -67,6 +77,8 @@ const KernelTable CROSSENT_TABLE = {
     {softmax<float>, softmax<double>, softmax<Bf16>, softmax<F16>},
     {sigmoid<float>, sigmoid<double>, sigmoid<Bf16>, sigmoid<F16>},
     {mass<float>, mass<double>, mass<Bf16>, mass<F16>},
+    {family<float>, family<double>, family<Bf16>, family<F16>},
+    {binary_family<float>, binary_family<double>, binary_family<Bf16>, binary_family<F16>},
     {probability<float>, probability<double>},
     {binary_probability<float>, binary_probability<double>},
     kElementary,

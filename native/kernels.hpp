@@ -32,6 +32,13 @@ struct Blocks {
 
 static inline int64_t block_count(const Blocks& b) { return b.rows == 0 ? 0 : (b.rows - 1) / b.block_rows + 1; }
 
+// f(log p) of the family: see shape.hpp.
+enum ShapeKind : int32_t { kLog, kFocal, kPoly, kPower };
+struct Shape {
+    int32_t kind;
+    double a, b;
+};
+
 // Rows of K logits: data [outer, K, inner], row number = outer index * inner + inner index. S is the type they are stored
 // in (float, double, bfloat16, half precision), T that of the arithmetic (float for the last two).
 struct SoftmaxJob {
@@ -51,6 +58,32 @@ struct SoftmaxJob {
     void* grad;    // [outer, K, inner] of S; may be the logits themselves
     void* hess;    // as grad, never the logits
     int32_t stream;  // there is a grad, large, warm and not the logits: write it past the caches
+    const Shape* shape;  // of rows in batches and long rows of floats with index targets; null: cross-entropy
+};
+
+// What the diagonal of the Hessian is: itself, or a diagonal matrix that is never below the whole Hessian.
+enum Curvature : int32_t { kExact, kUpper };
+
+// A row of a vocabulary that is cut into shards, as each shard leaves it and as they are merged: maximum (high and low
+// part), sum of exp(z - maximum) over the other classes, sum of exp(d) d with d = maximum - z, then of the targets:
+// sum of q d, of q without the maximum's, of q at the maximum, and the mass before smoothing.
+enum RowState : int32_t { kMaximum, kMaximumLow, kOthers, kSpread, kGap, kTargetOthers, kTargetTop, kTargetMass, kRowState };
+
+// Everything that a member of the softmax family may be: `base` with its options, output kGradient, in double.
+struct FamilyJob {
+    SoftmaxJob base;
+    Shape shape;
+    double softcap;      // 0: none
+    double temperature;  // 1: none
+    const double* bias;  // [2, K]: added to the logits times tau, high and low parts; null: none
+    double tau;
+    const double* alpha;  // [K]: weights that the mass does not have; null: none
+    double z_loss, entropy_weight;
+    double hard;  // part of the target that goes to the first maximum
+    int32_t curvature;
+    int64_t first_class, all_classes;  // labels count all classes; those elsewhere lie in other shards
+    double* left;         // [rows, kRowState]: filled, without values or gradient; null: none
+    const double* given;  // [rows, kRowState]: of all shards: the gradient only; null: none
 };
 
 // Independent labels: elements [rows, columns], target y in [0, 1]. With one column, rows are packed into lanes.
@@ -119,6 +152,14 @@ struct BinaryProbabilityJob {
     void* grad;    // as values; may be the probabilities themselves
 };
 
+// Independent labels whose two terms have a shape: `base`, in double.
+struct BinaryFamilyJob {
+    SigmoidJob base;
+    Shape shape;
+    double up, down;  // more factors of the positive and the negative term, which the mass does not have
+    int32_t curvature;
+};
+
 // One function of elementary.hpp, for tests: out = f(x, e), on lanes [0] or one by one [1]; null where there is none.
 struct Elementary {
     const char* name;
@@ -132,6 +173,8 @@ struct KernelTable {
     void (*softmax[kStorages])(const SoftmaxJob*);
     void (*sigmoid[kStorages])(const SigmoidJob*);
     void (*mass[kStorages])(const MassJob*);
+    void (*family[kStorages])(const FamilyJob*);
+    void (*binary_family[kStorages])(const BinaryFamilyJob*);
     void (*probability[2])(const ProbabilityJob*);
     void (*binary_probability[2])(const BinaryProbabilityJob*);
     const Elementary* elementary;

@@ -38,20 +38,6 @@ void close_down() {
     for (int i = 0; calls.load() > 0 && i < 10000; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
-// What NumPy arrays of each Storage hold (half precision and bfloat16 come as uint16) and the arithmetic's type.
-template <int32_t storage> struct Held {
-    using S = uint16_t;
-    using T = float;
-};
-template <> struct Held<kF32> {
-    using S = float;
-    using T = float;
-};
-template <> struct Held<kF64> {
-    using S = double;
-    using T = double;
-};
-
 template <int32_t storage, class S = typename Held<storage>::S, class T = typename Held<storage>::T> struct Softmax {
     static OneBlock run(In<S> logits, int64_t classes, int64_t inner, Maybe<Any> labels, Maybe<In<S>> soft,
                     Maybe<In<double>> soft_factor, Maybe<In<double>> class_weight, Maybe<In<T>> class_weight_lanes,
@@ -72,16 +58,8 @@ template <int32_t storage, class S = typename Held<storage>::S, class T = typena
         job.classes = classes;
         job.inner = inner;
         job.logits = logits.data();
-        job.labels = data(labels, rows, "labels");
-        job.label_type = labels ? label_type(*labels) : 0;
-        job.soft = data(soft, size, "soft targets");
-        need(!(labels && soft), "labels and soft targets");
-        job.soft_factor = data(soft_factor, rows, "soft_factor");
-        job.class_weight = data(class_weight, classes, "class_weight");
+        set_targets(job, rows, labels, soft, soft_factor, class_weight, row_weight, ignore_index);
         job.class_weight_lanes = data(class_weight_lanes, classes, "class_weight");
-        job.row_weight = data(row_weight, rows, "row_weight");
-        job.has_ignore = ignore_index.has_value();
-        job.ignore_index = ignore_index.value_or(0);
         job.smoothing = smoothing;
         job.value_factor = value_factor;
         job.grad_factor = grad_factor;
@@ -97,31 +75,6 @@ template <int32_t storage, class S = typename Held<storage>::S, class T = typena
 };
 
 template <int32_t storage, class S = typename Held<storage>::S, class T = typename Held<storage>::T> struct Sigmoid {
-    static void bind_targets(SigmoidJob& job, const Maybe<In<T>>& targets, const Maybe<In<double>>& wide_targets,
-                             int64_t size) {
-        need(targets.has_value() != wide_targets.has_value(), "targets and wide_targets");
-        if (wide_targets || targets->size() != 1 || size == 1) {
-            job.targets = data(targets, size, "targets");
-            job.wide_targets = data(wide_targets, size, "wide_targets");
-            job.target_row = job.columns;
-            job.target_column = 1;
-        } else {
-            job.targets = data(targets, 1, "targets");
-        }
-    }
-
-    static void bind_weights(SigmoidJob& job, const Maybe<In<double>>& pos_weight, const Maybe<In<double>>& weight,
-                             int64_t size) {
-        const bool one = pos_weight && pos_weight->size() == 1;
-        job.pos_weight = data(pos_weight, one ? 1 : job.columns, "pos_weight");
-        job.pos_weight_column = one ? 0 : 1;
-        if (!weight) return;
-        const bool by_row = int64_t(weight->size()) == size / job.columns;
-        job.weight = data(weight, by_row ? size / job.columns : size, "weight");
-        job.weight_row = by_row ? 1 : job.columns;
-        job.weight_column = by_row ? 0 : 1;
-    }
-
     static OneBlock run(In<S> logits, int64_t columns, Maybe<In<T>> targets, Maybe<In<double>> wide_targets,
                     Maybe<In<double>> pos_weight, Maybe<In<double>> weight, double smoothing,
                     double negative_weight, double positive_weight, double value_factor, double grad_factor,
@@ -136,8 +89,8 @@ template <int32_t storage, class S = typename Held<storage>::S, class T = typena
         job.blocks = left.blocks(rows, block_rows, last);
         job.columns = columns;
         job.logits = logits.data();
-        bind_targets(job, targets, wide_targets, size);
-        bind_weights(job, pos_weight, weight, size);
+        set_element_targets(job, targets, wide_targets, size);
+        set_weights(job, pos_weight, weight, rows);
         job.smoothing = smoothing;
         job.negative_weight = negative_weight;
         job.positive_weight = positive_weight;
@@ -252,6 +205,7 @@ NB_MODULE(_native, m) {
     bind<kF64>(m, "softmax_f64", "sigmoid_f64", "mass_f64");
     bind<kBf16>(m, "softmax_bf16", "sigmoid_bf16", "mass_bf16");
     bind<kF16>(m, "softmax_f16", "sigmoid_f16", "mass_f16");
+    bind_family(m);
     bind_probabilities(m);
     m.def("available_isas", &available_isas, "Instruction sets of this build that this machine runs, slowest first.");
     m.def("select_isa", [](const std::string& name) { return select_table(name.c_str()); }, nb::arg("name"),

@@ -28,14 +28,7 @@ template <class T> struct Probability {
         job.blocks = left.blocks(rows, block_rows, last);
         job.classes = classes;
         job.inner = inner;
-        job.labels = data(labels, rows, "labels");
-        job.label_type = labels ? label_type(*labels) : 0;
-        job.soft = data(soft, size, "soft targets");
-        job.soft_factor = data(soft_factor, rows, "soft_factor");
-        job.class_weight = data(class_weight, classes, "class_weight");
-        job.row_weight = data(row_weight, rows, "row_weight");
-        job.has_ignore = ignore_index.has_value();
-        job.ignore_index = ignore_index.value_or(0);
+        set_targets(job, rows, labels, soft, soft_factor, class_weight, row_weight, ignore_index);
         job.smoothing = smoothing;
         job.value_factor = value_factor;
         job.grad_factor = grad_factor;
@@ -68,19 +61,6 @@ int32_t target_type(const Any& targets) {
 }
 
 template <class T> struct BinaryProbability {
-    static void bind_weights(BinaryProbabilityJob& job, const Maybe<In<double>>& pos_weight,
-                             const Maybe<In<double>>& weight) {
-        const bool one = pos_weight && pos_weight->size() == 1;
-        job.pos_weight = data(pos_weight, one ? 1 : job.columns, "pos_weight");
-        job.pos_weight_column = one ? 0 : 1;
-        if (!weight) return;
-        const int64_t rows = job.blocks.rows;
-        const bool by_row = int64_t(weight->size()) == rows;
-        job.weight = data(weight, by_row ? rows : rows * job.columns, "weight");
-        job.weight_row = by_row ? 1 : job.columns;
-        job.weight_column = by_row ? 0 : 1;
-    }
-
     static OneBlock run(Maybe<In<T>> probs, Any targets, int64_t columns, Maybe<In<double>> pos_weight,
                     Maybe<In<double>> weight, double smoothing, double negative_weight, double positive_weight,
                     double value_factor, double grad_factor, Maybe<Out<T>> values, Maybe<Out<T>> grad,
@@ -96,7 +76,7 @@ template <class T> struct BinaryProbability {
         job.probs = data(probs, size, "probs");
         job.targets = targets.data();
         job.target_type = target_type(targets);
-        bind_weights(job, pos_weight, weight);
+        set_weights(job, pos_weight, weight, job.blocks.rows);
         job.smoothing = smoothing;
         job.negative_weight = negative_weight;
         job.positive_weight = positive_weight;

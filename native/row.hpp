@@ -8,6 +8,7 @@
 #include "elementary.hpp"
 #include "lane_sum.hpp"
 #include "memory.hpp"
+#include "shape.hpp"
 
 namespace {
 
@@ -40,12 +41,15 @@ struct Row {
     bool finite = true;  // false: NaN, several +inf, or nothing but -inf
     // of the targets, class-weighted: sum q, sum without a, q_a, sum of q_j (m - z_j), and the mass before smoothing
     double q_sum = 0, q_others = 0, q_max = 0, linear = 0, mass = 0;
+    bool bent = false;  // under a shape: q are times its slope, and
+    double shaped = 0;  // the sum of q f
 
     CROSSENT_INLINE double r_value() const { return scale_down(r.value(), exponent); }
     CROSSENT_INLINE double s() const { return 1 + r_value(); }
 
     // factor * (sum of q_j (m - z_j) + Q log1p(r)): two terms >= 0.
     CROSSENT_INLINE double value(double factor) const {
+        if (bent) return factor * shaped;
         if (exponent < 0) return factor * linear + scale_down(factor * q_sum * r.value(), exponent);
         return factor * (linear + q_sum * log1p_r);
     }
@@ -72,6 +76,20 @@ struct Row {
         linear = z_t == m ? 0 : q * (m - z_t);
     }
 };
+
+// An index target under a shape: what q (m - z) + q log1p(r) was becomes q f, and q in gradients q times the slope.
+CROSSENT_INLINE void bend_row(const Shape& shape, double e_t, Row& row) {
+    const double s = row.s(), r = row.r_value(), q = row.q_sum;
+    if (q == 0) return;
+    const bool top = row.q_others == 0;
+    const double L = row.linear / q + row.log1p_r, u = top ? r / s : (s - e_t) / s, p = top ? 1 / s : e_t / s;
+    const Bent<F64> f = bend<F64>(shape, splat<F64>(L), F64{}, splat<F64>(u), splat<F64>(p));
+    row.bent = true;
+    row.shaped = q * f.value[0];
+    row.q_sum = q * f.slope[0];
+    row.q_others = top ? 0 : row.q_sum;
+    row.q_max = top ? row.q_sum : 0;
+}
 
 // exp(z - m) in double, z <= m.
 template <class T> CROSSENT_INLINE double exp_gap(T z, double m) {

@@ -6,9 +6,9 @@
 namespace {
 
 // Elements j .. end of row i.
-template <class S, class T = Of<S>>
-CROSSENT_INLINE void sigmoid_row(const SigmoidJob& job, const SigmoidOptions& options, int64_t i, int64_t j,
-                                 int64_t end, BlockSums& sums) {
+template <class S, class O, class T = Of<S>>
+CROSSENT_INLINE void sigmoid_row(const SigmoidJob& job, const O& options, int64_t i, int64_t j, int64_t end,
+                                 BlockSums& sums) {
     const bool plain = !job.weight && job.negative_weight == 1 && job.positive_weight == 1;
     LaneTotals<T> totals;
     for (; j < end; j += kLanes<T>) {
@@ -24,16 +24,14 @@ CROSSENT_INLINE void sigmoid_row(const SigmoidJob& job, const SigmoidOptions& op
     totals.into(sums);
 }
 
-template <class S> CROSSENT_INLINE void run_sigmoid(const SigmoidJob& given) {
-    SigmoidJob job = given;
-    if (has_plain_labels(job)) return run_hard<S>(job);
+// O says what an element's loss is: sigmoid_math takes it.
+template <class S, class O> CROSSENT_INLINE void run_elements(SigmoidJob job, const O& options) {
     const bool flat = job.columns == 1;
     if (flat) {  // one row of all elements
         job.columns = job.blocks.rows;
         job.target_column = job.target_row;
         job.weight_column = job.weight_row;
     }
-    const SigmoidOptions options = options_of(job);
     int64_t first, end, block;
     while (draw_block(job.blocks, first, end, block)) {
         BlockSums sums;
@@ -41,6 +39,11 @@ template <class S> CROSSENT_INLINE void run_sigmoid(const SigmoidJob& given) {
         else for (int64_t i = first; i < end; ++i) sigmoid_row<S>(job, options, i, 0, job.columns, sums);
         sums.store(job.blocks, block);
     }
+}
+
+template <class S> CROSSENT_INLINE void run_sigmoid(const SigmoidJob& job) {
+    if (has_plain_labels(job)) return run_hard<S>(job);
+    run_elements<S>(job, options_of(job));
 }
 
 }  // namespace

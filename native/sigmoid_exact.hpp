@@ -116,7 +116,7 @@ CROSSENT_INLINE void load_tile(const SigmoidJob& job, int64_t i, int64_t j, Sigm
     }
 }
 
-template <class T> CROSSENT_INLINE void compute_tile(const SigmoidOptions& options, SigmoidTile<T>& tile) {
+template <class T, class O> CROSSENT_INLINE void compute_tile(const O& options, SigmoidTile<T>& tile) {
     const Wide<T> z = to_wide<T>(tile.z), y = load_wide<T>(tile.y), e = exp_minus_abs<T>(tile.z);
     const Wide<T> w = load_wide<T>(tile.weight), pos_weight = load_wide<T>(tile.pos_weight);
     Wide<T> value, grad, hess;

@@ -113,14 +113,23 @@ CROSSENT_INLINE void work_out(const SoftmaxJob& job, Batch& b) {
         const F64 f = weight * splat<F64>(job.grad_factor);
         const F64 gap = z_t - m;
         const F64 e_t = exp_scaled<F64>(gap, sum_error(z_t, -m, gap), one);
-        const F64 scaled = f * Q / s, r_ = r + low;
+        const auto top = z_t == m;
+        const F64 r_ = r + low;
+        F64 A = Q, value = targeted ? (top ? zero : Q * (m - z_t)) + Q * l : m + l;
+        if (job.shape) {
+            const F64 u = top ? r_ / s : (s - e_t) / s, p = top ? one / s : e_t / s;
+            const Bent<F64> bent = bend<F64>(*job.shape, (top ? zero : m - z_t) + l, zero, u, p);
+            A = Q * bent.slope;
+            value = Q * bent.value;
+        }
+        const F64 scaled = f * A / s;
         store(b.unit + i, unit);
         store(b.r + i, r_);
-        store(b.value + i, targeted ? v * ((z_t == m ? zero : Q * (m - z_t)) + Q * l) : (m + l) * v);
+        store(b.value + i, v * value);
         store(b.steep + i, scaled);
         store(b.scaled + i, scaled * unit);
-        const F64 at_top = r_ < one ? zero - f * Q * (r_ / s) : f * (Q / s - Q);
-        store(b.at_label + i, z_t == m ? at_top : -(f * Q) * ((s - e_t) / s));
+        const F64 at_top = r_ < one ? zero - f * A * (r_ / s) : f * (A / s - A);
+        store(b.at_label + i, top ? at_top : -(f * A) * ((s - e_t) / s));
     }
 }
 

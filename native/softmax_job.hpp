@@ -7,7 +7,7 @@
 namespace {
 
 // S is what the logits, soft targets, gradient and Hessian are stored in.
-template <class S> CROSSENT_INLINE void run_softmax(const SoftmaxJob& job) {
+template <class S> __attribute__((noinline)) void run_softmax(const SoftmaxJob& job) {
     int64_t first, end, block;
     while (draw_block(job.blocks, first, end, block)) {
         BlockSums sums;

@@ -113,6 +113,7 @@ CROSSENT_INLINE bool row_targets(const SoftmaxJob& job, int64_t index, const Row
     if (!has_dense(job)) {
         if (job.labels) row.set_index(z_t, plan.label_weight);
         else row.q_sum = 1;
+        if (job.shape && row.finite) bend_row(*job.shape, exp_gap(T(z_t), row.m), row);
         return true;
     }
     if (!job.soft && !job.class_weight) {

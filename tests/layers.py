@@ -15,7 +15,7 @@ __all__ = ["Import", "imports_of", "violations"]
 # room: what it may import besides NumPy and the standard library. Rooms not built yet stand here too.
 _FLOOR = {"errors", "wording", "core"}
 _BASIC = _FLOOR | {"settings", "activations", "measures"}
-_LOSSES = {"losses", "family", "targets", "linear", "shards"}
+_LOSSES = {"losses", "family", "shorthands", "targets", "linear", "shards"}
 _FRONT_ENDS = {"torch", "jax", "keras", "boosting"}
 _BELOW_VERBS = _BASIC | _LOSSES | {"stats", "rows"}
 _VERBS = {"learn", "score"}

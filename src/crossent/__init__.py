@@ -33,7 +33,24 @@ __version__ = "0.1.0"
 
 if _typing.TYPE_CHECKING:
     from crossent.activations import log_sigmoid, log_softmax, logsumexp, sigmoid, softmax
+    from crossent.family import (
+        BinaryFocal,
+        Bootstrap,
+        Focal,
+        GeneralizedCrossEntropy,
+        LogitAdjusted,
+        Poly1,
+        SymmetricCrossEntropy,
+    )
     from crossent.learn.classifier import SoftmaxClassifier
+    from crossent.linear import (
+        LinearBinaryCrossEntropy,
+        LinearCrossEntropy,
+        LinearLossGrad,
+        LinearLossLse,
+        linear_binary_cross_entropy,
+        linear_cross_entropy,
+    )
     from crossent.losses import BinaryCrossEntropy, CrossEntropy, binary_cross_entropy, cross_entropy
     from crossent.measures import (
         cross_entropy_of,
@@ -44,10 +61,22 @@ if _typing.TYPE_CHECKING:
         mutual_information,
         perplexity,
     )
+    from crossent.shards import ShardStatistics, merge_shards, shard_statistics, shard_value_and_grad
+    from crossent.shorthands import (
+        binary_focal,
+        bootstrap,
+        focal,
+        generalized_cross_entropy,
+        logit_adjusted,
+        poly1,
+        symmetric_cross_entropy,
+    )
     from crossent.targets import balanced_weights, soften
 
 __all__ = [
     "BinaryCrossEntropy",
+    "BinaryFocal",
+    "Bootstrap",
     "ClippedWarning",
     "ConvergenceWarning",
     "CrossEntropy",
@@ -55,41 +84,63 @@ __all__ = [
     "DataError",
     "DtypeError",
     "EmptyBatchError",
+    "Focal",
+    "GeneralizedCrossEntropy",
     "GradHess",
     "LabelError",
+    "LinearBinaryCrossEntropy",
+    "LinearCrossEntropy",
+    "LinearLossGrad",
+    "LinearLossLse",
+    "LogitAdjusted",
     "LossGrad",
     "MissingExtraError",
     "ModelFileError",
     "NonFiniteError",
     "NotFittedError",
     "OptionError",
+    "Poly1",
     "ProbabilityError",
     "RowSumWarning",
     "ShapeError",
+    "ShardStatistics",
     "SoftmaxClassifier",
+    "SymmetricCrossEntropy",
     "UnsupportedError",
     "WeightError",
     "__version__",
     "balanced_weights",
     "binary_cross_entropy",
+    "binary_focal",
+    "bootstrap",
     "cross_entropy",
     "cross_entropy_of",
     "effective_classes",
     "empty_cache",
     "entropy",
+    "focal",
+    "generalized_cross_entropy",
     "get_num_threads",
     "js_divergence",
     "kl_divergence",
+    "linear_binary_cross_entropy",
+    "linear_cross_entropy",
     "log_sigmoid",
     "log_softmax",
+    "logit_adjusted",
     "logsumexp",
+    "merge_shards",
     "mutual_information",
     "perplexity",
+    "poly1",
     "set_num_threads",
+    "shard_statistics",
+    "shard_value_and_grad",
     "show_config",
     "sigmoid",
     "soften",
     "softmax",
+    "symmetric_cross_entropy",
 ]
 
 if not _is_command():
@@ -98,7 +149,24 @@ if not _is_command():
 # Loaded when first asked for: `import crossent` shall cost little more than NumPy.
 _ON_FIRST_USE = {
     "activations": ("log_sigmoid", "log_softmax", "logsumexp", "sigmoid", "softmax"),
+    "family": (
+        "BinaryFocal",
+        "Bootstrap",
+        "Focal",
+        "GeneralizedCrossEntropy",
+        "LogitAdjusted",
+        "Poly1",
+        "SymmetricCrossEntropy",
+    ),
     "learn.classifier": ("SoftmaxClassifier",),
+    "linear": (
+        "LinearBinaryCrossEntropy",
+        "LinearCrossEntropy",
+        "LinearLossGrad",
+        "LinearLossLse",
+        "linear_binary_cross_entropy",
+        "linear_cross_entropy",
+    ),
     "losses": ("BinaryCrossEntropy", "CrossEntropy", "binary_cross_entropy", "cross_entropy"),
     "measures": (
         "cross_entropy_of",
@@ -108,6 +176,16 @@ _ON_FIRST_USE = {
         "kl_divergence",
         "mutual_information",
         "perplexity",
+    ),
+    "shards": ("ShardStatistics", "merge_shards", "shard_statistics", "shard_value_and_grad"),
+    "shorthands": (
+        "binary_focal",
+        "bootstrap",
+        "focal",
+        "generalized_cross_entropy",
+        "logit_adjusted",
+        "poly1",
+        "symmetric_cross_entropy",
     ),
     "targets": ("balanced_weights", "soften"),
 }

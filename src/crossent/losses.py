@@ -8,113 +8,18 @@ from typing import Any, Literal
 from crossent.core import reduction as reduce
 from crossent.core.binary import binary_job
 from crossent.core.check import prediction
+from crossent.core.loss import Loss
 from crossent.core.options import BinaryOptions, SoftmaxOptions
 from crossent.core.softmax import softmax_job
-from crossent.core.types import ArrayLike, GradHess, LossGrad, NDArray, Reduction, Unit
+from crossent.core.types import ArrayLike, Reduction, Unit
 
 __all__ = ["BinaryCrossEntropy", "CrossEntropy", "binary_cross_entropy", "cross_entropy"]
 
 _ClassWeight = ArrayLike | Mapping[Any, float] | Literal["balanced"] | None
 
 
-class _Loss:
-    """Calling, differentiating: the same for every loss; `_job` binds the inputs."""
-
-    def _job(self, targets: Any, logits: Any, probs: Any, log_probs: Any, sample_weight: Any) -> reduce.Job:
-        raise NotImplementedError
-
-    def __call__(
-        self,
-        targets: Any,
-        *,
-        logits: ArrayLike | None = None,
-        probs: ArrayLike | None = None,
-        log_probs: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
-    ) -> Any:
-        """The loss of one prediction against the targets, reduced.
-
-            "mean": sum_i sw_i loss_i / sum_i sw_i D_i,  "sum": sum_i sw_i loss_i,  "none": sw_i loss_i      [unit]
-
-        with loss_i and the mass D_i of a row's targets as the class has them.
-
-        Args:
-            targets: labels, names or distributions, as the class says.
-            logits: raw scores, any numbers; -inf rules a class out.
-            probs: probabilities in [0, 1].
-            log_probs: logarithms of probabilities, <= 0. Exactly one of the three.
-            sample_weight: sw, [...] finite weights >= 0 of the rows; 1 if not given.
-        Returns: a float, or [...] row losses for reduction="none" (float32 for float32 and half precision, else
-            float64).
-        Raises: LabelError, ProbabilityError, NonFiniteError, ShapeError, DtypeError, WeightError, OptionError,
-            EmptyBatchError, UnsupportedError.
-        Source: as the class.
-
-        >>> loss = CrossEntropy(reduction="none", unit="bit")
-        >>> loss([0, 1], probs=[[0.25, 0.75], [0.5, 0.5]]).tolist()
-        [2.0, 1.0]
-        """
-        return reduce.value(self._job(targets, logits, probs, log_probs, sample_weight))
-
-    def value_and_grad(
-        self,
-        targets: Any,
-        *,
-        logits: ArrayLike | None = None,
-        probs: ArrayLike | None = None,
-        log_probs: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
-        out: NDArray | None = None,
-    ) -> LossGrad:
-        """The loss and its gradient with respect to the prediction that was named, in one pass.
-
-            d loss_i / d z_ij = Q_i p_ij - q_ij,  d / d p_ij = -q_ij / p_ij,  d / d log p_ij = -q_ij      [unit]
-
-        for classes, with q smoothed and weighted, Q_i = sum_j q_ij; times sw_i, and a mean's is divided by
-        sum_i sw_i D_i.
-
-        Args:
-            targets, logits, probs, log_probs, sample_weight: as in calling the loss.
-            out: receives the gradient: a writable array of the prediction's shape and dtype (float32 beside half
-                precision too). The prediction itself works in place; after an error about its values, what it and
-                any other `out` hold is undefined (wrong targets are found before the prediction is written).
-        Returns: LossGrad(value, grad); with reduction="none" row i of grad is the gradient of row loss i.
-        Raises: as the loss itself; ShapeError and DtypeError for a buffer that does not fit.
-        Source: as the class.
-
-        >>> loss = CrossEntropy()
-        >>> value, grad = loss.value_and_grad([0], logits=[[0.0, 0.0]])
-        >>> round(value, 6), grad.tolist()
-        (0.693147, [[-0.5, 0.5]])
-        """
-        return reduce.value_and_grad(self._job(targets, logits, probs, log_probs, sample_weight), out)
-
-    def grad_and_hess(
-        self, targets: Any, *, logits: ArrayLike | None = None, sample_weight: ArrayLike | None = None
-    ) -> GradHess:
-        """Gradient and Hessian diagonal with respect to the logits: per row, weighted, sum-scaled whatever `reduction`.
-
-            grad_ij = sw_i (Q_i p_ij - q_ij),  hess_ij = sw_i Q_i p_ij (1 - p_ij)      [unit]
-
-        for classes, with q smoothed and weighted, Q_i = sum_j q_ij; for independent labels sw ((A + B) p - A) and
-        sw (A + B) p (1 - p).
-
-        Args:
-            targets, sample_weight: as in calling the loss.
-            logits: raw scores, the one prediction that it takes.
-        Returns: GradHess(grad, hess), of the logits' shape and floating dtype; hess >= 0.
-        Raises: as the loss itself, but never EmptyBatchError.
-        Source: Friedman, Hastie & Tibshirani, Ann. Statist. 28 (2000), 337-407: Newton steps by the diagonal.
-
-        >>> grad, hess = CrossEntropy().grad_and_hess([0], logits=[[0.0, 0.0]])
-        >>> grad.tolist(), hess.tolist()
-        ([[-0.5, 0.5]], [[0.25, 0.25]])
-        """
-        return reduce.grad_and_hess(self._job(targets, logits, None, None, sample_weight))
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
-class CrossEntropy(SoftmaxOptions, _Loss):
+class CrossEntropy(SoftmaxOptions, Loss):
     """Cross-entropy of predicted class distributions against the truth.
 
         loss_i = sum_j cw_j q_ij (lse_i - z_ij),  lse_i = log(sum_k exp(z_ik))      [nat]
@@ -135,11 +40,18 @@ class CrossEntropy(SoftmaxOptions, _Loss):
         eps: add eps inside the logarithm of probabilities; off.
         check: "rows" looks at every row sum of probabilities, "entries" at used entries only, "auto" at sums where
             the targets are distributions or a gradient is wanted.
+        temperature: T > 0; the logits are divided by it.
+        softcap: c > 0; logits become c tanh(z / c) first. Infinite logits stay infinite.
+        z_loss: lambda >= 0; adds Q lambda lse^2 to a row, Q the sum of its targets, which keeps lse near 0.
+        entropy_weight: adds Q entropy_weight H(p) to a row: below 0 a confidence penalty, above 0 minimum entropy.
+            These four are for logits.
         reduction: "mean", "sum" or "none".
         unit: "nat" or "bit".
         empty: what a mean over no rows is: "error", "nan" or "zero".
     Raises: OptionError.
-    Source: Blanchard, Higham & Higham, IMA J. Numer. Anal. 41 (2021), 2311-2330.
+    Source: Blanchard, Higham & Higham, IMA J. Numer. Anal. 41 (2021), 2311-2330; temperature: Hinton et al. 2015;
+        z_loss: Chowdhery et al. 2022 (PaLM); softcap: Gemma 2 (2024); entropy_weight: Pereyra et al., ICLR 2017
+        workshop, and Grandvalet & Bengio, NIPS 2004.
 
     >>> loss = CrossEntropy(reduction="sum")
     >>> result = loss.value_and_grad([0, 1], logits=[[2.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
@@ -154,7 +66,7 @@ class CrossEntropy(SoftmaxOptions, _Loss):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class BinaryCrossEntropy(BinaryOptions, _Loss):
+class BinaryCrossEntropy(BinaryOptions, Loss):
     """Cross-entropy of independent labels: each element has its own target y in [0, 1] and one prediction.
 
         loss = -A log p - B log(1 - p),  A = w_1 pos_weight ((1 - a) y + a / 2),  B = w_0 ((1 - a)(1 - y) + a / 2)
@@ -178,17 +90,15 @@ class BinaryCrossEntropy(BinaryOptions, _Loss):
         return binary_job(self, targets, prediction(logits, probs, log_probs), sample_weight)
 
 
-def _softmax_loss(
-    axis: Any, ignore_index: Any, label_smoothing: Any, normalize_targets: Any, empty_rows: Any, clip: Any, eps: Any,
-    check: Any, reduction: Any, unit: Any, empty: Any, *, classes: Any = None, class_weight: Any = None,
-) -> CrossEntropy:  # fmt: skip
-    return CrossEntropy(
-        axis=axis, classes=classes, class_weight=class_weight, ignore_index=ignore_index,
-        label_smoothing=label_smoothing, normalize_targets=normalize_targets, empty_rows=empty_rows, clip=clip, eps=eps,
-        check=check, reduction=reduction, unit=unit, empty=empty,
-    )  # fmt: skip
+def _softmax_loss(*words: Any, classes: Any = None, class_weight: Any = None) -> CrossEntropy:
+    options: dict[str, Any] = dict(zip(_WORDS, words, strict=True))
+    return CrossEntropy(classes=classes, class_weight=class_weight, **options)
 
 
+_WORDS = (
+    "axis", "ignore_index", "label_smoothing", "normalize_targets", "empty_rows", "clip", "eps", "check", "temperature",
+    "softcap", "z_loss", "entropy_weight", "reduction", "unit", "empty",
+)  # fmt: skip
 _softmax_losses = lru_cache(maxsize=64, typed=True)(_softmax_loss)
 
 
@@ -218,6 +128,10 @@ def cross_entropy(
     clip: float | None = None,
     eps: float | None = None,
     check: Literal["auto", "rows", "entries"] = "auto",
+    temperature: float = 1.0,
+    softcap: float | None = None,
+    z_loss: float = 0.0,
+    entropy_weight: float = 0.0,
     reduction: Reduction = "mean",
     unit: Unit = "nat",
     empty: Literal["error", "nan", "zero"] = "error",
@@ -243,7 +157,10 @@ def cross_entropy(
     >>> cross_entropy(["owl"], probs=[[0.5, 0.5]], classes=["cat", "owl"], unit="bit")
     1.0
     """
-    words = axis, ignore_index, label_smoothing, normalize_targets, empty_rows, clip, eps, check, reduction, unit, empty
+    words = (
+        axis, ignore_index, label_smoothing, normalize_targets, empty_rows, clip, eps, check, temperature, softcap,
+        z_loss, entropy_weight, reduction, unit, empty,
+    )  # fmt: skip
     plain = classes is None and class_weight is None
     loss = _plain_loss(*words) if plain else _softmax_loss(*words, classes=classes, class_weight=class_weight)
     return reduce.value(loss._job(targets, logits, probs, log_probs, sample_weight))

@@ -7,7 +7,7 @@ import pytest
 from file_rules import troubles
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("src/crossent", "native", "tests", "benchmarks", "docs")
+FOLDERS = ("src/crossent", "native", "tests", "benchmarks", "docs", "examples")
 
 
 def files(*patterns: str) -> list[Path]:

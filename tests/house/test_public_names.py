@@ -11,10 +11,33 @@ LOSSES = {
     "BinaryCrossEntropy",
     "CrossEntropy",
     "GradHess",
+    "LinearBinaryCrossEntropy",
+    "LinearCrossEntropy",
+    "LinearLossGrad",
+    "LinearLossLse",
     "LossGrad",
     "binary_cross_entropy",
     "cross_entropy",
+    "linear_binary_cross_entropy",
+    "linear_cross_entropy",
 }
+FAMILY = {
+    "BinaryFocal",
+    "Bootstrap",
+    "Focal",
+    "GeneralizedCrossEntropy",
+    "LogitAdjusted",
+    "Poly1",
+    "SymmetricCrossEntropy",
+    "binary_focal",
+    "bootstrap",
+    "focal",
+    "generalized_cross_entropy",
+    "logit_adjusted",
+    "poly1",
+    "symmetric_cross_entropy",
+}
+SHARDS = {"ShardStatistics", "merge_shards", "shard_statistics", "shard_value_and_grad"}
 ACTIVATIONS = {"log_sigmoid", "log_softmax", "logsumexp", "sigmoid", "softmax"}
 MEASURES = {
     "cross_entropy_of",
@@ -47,7 +70,8 @@ ERRORS = {
 SETTINGS = {"empty_cache", "get_num_threads", "set_num_threads", "show_config"}
 TARGETS = {"balanced_weights", "soften"}
 VERBS = {"SoftmaxClassifier"}
-PUBLIC = LOSSES | ACTIVATIONS | MEASURES | ERRORS | SETTINGS | TARGETS | VERBS | {"__version__"}
+BOOSTING = {"lightgbm_metric", "lightgbm_objective", "xgboost_metric", "xgboost_objective"}
+PUBLIC = LOSSES | FAMILY | SHARDS | ACTIVATIONS | MEASURES | ERRORS | SETTINGS | TARGETS | VERBS | {"__version__"}
 
 
 def test_the_list_is_the_written_one() -> None:
@@ -64,10 +88,20 @@ def test_every_name_is_documented_with_an_example() -> None:
 
 @pytest.mark.parametrize(
     ("module", "names"),
-    [("measures", MEASURES), ("activations", ACTIVATIONS), ("errors", ERRORS), ("targets", TARGETS)],
+    [
+        ("measures", MEASURES),
+        ("activations", ACTIVATIONS),
+        ("errors", ERRORS),
+        ("boosting", BOOSTING),
+        ("targets", TARGETS),
+    ],
 )
 def test_modules_list_what_they_give(module: str, names: set[str]) -> None:
     assert set(importlib.import_module(f"crossent.{module}").__all__) == names
+
+
+def test_front_ends_are_documented_with_examples() -> None:
+    assert documentation_troubles(importlib.import_module("crossent.boosting")) == []
 
 
 def test_dir_shows_the_public_names() -> None:

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from crossent.core import engine, engine_probability, formula
+from crossent.core import engine, engine_probability, formula, formula_elements
 from crossent.core.blocks import BadRow, Rows, Sums, run_blocks
 from crossent.core.check import Prediction, compute_dtype
 from crossent.core.faults import Fault, binary_fault
 from crossent.core.labels import binary_targets
 from crossent.core.options import BinaryOptions
 from crossent.core.probability import ProbabilityNotes, clipped, logarithm_clip
+from crossent.core.terms import BinaryTerms
 from crossent.core.types import NDArray
 from crossent.core.weights import class_weights, real_numbers, row_weights, unit_scaled
 from crossent.errors import CrossentError, DtypeError, ShapeError, UnsupportedError, WeightError
@@ -48,6 +49,8 @@ def _element_weights(sample_weight: Any, shape: tuple[int, ...]) -> NDArray | No
 
 class _BinaryBase:
     """What both predictions share: targets, weights, the mass of the targets."""
+
+    upper = False  # whether the Hessian's diagonal shall bound the whole of it
 
     def __init__(self, options: BinaryOptions, targets: Any, prediction: Prediction, sample_weight: Any) -> None:
         self.options = options
@@ -134,6 +137,9 @@ class _BinaryBase:
     def mass(self) -> Sums:
         return engine_probability.binary_mass(self._probability_job())
 
+    def bound_curvature(self) -> None:
+        self.upper = True
+
     def error(self, bad: BadRow) -> CrossentError:
         return binary_fault(self.name, self.array, self.targets, bad.row, Fault(bad.code))
 
@@ -155,7 +161,7 @@ class BinaryLogits(_BinaryBase):
     ) -> Sums:
         job = engine.SigmoidJob(
             self.array, self.targets, self.pos_weight, self.weight, float(self.options.label_smoothing),
-            self.negative, self.positive, value_factor, grad_factor,
+            self.negative, self.positive, value_factor, grad_factor, self.options.terms(), self.upper,
         )  # fmt: skip
         return engine.run_sigmoid(job, values=values, grad=grad, hess=hess)
 
@@ -183,7 +189,8 @@ class BinaryProbs(_BinaryBase):
         if hess is not None:
             raise UnsupportedError("grad_and_hess is for logits=: boosting works on raw scores.")
         self.seen.reset()
-        if self.logarithms or self.options.clip is not None or self.options.eps is not None:
+        changed = self.options.clip is not None or self.options.eps is not None
+        if self.logarithms or changed or self.options.terms() is not None:
             return self._by_formula(values, grad, value_factor, grad_factor)
         job = self._probability_job(value_factor, grad_factor)
         return engine_probability.run_binary_probability(job, values=values, grad=grad)
@@ -236,13 +243,31 @@ class BinaryProbs(_BinaryBase):
             negative=self.negative, positive=self.positive,
         )  # fmt: skip
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            if self.logarithms:
-                losses = formula.binary_log_prob_loss(np, p, A, B)
-                slope = formula.binary_log_prob_gradient(np, p, A, B) if want_grad else None
-            else:
-                losses = formula.binary_prob_loss(np, p, A, B, eps=options.eps or 0.0)
-                slope = formula.binary_prob_gradient(np, p, A, B, eps=options.eps or 0.0) if want_grad else None
+            losses, slope = self._shaped(p, A, B, want_grad)
         return losses, None if slope is None else np.where(free, slope, 0)
+
+    def _shaped(self, p: NDArray, A: NDArray, B: NDArray, want_grad: bool) -> tuple[NDArray, NDArray | None]:
+        terms = self.options.terms()
+        if terms is not None:
+            return self._terms_of_family(terms, p, A * terms.positive, B * terms.negative, want_grad)
+        if self.logarithms:
+            slope = formula.binary_log_prob_gradient(np, p, A, B) if want_grad else None
+            return formula.binary_log_prob_loss(np, p, A, B), slope
+        eps = self.options.eps or 0.0
+        slope = formula.binary_prob_gradient(np, p, A, B, eps=eps) if want_grad else None
+        return formula.binary_prob_loss(np, p, A, B, eps=eps), slope
+
+    def _terms_of_family(
+        self, terms: BinaryTerms, p: NDArray, A: NDArray, B: NDArray, want_grad: bool
+    ) -> tuple[NDArray, NDArray | None]:
+        shape = terms.shape
+        if self.options.eps is not None:
+            raise UnsupportedError(f"eps is not for {type(self.options).__name__}; leave it out, or use clip=.")
+        if self.logarithms:
+            slope = formula_elements.element_log_prob_gradient(np, p, A, B, shape) if want_grad else None
+            return formula_elements.element_log_prob_loss(np, p, A, B, shape), slope
+        slope = formula_elements.element_prob_gradient(np, p, A, B, shape) if want_grad else None
+        return formula_elements.element_prob_loss(np, p, A, B, shape), slope
 
 
 def binary_job(

@@ -52,15 +52,15 @@ class Sums(NamedTuple):
     rows: int
 
 
-def block_rows_for(rows: int, width: int, inner: int = 1) -> int:
-    """Rows in a block, from the shape alone; a multiple of 64 for short rows, so that tiles stay whole.
+def block_rows_for(rows: int, width: int, inner: int = 1, least: int = 1) -> int:
+    """Rows in a block (`least` or more), from the shape alone; a multiple of 64 for short rows: tiles stay whole.
 
     With classes on an inner axis no block has one row: copied, it would look like a row of the last axis, whose kernel
     rounds differently.
     """
     if rows * width <= _BLOCK_ELEMENTS:
         return max(1, rows)
-    count = max(1, _BLOCK_ELEMENTS // width)
+    count = max(least, _BLOCK_ELEMENTS // width)
     if inner > 1 and count < _INNER_ROWS:
         count = max(count, min(_INNER_ROWS, _INNER_ELEMENTS // width), 2)
     step = 64 if count > 64 else 1
@@ -76,11 +76,13 @@ def _merge(sums: NDArray) -> Sums:
     return Sums(value, mass, int(rows))
 
 
-def run_direct(native: Callable[..., Any], arguments: tuple[Any, ...], rows: int, width: int, inner: int = 1) -> Sums:
+def run_direct(
+    native: Callable[..., Any], arguments: tuple[Any, ...], rows: int, width: int, inner: int = 1, least: int = 1
+) -> Sums:
     """Runs native(*arguments, block_rows, last, state, sums), which draws blocks itself, over the threads."""
     if rows * width <= _BLOCK_ELEMENTS:
         return run_one(native, arguments, rows)
-    block_rows = block_rows_for(rows, width, inner)
+    block_rows = block_rows_for(rows, width, inner, least)
     blocks = -(-rows // block_rows)
     blocks_a_call = max(1, _CALL_ELEMENTS // (block_rows * width))
     state = np.array([0, NO_BAD_ROW])
@@ -110,11 +112,13 @@ def run_one(native: Callable[..., Any], arguments: tuple[Any, ...], rows: int, f
     return Sums(value, mass, kept)
 
 
-def run_blocks(call: Callable[[int, int, NDArray], None], rows: int, width: int, inner: int = 1) -> Sums:
+def run_blocks(
+    call: Callable[[int, int, NDArray], None], rows: int, width: int, inner: int = 1, least: int = 1
+) -> Sums:
     """Runs call(first, end, sums [1, 3]) for each block over the threads; it raises BadRow with a row of the whole."""
     if rows == 0:
         return Sums(0.0, 0.0, 0)
-    block_rows = block_rows_for(rows, width, inner)
+    block_rows = block_rows_for(rows, width, inner, least)
     blocks = -(-rows // block_rows)
     sums = np.zeros((blocks, 3))
     numbers = iter(range(blocks))

@@ -11,6 +11,7 @@ from crossent import _native
 from crossent.core.blocks import Rows, Sums, flat, part, plain, run_blocks, run_direct, run_one
 from crossent.core.buffers import streams
 from crossent.core.check import compute_dtype
+from crossent.core.terms import BinaryTerms, Terms
 from crossent.core.types import NDArray
 from crossent.core.weights import largest
 
@@ -37,7 +38,25 @@ _SOFTMAX: _Kernels = {
 _SIGMOID: _Kernels = {
     "f": _native.sigmoid_f32, "d": _native.sigmoid_f64, "e": _native.sigmoid_f16, "E": _native.sigmoid_bf16,
 }  # fmt: skip
+_FAMILY: _Kernels = {
+    "f": _native.family_f32, "d": _native.family_f64, "e": _native.family_f16, "E": _native.family_bf16,
+}  # fmt: skip
+_BINARY_FAMILY: _Kernels = {
+    "f": _native.binary_family_f32, "d": _native.binary_family_f64, "e": _native.binary_family_f16,
+    "E": _native.binary_family_bf16,
+}  # fmt: skip
+_GROUP = 8  # rows that the family's kernel takes at once, a vector's lane each
 _MASS: _Kernels = {"f": _native.mass_f32, "d": _native.mass_f64, "e": _native.mass_f16, "E": _native.mass_bf16}
+
+
+@dataclass(slots=True)
+class Shard:
+    """The logits are classes first .. first + K of `classes`; states [rows, 8] go out (left) or come in (given)."""
+
+    first: int
+    classes: int
+    left: NDArray | None = None
+    given: NDArray | None = None
 
 
 @dataclass(slots=True)
@@ -57,6 +76,9 @@ class SoftmaxJob:
     grad_factor: float = 1.0
     sum_tolerance: float = -1.0
     output: int = GRADIENT
+    terms: Terms | None = None  # what makes it another member of the family
+    upper: bool = False  # the Hessian's diagonal is to bound the whole of it
+    shard: Shard | None = None
 
     @property
     def classes(self) -> int:
@@ -107,6 +129,8 @@ class SigmoidJob:
     positive_weight: float = 1.0
     value_factor: float = 1.0
     grad_factor: float = 1.0
+    terms: BinaryTerms | None = None
+    upper: bool = False
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -148,24 +172,50 @@ def run_softmax(
     stored = _stored(job.logits.dtype, dtype)
     classes, inner = shape[axis], 1 if axis == len(shape) - 1 else job.inner
     rows = job.logits.size // classes
-    lanes = _lanes(job, dtype)
+    whole = job.terms is not None or job.upper or job.shard is not None
+    kernels, lanes, least = (_FAMILY, None, _GROUP) if whole else (_SOFTMAX, _lanes(job, dtype), 1)
     if plain(stored, job.logits, job.soft, grad, hess) and (values is None or plain(dtype, values)):
         z, q, g, h = job.logits, job.soft, grad, hess
         if stored.itemsize == 2:
             z, q, g, h = z.view(np.uint16), _bits(q), _bits(g), _bits(h)
-        arguments = (
-            z, classes, inner, job.labels, q, job.soft_factor, job.class_weight, lanes,
-            job.row_weight, job.ignore_index, job.smoothing, job.value_factor, job.grad_factor, job.sum_tolerance,
-            job.output, values, g, h, streams(grad, job.logits),
-        )  # fmt: skip
-        return run_direct(_SOFTMAX[stored.char], arguments, rows, classes, inner)
-    staged = _staged_softmax(job, _SOFTMAX[dtype.char], lanes, values, grad, hess)
-    return run_blocks(staged, rows, classes, inner)
+        if whole:
+            arguments = _family_arguments(job, z, inner, q, values, g, h, 0, rows)
+        else:
+            arguments = (
+                z, classes, inner, job.labels, q, job.soft_factor, job.class_weight, lanes,
+                job.row_weight, job.ignore_index, job.smoothing, job.value_factor, job.grad_factor, job.sum_tolerance,
+                job.output, values, g, h, streams(grad, job.logits),
+            )  # fmt: skip
+        return run_direct(kernels[stored.char], arguments, rows, classes, inner, least)
+    staged = _staged_softmax(job, kernels[dtype.char], whole, lanes, values, grad, hess)
+    return run_blocks(staged, rows, classes, inner, least)
+
+
+def _family_arguments(
+    job: SoftmaxJob,
+    z: NDArray,
+    inner: int,
+    q: NDArray | None,
+    values: NDArray | None,
+    grad: NDArray | None,
+    hess: NDArray | None,
+    first: int,
+    end: int,
+) -> tuple[Any, ...]:
+    """What the family's kernel takes for rows first .. end, of which z, q and the outputs are given."""
+    terms, shard = job.terms or Terms(), job.shard or Shard(0, job.classes)
+    return (
+        z, job.classes, inner, part(flat(job.labels), first, end), q, part(flat(job.soft_factor), first, end),
+        job.class_weight, part(flat(job.row_weight), first, end), job.ignore_index, job.smoothing, job.value_factor,
+        job.grad_factor, job.sum_tolerance, values, grad, hess, *terms.native, int(job.upper), shard.first,
+        shard.classes, part(shard.left, first, end), part(shard.given, first, end),
+    )  # fmt: skip
 
 
 def _staged_softmax(
     job: SoftmaxJob,
     function: Any,
+    whole: bool,
     lanes: NDArray | None,
     values: NDArray | None,
     grad: NDArray | None,
@@ -182,11 +232,15 @@ def _staged_softmax(
         q = None if soft is None else soft.read(first, end, dtype, classes_first=inner)
         g, h = (None if rows is None else np.empty_like(z) for rows in outputs)
         v = np.empty(end - first, dtype) if dtype != loss_dtype else part(flat_values, first, end)
-        arguments = (
-            z, job.classes, end - first if inner else 1, part(labels, first, end), q,
-            part(factor, first, end), job.class_weight, lanes, part(weight, first, end), job.ignore_index,
-            job.smoothing, job.value_factor, job.grad_factor, job.sum_tolerance, job.output, v, g, h, False,
-        )  # fmt: skip
+        width = end - first if inner else 1
+        if whole:
+            arguments = _family_arguments(job, z, width, q, v, g, h, first, end)
+        else:
+            arguments = (
+                z, job.classes, width, part(labels, first, end), q,
+                part(factor, first, end), job.class_weight, lanes, part(weight, first, end), job.ignore_index,
+                job.smoothing, job.value_factor, job.grad_factor, job.sum_tolerance, job.output, v, g, h, False,
+            )  # fmt: skip
         sums[0] = run_one(function, arguments, end - first, first)
         if v is not None and dtype != loss_dtype:
             with np.errstate(over="ignore"):
@@ -246,6 +300,7 @@ def run_sigmoid(
         return Sums(0.0, 0.0, 0)
     dtype, columns = job.dtype, columns_for(job.logits, job.weight, job.pos_weight)
     stored = _stored(job.logits.dtype, dtype)
+    kernels = _SIGMOID if job.terms is None else _BINARY_FAMILY
     wide = job.target_dtype != dtype and dtype == np.float32
     y_dtype = np.dtype(np.float64) if wide else dtype
     if size * job.logits.itemsize <= _SMALL_BYTES and job.targets.dtype != y_dtype:
@@ -257,11 +312,17 @@ def run_sigmoid(
             z, g, h = z.view(np.uint16), _bits(g), _bits(h)
         arguments = (
             z, columns, y, wide_y, job.pos_weight, job.weight, job.smoothing, job.negative_weight,
-            job.positive_weight, job.value_factor, job.grad_factor, values, g, h, streams(grad, job.logits),
+            job.positive_weight, job.value_factor, job.grad_factor, values, g, h,
+            *_sigmoid_tail(job, streams(grad, job.logits)),
         )  # fmt: skip
-        return run_direct(_SIGMOID[stored.char], arguments, size // columns, columns)
-    staged = _staged_sigmoid(job, _SIGMOID[dtype.char], columns, y_dtype, values, (grad, hess))
+        return run_direct(kernels[stored.char], arguments, size // columns, columns)
+    staged = _staged_sigmoid(job, kernels[dtype.char], columns, y_dtype, values, (grad, hess))
     return run_blocks(staged, size // columns, columns)
+
+
+def _sigmoid_tail(job: SigmoidJob, stream: bool) -> tuple[Any, ...]:
+    """What is left for the plain kernel, or for the family's."""
+    return (stream,) if job.terms is None else (*job.terms.native, int(job.upper))
 
 
 def _staged_sigmoid(
@@ -287,7 +348,7 @@ def _staged_sigmoid(
             z, columns, None if wide else y, y if wide else None, job.pos_weight,
             part(weight, first * per_row, end * per_row), job.smoothing,
             job.negative_weight, job.positive_weight, job.value_factor, job.grad_factor,
-            part(flat_values, first * columns, end * columns), g, h, False,
+            part(flat_values, first * columns, end * columns), g, h, *_sigmoid_tail(job, False),
         )  # fmt: skip
         sums[0] = run_one(function, arguments, end - first, first * columns)
         for rows, block in zip(outputs, (g, h), strict=True):

@@ -3,17 +3,29 @@
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from numbers import Real
 from operator import index
 from typing import Any, Literal
 
 import numpy as np
 
+from crossent.core.shapes import Shape
+from crossent.core.terms import CROSS_ENTROPY, BinaryTerms, Terms
 from crossent.core.types import ArrayLike, Reduction, Unit
 from crossent.errors import OptionError, UnsupportedError
 
-__all__ = ["BinaryOptions", "SharedOptions", "SoftmaxOptions"]
+__all__ = [
+    "MAX",
+    "BinaryOptions",
+    "SharedOptions",
+    "SoftmaxOptions",
+    "nonnegative",
+    "one_of",
+    "positive_number",
+    "within",
+    "yes_or_no",
+]
 
 
 _CHOICES = {
@@ -22,10 +34,14 @@ _CHOICES = {
     "empty": ("error", "nan", "zero"),
     "empty_rows": ("error", "ignore"),
     "check": ("auto", "rows", "entries"),
+    "curvature": ("exact", "upper"),
 }
+_OF_LOGITS = ("temperature", "softcap", "z_loss", "entropy_weight")
+MAX = 1e100  # of what multiplies a loss or divides a logit
 
 
-def _one_of(name: str, value: Any) -> None:
+def one_of(name: str, value: Any) -> None:
+    """One of the words that are allowed for it."""
     allowed = _CHOICES[name]
     if not isinstance(value, str) or value not in allowed:
         raise OptionError(f"{name} is {value!r}; one of {', '.join(map(repr, allowed))} is allowed.")
@@ -44,12 +60,29 @@ def _whole_number(name: str, value: Any) -> int:
     return number
 
 
-def _within(name: str, value: Any, low: float, high: float, *, open_ends: bool) -> None:
+def yes_or_no(name: str, value: Any) -> None:
+    """True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise OptionError(f"{name} is {value!r}; True or False is allowed.")
+
+
+def nonnegative(name: str, value: Any) -> None:
+    """A finite number >= 0."""
+    within(name, value, 0, MAX, open_ends=False, text="a finite number >= 0")
+
+
+def positive_number(name: str, value: Any) -> None:
+    """A number > 0, not so extreme that a division by it or its inverse leaves the numbers."""
+    within(name, value, 1 / MAX, MAX, open_ends=False, text=f"a number > 0 (from {1 / MAX:g} to {MAX:g})")
+
+
+def within(name: str, value: Any, low: float, high: float, *, open_ends: bool, text: str = "") -> None:
+    """A real number between two."""
     number = math.nan if isinstance(value, bool) or not isinstance(value, Real) else float(value)
     fits = low < number < high if open_ends else low <= number <= high
     if not fits:
         ends = f"strictly between {low:g} and {high:g}" if open_ends else f"from {low:g} to {high:g}"
-        raise OptionError(f"{name} is {value!r}; a number {ends} is allowed.")
+        raise OptionError(f"{name} is {value!r}; {text or f'a number {ends}'} is allowed.")
 
 
 def _comparable(value: Any) -> Any:
@@ -93,7 +126,7 @@ class SharedOptions:
         return hash((type(self), self._key()))
 
     def _key(self) -> Any:
-        return tuple(_comparable(value) for value in vars(self).values())
+        return tuple(_comparable(getattr(self, field.name)) for field in fields(self))
 
     def __post_init__(self) -> None:
         self._own("classes", self.classes)
@@ -101,16 +134,16 @@ class SharedOptions:
         if isinstance(self.class_weight, str) and self.class_weight != "balanced":
             raise OptionError(f"class_weight is {self.class_weight!r}; an array, a mapping or 'balanced' is allowed.")
         if self.label_smoothing is not SharedOptions.label_smoothing:
-            _within("label_smoothing", self.label_smoothing, 0, 1, open_ends=False)
+            within("label_smoothing", self.label_smoothing, 0, 1, open_ends=False)
         if self.clip is not None:
-            _within("clip", self.clip, 0, 0.5, open_ends=True)
+            within("clip", self.clip, 0, 0.5, open_ends=True)
         if self.eps is not None:
-            _within("eps", self.eps, 0, 1, open_ends=True)
+            within("eps", self.eps, 0, 1, open_ends=True)
         if self.clip is not None and self.eps is not None:
             raise OptionError("clip and eps are two ways to change probabilities; give one of them, or better none.")
-        _one_of("reduction", self.reduction)
-        _one_of("unit", self.unit)
-        _one_of("empty", self.empty)
+        one_of("reduction", self.reduction)
+        one_of("unit", self.unit)
+        one_of("empty", self.empty)
 
     def _own(self, name: str, value: Any) -> None:
         """Copies what a caller may change later."""
@@ -127,13 +160,52 @@ class SoftmaxOptions(SharedOptions):
     normalize_targets: bool = False
     empty_rows: Literal["error", "ignore"] = "error"
     check: Literal["auto", "rows", "entries"] = "auto"
+    temperature: float = 1.0
+    softcap: float | None = None
+    z_loss: float = 0.0
+    entropy_weight: float = 0.0
+
+    @property
+    def shape(self) -> Shape:
+        """f of the row loss sum_j q_j f(-log p_j)."""
+        return CROSS_ENTROPY
+
+    def terms(self, K: int) -> Terms | None:
+        """What makes the loss another than plain cross-entropy, for K classes."""
+        return self._terms()
+
+    def _terms(self, **more: Any) -> Terms | None:
+        shape = self.shape
+        if shape == CROSS_ENTROPY and not self._changed() and all(value is None for value in more.values()):
+            return None
+        terms = Terms(
+            shape=shape, softcap=None if self.softcap is None else float(self.softcap),
+            temperature=float(self.temperature), z_loss=float(self.z_loss), entropy_weight=float(self.entropy_weight),
+        )  # fmt: skip
+        return replace(terms, **more)
+
+    def _changed(self) -> str:
+        """The first option that changes logits or adds to their loss, if any is given."""
+        given = (self.temperature != 1, self.softcap is not None, self.z_loss != 0, self.entropy_weight != 0)
+        return next((name for name, on in zip(_OF_LOGITS, given, strict=True) if on), "")
+
+    def refuse_unless_logits(self, kind: str) -> None:
+        """temperature and its like are about raw scores."""
+        name = "" if kind == "logits" else self._changed()
+        if name:
+            raise UnsupportedError(f"{name} is for logits; {kind} are past it. Pass logits=, or leave {name} out.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _one_of("empty_rows", self.empty_rows)
-        if not isinstance(self.normalize_targets, (bool, np.bool_)):
-            raise OptionError(f"normalize_targets is {self.normalize_targets!r}; True or False is allowed.")
-        _one_of("check", self.check)
+        if self._changed():
+            positive_number("temperature", self.temperature)
+            if self.softcap is not None:
+                positive_number("softcap", self.softcap)
+            within("z_loss", self.z_loss, 0, MAX, open_ends=False)
+            within("entropy_weight", self.entropy_weight, -MAX, MAX, open_ends=False)
+        one_of("empty_rows", self.empty_rows)
+        yes_or_no("normalize_targets", self.normalize_targets)
+        one_of("check", self.check)
         if self.ignore_index is not None:
             object.__setattr__(self, "ignore_index", _whole_number("ignore_index", self.ignore_index))
 
@@ -143,6 +215,10 @@ class BinaryOptions(SharedOptions):
     """Options of a loss over independent labels."""
 
     pos_weight: ArrayLike | None = None
+
+    def terms(self) -> BinaryTerms | None:
+        """What makes the loss another than plain cross-entropy."""
+        return None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -9,11 +9,11 @@ import numpy as np
 from crossent.core.blocks import BadRow, Sums
 from crossent.core.buffers import new_array, new_like
 from crossent.core.check import compute_dtype, output_buffer, unit_factor
-from crossent.core.options import SharedOptions
+from crossent.core.options import SharedOptions, one_of
 from crossent.core.types import GradHess, LossGrad, NDArray
 from crossent.errors import CrossentError, EmptyBatchError
 
-__all__ = ["Job", "grad_and_hess", "value", "value_and_grad"]
+__all__ = ["Job", "grad_and_hess", "reduced", "value", "value_and_grad"]
 
 
 class Job(Protocol):
@@ -56,6 +56,9 @@ class Job(Protocol):
     ) -> Sums:
         """One pass over the rows."""
 
+    def bound_curvature(self) -> None:
+        """From now on the Hessian's diagonal bounds the whole of it."""
+
     def error(self, bad: BadRow) -> CrossentError:
         """The error for a bad row."""
 
@@ -93,11 +96,12 @@ def _run(
     return sums
 
 
-def _reduced(sums: Sums, options: SharedOptions) -> float:
+def reduced(value: float, mass: float, options: SharedOptions) -> float:
+    """The sum, or the mean; over nothing what `empty` says."""
     if options.reduction == "sum":
-        return sums.value
-    if sums.mass > 0:
-        return sums.value / sums.mass
+        return value
+    if mass > 0:
+        return value / mass
     if options.empty == "error":
         raise EmptyBatchError(
             "no row is left to average (empty batch, or every row has weight 0 or is ignored). "
@@ -118,7 +122,7 @@ def value(job: Job) -> Any:
         job.scale_weights()
     values = _values(job)
     sums = _run(job, values, None, None, factor, factor)
-    return _reduced(sums, options) if values is None else values[()]
+    return reduced(sums.value, sums.mass, options) if values is None else values[()]
 
 
 def value_and_grad(job: Job, out: Any) -> LossGrad:
@@ -138,17 +142,20 @@ def value_and_grad(job: Job, out: Any) -> LossGrad:
                 raise job.error(bad) from None
         if options.reduction == "mean":
             if not mass > 0:
-                empty = _reduced(Sums(0.0, 0.0, 0), options)
+                empty = reduced(0.0, 0.0, options)
                 grad[...] = 0
                 return LossGrad(empty, grad)
             grad_factor = factor / mass
     values = _values(job)
     sums = _run(job, values, grad, None, factor, grad_factor, in_place=in_place)
-    return LossGrad(_reduced(sums, options) if values is None else values[()], grad)
+    return LossGrad(reduced(sums.value, sums.mass, options) if values is None else values[()], grad)
 
 
-def grad_and_hess(job: Job) -> GradHess:
+def grad_and_hess(job: Job, curvature: Any) -> GradHess:
     """Gradient and Hessian diagonal of each row's loss, weighted, never averaged."""
+    one_of("curvature", curvature)
+    if curvature == "upper":
+        job.bound_curvature()
     factor = unit_factor(job.options.unit)
     grad = new_like(job.array)
     hess = new_array(grad.shape, grad.dtype)

@@ -1,24 +1,25 @@
 """Jobs of losses over classes of which one is true: from logits and from probabilities, on native code.
 
-Probabilities that `clip` or `eps` change take the array formula in float64 instead, block by block.
+Probabilities that `clip` or `eps` change, and those under a shape, take the array formula in float64, block by block.
 """
 
 from typing import Any
 
 import numpy as np
 
-from crossent.core import engine, engine_probability, formula
+from crossent.core import engine, engine_probability, formula, formula_rows
 from crossent.core.blocks import BadRow, Rows, Sums, run_blocks
 from crossent.core.check import Prediction, axis_number, compute_dtype
 from crossent.core.faults import Fault, softmax_fault
 from crossent.core.labels import Targets, class_targets, label_error
 from crossent.core.options import SoftmaxOptions
 from crossent.core.probability import REFUSED, ProbabilityNotes, clipped, logarithm_clip
+from crossent.core.terms import Terms
 from crossent.core.types import NDArray
 from crossent.core.weights import balanced, class_weights, row_weights, unit_scaled
 from crossent.errors import CrossentError, DtypeError, UnsupportedError
 
-__all__ = ["SoftmaxLogits", "SoftmaxProbs", "softmax_job"]
+__all__ = ["SoftmaxBase", "SoftmaxLogits", "SoftmaxProbs", "softmax_job"]
 
 _SUM_TOLERANCE = 1e-5
 _SMALLEST_SUM = 1e-300  # of targets that are normalised: its inverse is a number too
@@ -38,15 +39,22 @@ def _sum_tolerance(dtype: Any) -> float:
     return max(_SUM_TOLERANCE, 4 * half_eps.get(np.dtype(dtype).name, 0.0))
 
 
-class _SoftmaxBase:
-    """What both predictions share: targets, weights, the mass of the targets."""
+class SoftmaxBase:
+    """What all predictions share: targets, weights, the mass of the targets."""
 
-    def __init__(self, options: SoftmaxOptions, targets: Any, prediction: Prediction, sample_weight: Any) -> None:
+    def __init__(
+        self,
+        options: SoftmaxOptions,
+        targets: Any,
+        prediction: Prediction,
+        sample_weight: Any,
+        shard: engine.Shard | None = None,
+    ) -> None:
         self.options = options
         self.name, self.array = prediction
         self.axis = axis = axis_number(options.axis, self.array, self.name)
         shape = self.array.shape
-        self.K = shape[axis]
+        self.K = shape[axis] if shard is None else shard.classes
         self.shape = shape[:axis] + shape[axis + 1 :]
         self.row_weight = row_weights(sample_weight, self.shape)
         self.targets = class_targets(
@@ -59,7 +67,7 @@ class _SoftmaxBase:
         )
         self.job = engine.SoftmaxJob(
             self.array, axis, labels=self.targets.labels, row_weight=self.row_weight,
-            ignore_index=self.targets.ignore_index, smoothing=float(options.label_smoothing),
+            ignore_index=self.targets.ignore_index, smoothing=float(options.label_smoothing), shard=shard,
         )  # fmt: skip
         if self.targets.soft is not None or options.normalize_targets:
             self._take_soft(self.targets)
@@ -68,13 +76,19 @@ class _SoftmaxBase:
             self.job.class_weight = balanced(self.targets, self.K, self.row_weight, self.job.soft_factor)
         elif weight is not None:
             self.job.class_weight = class_weights(weight, self.K, options.classes)
+        if shard is not None and self.job.class_weight is not None:
+            self.job.class_weight = self.job.class_weight[shard.first : shard.first + shape[axis]]
         options.refuse_unless_probabilities(self.name)
+        options.refuse_unless_logits(self.name)
+        self.job.terms = terms = options.terms(self.K)
+        if terms is not None and self.name != "logits" and terms.of_logits:
+            raise UnsupportedError(f"{type(options).__name__} is for logits=; from {self.name} it is not defined.")
 
     def _take_soft(self, targets: Targets) -> None:
         if targets.soft is None:
             raise UnsupportedError("normalize_targets is for targets with a column for each class, not for indices.")
         self.job.soft = _soft_array(targets.soft)
-        self.job.sum_tolerance = _sum_tolerance(self.job.soft.dtype)
+        self.job.sum_tolerance = _sum_tolerance(self.job.soft.dtype) if self.job.shard is None else -1.0
         if self.options.normalize_targets:
             self._normalize()
 
@@ -113,6 +127,9 @@ class _SoftmaxBase:
     def mass(self) -> Sums:
         return engine.run_mass(self.job)
 
+    def bound_curvature(self) -> None:
+        self.job.upper = True
+
     def error(self, bad: BadRow) -> CrossentError:
         if bad.code == Fault.LABEL:
             assert self.targets.labels is not None
@@ -123,7 +140,7 @@ class _SoftmaxBase:
         return []
 
 
-class SoftmaxLogits(_SoftmaxBase):
+class SoftmaxLogits(SoftmaxBase):
     """From raw scores, on native code."""
 
     def run(
@@ -139,12 +156,13 @@ class SoftmaxLogits(_SoftmaxBase):
         return engine.run_softmax(self.job, values=values, grad=grad, hess=hess)
 
 
-class SoftmaxProbs(_SoftmaxBase):
-    """From probabilities or their logarithms; with clip or eps by formula in float64, block by block."""
+class SoftmaxProbs(SoftmaxBase):
+    """From probabilities or their logarithms; with clip, eps or a shape by formula in float64, block by block."""
 
     def __init__(self, options: SoftmaxOptions, targets: Any, prediction: Prediction, sample_weight: Any) -> None:
         super().__init__(options, targets, prediction, sample_weight)
         self.logarithms = self.name == "log_probs"
+        self.terms = self.job.terms or Terms()
         self.seen = ProbabilityNotes(self.name, options.clip, _sum_tolerance(self.array.dtype))
 
     def notes(self) -> list[Warning]:
@@ -182,7 +200,7 @@ class SoftmaxProbs(_SoftmaxBase):
         look = self.options.check == "rows" or (
             self.options.check == "auto" and (grad is not None or self.job.soft is not None)
         )
-        if self.options.clip is not None or self.options.eps is not None:
+        if self.options.clip is not None or self.options.eps is not None or self.job.terms is not None:
             return self._by_formula(look, values, grad, value_factor, grad_factor)
         self.job.value_factor, self.job.grad_factor = value_factor, grad_factor
         silent = self.seen.silent
@@ -194,7 +212,7 @@ class SoftmaxProbs(_SoftmaxBase):
     def _by_formula(
         self, look: bool, values: NDArray | None, grad: NDArray | None, value_factor: float, grad_factor: float
     ) -> Sums:
-        """The same pass for probabilities that clip or eps change."""
+        """The same pass for probabilities that clip or eps change, or under a shape."""
         dtype = compute_dtype(self.array.dtype)
         p_rows, g_rows = Rows(self.array, self.axis), None if grad is None else Rows(grad, self.axis)
         dense = self.job.soft is not None or self.options.label_smoothing > 0
@@ -249,13 +267,22 @@ class SoftmaxProbs(_SoftmaxBase):
         given = rows.gather(first, end, t).astype(np.float64)
         self.seen.check_entries(given, w > 0, first)
         p, free = self._adjusted(np.where(w > 0, given, 0.0 if self.logarithms else 1.0), w > 0)
-        losses = label_weight * -(p if self.logarithms else np.log(p))
+        weight = label_weight if self.terms.alpha is None else label_weight * self.terms.alpha[t]
+        losses, slope = self._shaped(p[:, None], weight[:, None], want_grad)
         g = None
-        if want_grad:
+        if slope is not None:
             g = np.zeros((end - first, self.K))
-            slope = np.full(p.shape, -1.0) if self.logarithms else -1 / p
-            g[np.arange(end - first), t] = np.where(free, label_weight * slope, 0)
-        return losses + 0.0, g
+            g[np.arange(end - first), t] = np.where(free, slope[:, 0], 0)
+        return losses, g
+
+    def _shaped(self, p: NDArray, q: NDArray, want_grad: bool) -> tuple[NDArray, NDArray | None]:
+        """Losses and slopes of probabilities (or logarithms) with targets q."""
+        shape = self.terms.shape
+        if self.logarithms:
+            slope = formula_rows.row_log_prob_gradient(np, p, q, shape) if want_grad else None
+            return formula_rows.row_log_prob_loss(np, p, q, shape), slope
+        slope = formula_rows.row_prob_gradient(np, p, q, shape) if want_grad else None
+        return formula_rows.row_prob_loss(np, p, q, shape), slope
 
     def _dense(
         self, rows: Rows, first: int, end: int, w: NDArray, q: NDArray, want_grad: bool
@@ -264,13 +291,11 @@ class SoftmaxProbs(_SoftmaxBase):
         kept = (w > 0)[:, None]
         cw = self.job.class_weight
         q = formula.dense_targets(np, q, class_weight=cw, smoothing=float(self.options.label_smoothing))
+        q = q if self.terms.alpha is None else q * self.terms.alpha
         self.seen.check_entries(given, kept & (q > 0), first)
         p, free = self._adjusted(np.where(kept, given, 0.0 if self.logarithms else 1.0), kept & (q > 0))
-        losses = formula.log_prob_loss(np, p, q) if self.logarithms else formula.prob_loss(np, p, q)
-        g = None
-        if want_grad:
-            g = np.where(free, -q if self.logarithms else formula.prob_gradient(np, p, q), 0)
-        return losses, g
+        losses, g = self._shaped(p, q, want_grad)
+        return losses, None if g is None else np.where(free, g, 0)
 
     def _soft_rows(self, first: int, end: int, w: NDArray) -> NDArray:
         assert self.job.soft is not None

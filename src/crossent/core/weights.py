@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 
+from crossent import _native
 from crossent.core.check import unmasked
 from crossent.core.labels import Targets, class_position, label_error, value_text
 from crossent.core.types import NDArray
 from crossent.errors import ShapeError, WeightError
 
-__all__ = ["balanced", "class_weights", "largest", "real_numbers", "row_weights", "unit_scaled"]
+__all__ = ["balanced", "class_weights", "largest", "log_priors", "real_numbers", "row_weights", "unit_scaled"]
+
+_SMALLEST_PRIOR = 1e-300
 
 
 def real_numbers(value: Any, name: str) -> NDArray:
@@ -47,29 +50,50 @@ def row_weights(sample_weight: Any, shape: tuple[int, ...]) -> NDArray | None:
     return w
 
 
-def class_weights(weight: Any, K: int, classes: Sequence[Hashable] | None) -> NDArray | None:
+def class_weights(
+    weight: Any, K: int, classes: Sequence[Hashable] | None, name: str = "class_weight"
+) -> NDArray | None:
     """Class weights as float64 [K], from an array or a mapping of class to weight (1 for a class left out)."""
     if weight is None:
         return None
     if isinstance(weight, Mapping):
         position = class_position(classes) if classes is not None else {k: k for k in range(K)}
         w = np.ones(K)
-        for name, value in weight.items():
-            if name not in position:
+        for key, value in weight.items():
+            if key not in position:
                 hint = "" if classes is not None else " Weights keyed by name need classes=."
-                raise WeightError(f"class_weight names {value_text(name)}, which is not a class.{hint}")
-            number = real_numbers(value, f"class_weight[{value_text(name)}]")
+                raise WeightError(f"{name} names {value_text(key)}, which is not a class.{hint}")
+            number = real_numbers(value, f"{name}[{value_text(key)}]")
             if number.ndim:
-                raise WeightError(f"class_weight[{value_text(name)}] has shape {number.shape}; one number is allowed.")
-            w[position[name]] = number
+                raise WeightError(f"{name}[{value_text(key)}] has shape {number.shape}; one number is allowed.")
+            w[position[key]] = number
     else:
-        w = real_numbers(weight, "class_weight")
+        w = real_numbers(weight, name)
     if w.shape != (K,):
-        raise ShapeError(f"class_weight has shape {w.shape}, but there are {K} classes: shape ({K},) is needed.")
+        raise ShapeError(f"{name} has shape {w.shape}, but there are {K} classes: shape ({K},) is needed.")
     if not _all_good(w):
         k = int(np.argmin((w >= 0) & (w < np.inf)))
-        raise WeightError(f"class_weight[{k}] is {float(w[k])}; finite weights >= 0 are allowed.")
+        raise WeightError(f"{name}[{k}] is {float(w[k])}; finite weights >= 0 are allowed.")
     return w
+
+
+def log_priors(priors: Any) -> NDArray:
+    """[2, K]: the logarithms of class frequencies divided by their sum, and what rounding those logarithms lost."""
+    counts = real_numbers(priors, "priors")
+    if counts.ndim != 1 or not counts.size:
+        raise ShapeError(f"priors has shape {counts.shape}; one number for each class, shape (K,), is needed.")
+    bad = ~((counts > 0) & (counts < np.inf))
+    if bad.any():
+        k = int(np.argmax(bad))
+        hint = " Add 1 to every count if a class has not occurred yet." if counts[k] == 0 else ""
+        raise WeightError(f"priors[{k}] is {float(counts[k])}; finite numbers > 0 are allowed.{hint}")
+    scaled = np.ldexp(counts, -math.frexp(largest(counts))[1])
+    p = scaled / scaled.sum()
+    if not p.min() > _SMALLEST_PRIOR:
+        raise WeightError(f"priors[{int(np.argmin(p))}] is {p.min():g} of their sum; {_SMALLEST_PRIOR:g} is the least.")
+    result = np.stack([np.log(p), np.zeros_like(p)])
+    _native.elementary("log_rest", p, result[0], result[1])
+    return result
 
 
 def unit_scaled(weights: NDArray | None) -> NDArray | None:

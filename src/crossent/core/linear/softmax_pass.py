@@ -1,0 +1,111 @@
+"""Loss and gradient of a chunk of logits on the softmax kernel, in place; targets are brought as the kernel reads them.
+
+Targets that it cannot read where they lie (sparse ones, other dtypes, rows that were gathered), and logits beside
+float64 targets, are staged a few rows at a time: no second matrix of the chunk's size is needed.
+"""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from crossent.core.blocks import BadRow, Sums, plain
+from crossent.core.engine import SoftmaxJob, run_softmax
+from crossent.core.linear.rows import Part, RowSource
+from crossent.core.linear.sparse import SparseTargets
+from crossent.core.types import NDArray
+
+__all__ = ["SoftmaxPass"]
+
+
+class SoftmaxPass:
+    """Meets loop.RowLoss."""
+
+    def __init__(
+        self, job: SoftmaxJob, dtype: np.dtype[Any], sparse: SparseTargets | None, *, gathered: bool,
+        values: NDArray | None, lse: NDArray | None,
+    ) -> None:  # fmt: skip
+        """job: with the targets of all rows; dtype: of the logits; values, lse: [rows], receive the rows' results."""
+        self._job, self._sparse, self._values, self._lse = job, sparse, values, lse
+        self._dtype = job.dtype
+        self._soft = None if job.soft is None or sparse is not None else RowSource(job.soft)
+        read = self._soft is not None and not gathered and self._soft.flat and plain(self._dtype, self._soft.array)
+        self._stages_targets = sparse is not None or (self._soft is not None and not read)
+        self._stages_logits = self._dtype != dtype
+        self._targets: NDArray | None = None
+        self._logits: NDArray | None = None
+
+    row_bytes = 0
+
+    @property
+    def staged_bytes(self) -> int:
+        """Bytes for each staged row."""
+        return self._job.classes * self._dtype.itemsize * (self._stages_targets + self._stages_logits)
+
+    @property
+    def fixed_bytes(self) -> int:
+        """Bytes for the class weights in the kernel's dtype."""
+        return 0 if self._job.class_weight is None else self._job.classes * self._dtype.itemsize
+
+    def run(self, logits: NDArray, part: Part, staged: int, *, gradient: bool) -> Sums:
+        """The loss of a chunk; the gradient goes over the logits."""
+        if not staged:
+            return self._kernel(logits, part, None if self._soft is None else self._soft.seen(part), gradient)
+        found = []
+        for first in range(0, len(part), staged):
+            end = min(len(part), first + staged)
+            try:
+                found.append(self._staged(logits[first:end], part.sub(first, end), staged, gradient))
+            except BadRow as bad:
+                raise BadRow(first + bad.row, bad.code) from None
+        return Sums(math.fsum(each.value for each in found), math.fsum(each.mass for each in found),
+                    sum(each.rows for each in found))  # fmt: skip
+
+    def _staged(self, logits: NDArray, part: Part, staged: int, gradient: bool) -> Sums:
+        n, soft = len(part), self._target_rows(part, staged)
+        if not self._stages_logits:
+            return self._kernel(logits, part, soft, gradient)
+        if self._logits is None:
+            self._logits = np.empty((staged, self._job.classes), self._dtype)
+        wide = self._logits[:n]
+        wide[...] = logits
+        sums = self._kernel(wide, part, soft, gradient)
+        if gradient:
+            logits[...] = wide
+        return sums
+
+    def _target_rows(self, part: Part, staged: int) -> NDArray | None:
+        """Dense targets of a part, where it has such."""
+        if not self._stages_targets:
+            return None if self._soft is None else self._soft.seen(part)
+        if self._targets is None:
+            self._targets = np.zeros((staged, self._job.classes), self._dtype)
+        if self._sparse is not None:
+            self._sparse.fill(part, self._targets)
+        else:
+            assert self._soft is not None
+            self._soft.copy(part, self._targets[: len(part)])
+        return self._targets[: len(part)]
+
+    def _kernel(self, logits: NDArray, part: Part, soft: NDArray | None, gradient: bool) -> Sums:
+        whole = self._job
+        job = replace(
+            whole, logits=logits, axis=1, soft=soft, labels=part.take(whole.labels),
+            soft_factor=part.take(whole.soft_factor), row_weight=part.take(whole.row_weight),
+        )  # fmt: skip
+        if self._lse is not None:
+            self._log_sums(job, part, self._lse)
+        values = None if self._values is None else np.empty(len(part), self._dtype)
+        sums = run_softmax(job, values=values, grad=logits if gradient else None)
+        if self._values is not None:
+            self._values[part.selection] = values
+        return sums
+
+    def _log_sums(self, job: SoftmaxJob, part: Part, out: NDArray) -> None:
+        """log(sum(exp(z))) of each row: the kernel's value of rows without targets."""
+        bare = replace(job, labels=None, soft=None, soft_factor=None, class_weight=None, row_weight=None,
+                       ignore_index=None, smoothing=0.0, value_factor=1.0, sum_tolerance=-1.0)  # fmt: skip
+        values = np.empty(len(part), self._dtype)
+        run_softmax(bare, values=values)
+        out[part.selection] = values

@@ -1,0 +1,91 @@
+"""Rows of a vocabulary in shards: the state that each shard leaves of a row, how states merge, the merged loss.
+
+A state is RowState of native/kernels.hpp: maximum m of the shard's logits (a sum of two parts), r = sum of exp(z - m)
+over its other classes, spread = sum of exp(z - m) (m - z); of the targets q, weighted and smoothed: gap = sum of
+q (m - z), the mass without the class at m, the mass of that class, and the mass before smoothing. With several shards
+
+    m = max m_b,  r = r_a + sum_{b != a} (1 + r_b) exp(m_b - m),  gap = sum_b gap_b + Q_b (m - m_b)
+
+so that nothing is subtracted that nearly cancels, and the loss of a row is gap + Q log1p(r). A shard adds at most 2
+roundings of float64 to r, so any number of shards stays within the contract of the unsharded loss.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from crossent.core.terms import Terms
+from crossent.core.types import NDArray
+
+__all__ = ["empty_state", "log_sum_exp", "merge_states", "row_values", "target_mass", "undecided"]
+
+STATE = 8
+MAXIMUM, MAXIMUM_LOW, OTHERS, SPREAD, GAP, TARGET_OTHERS, TARGET_TOP, MASS = range(STATE)
+
+
+def _differences(m: NDArray, low: NDArray, top: NDArray, top_low: NDArray) -> tuple[NDArray, NDArray]:
+    """m - top as a float64 and what its rounding lost."""
+    d = m - top
+    back = d - m
+    error = (m - (d - back)) - (top + back)
+    return d, np.where(np.isfinite(d), error + (low - top_low), 0.0)
+
+
+def merge_states(states: Sequence[NDArray]) -> NDArray:
+    """One state [N, 8] of all shards' states [N, 8]."""
+    s: NDArray = np.stack(states)
+    m, low = s[..., MAXIMUM], s[..., MAXIMUM_LOW]
+    first = m.max(axis=0)
+    lead = np.argmax(np.where(m == first, low, -np.inf), axis=0)[None]  # the first of the largest pairs
+    top, top_low = np.take_along_axis(m, lead, 0), np.take_along_axis(low, lead, 0)
+    with np.errstate(invalid="ignore", over="ignore", under="ignore"):
+        d, error = _differences(m, low, top, top_low)
+        scale = np.exp(d) * (1 + error)
+        leads = np.arange(len(states))[:, None] == lead
+        sums = 1 + s[..., OTHERS]
+        merged: NDArray = np.empty_like(s[0])
+        merged[:, MAXIMUM], merged[:, MAXIMUM_LOW] = top[0], top_low[0]
+        merged[:, OTHERS] = np.where(leads, s[..., OTHERS], np.where(m == -np.inf, 0.0, sums * scale)).sum(axis=0)
+        away = np.where(scale > 0, (s[..., SPREAD] - sums * (d + error)) * scale, 0.0)
+        merged[:, SPREAD] = np.where(leads, s[..., SPREAD], away).sum(axis=0)
+        weight = s[..., TARGET_OTHERS] + s[..., TARGET_TOP]
+        gaps = np.where(weight > 0, weight * -(d + error), 0.0)
+        merged[:, GAP] = np.where(leads, s[..., GAP], s[..., GAP] + gaps).sum(axis=0)
+    merged[:, TARGET_OTHERS] = np.where(leads, s[..., TARGET_OTHERS], weight).sum(axis=0)
+    merged[:, TARGET_TOP] = np.take_along_axis(s[..., TARGET_TOP], lead, 0)[0]
+    merged[:, MASS] = s[..., MASS].sum(axis=0)
+    return merged
+
+
+def undecided(state: NDArray) -> NDArray:
+    """Rows whose merged logits have no softmax: nothing but -inf, or several +inf in different shards."""
+    return np.asarray((state[:, MAXIMUM] == -np.inf) | np.isnan(state[:, OTHERS]))
+
+
+def target_mass(state: NDArray) -> NDArray:
+    """The mass D of each row's targets; 0 for a row that is left out."""
+    return np.asarray(state[:, MASS])
+
+
+def row_values(state: NDArray, terms: Terms) -> NDArray:
+    """Row losses in nats from merged states, before sample weights."""
+    r = state[:, OTHERS]
+    weight = state[:, TARGET_OTHERS] + state[:, TARGET_TOP]
+    log1p = np.log1p(r)
+    loss = state[:, GAP] + weight * log1p
+    if terms.z_loss:
+        lse = state[:, MAXIMUM] + (state[:, MAXIMUM_LOW] + log1p)
+        loss = loss + weight * (terms.z_loss * lse**2)
+    if terms.entropy_weight:
+        loss = loss + weight * (terms.entropy_weight * (log1p + state[:, SPREAD] / (1 + r)))
+    return np.asarray(loss)
+
+
+def log_sum_exp(state: NDArray) -> NDArray:
+    """log sum exp of the transformed logits of each row."""
+    return np.asarray(state[:, MAXIMUM] + (state[:, MAXIMUM_LOW] + np.log1p(state[:, OTHERS])))
+
+
+def empty_state(rows: int) -> NDArray:
+    """Room for what a shard leaves."""
+    return np.empty((rows, STATE))
