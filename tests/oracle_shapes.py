@@ -111,7 +111,7 @@ def _sides(kind: str, x: Any) -> tuple[Any, Any, Any, Any]:
             p, n = x, 1 - x
         return p, n, -mp.log(p) if p else INF, -mp.log(n) if n else INF
     p, n = (mp.exp(x), -mp.expm1(x)) if x != -INF else (mpf(0), mpf(1))
-    return p, n, -x, (-mp.log(n) if n > 0.5 else -mp.log(-mp.expm1(x))) if n else INF
+    return p, n, -x, (-mp.log1p(-p) if n > 0.5 else -mp.log(n)) if n else INF
 
 
 def _element(kind: str, x: Any, A: Any, B: Any, shape: Sequence[Any]) -> list[Any]:

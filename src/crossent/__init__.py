@@ -71,6 +71,7 @@ if _typing.TYPE_CHECKING:
         poly1,
         symmetric_cross_entropy,
     )
+    from crossent.targets import balanced_weights, soften
 
 __all__ = [
     "BinaryCrossEntropy",
@@ -108,6 +109,7 @@ __all__ = [
     "UnsupportedError",
     "WeightError",
     "__version__",
+    "balanced_weights",
     "binary_cross_entropy",
     "binary_focal",
     "bootstrap",
@@ -136,6 +138,7 @@ __all__ = [
     "shard_value_and_grad",
     "show_config",
     "sigmoid",
+    "soften",
     "softmax",
     "symmetric_cross_entropy",
 ]
@@ -184,6 +187,7 @@ _ON_FIRST_USE = {
         "poly1",
         "symmetric_cross_entropy",
     ),
+    "targets": ("balanced_weights", "soften"),
 }
 _ROOM = {name: room for room, names in _ON_FIRST_USE.items() for name in names}
 

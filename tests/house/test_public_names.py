@@ -68,9 +68,10 @@ ERRORS = {
     "WeightError",
 }
 SETTINGS = {"empty_cache", "get_num_threads", "set_num_threads", "show_config"}
+TARGETS = {"balanced_weights", "soften"}
 VERBS = {"SoftmaxClassifier"}
 BOOSTING = {"lightgbm_metric", "lightgbm_objective", "xgboost_metric", "xgboost_objective"}
-PUBLIC = LOSSES | FAMILY | SHARDS | ACTIVATIONS | MEASURES | ERRORS | SETTINGS | VERBS | {"__version__"}
+PUBLIC = LOSSES | FAMILY | SHARDS | TARGETS | ACTIVATIONS | MEASURES | ERRORS | SETTINGS | VERBS | {"__version__"}
 
 
 def test_the_list_is_the_written_one() -> None:
@@ -87,7 +88,13 @@ def test_every_name_is_documented_with_an_example() -> None:
 
 @pytest.mark.parametrize(
     ("module", "names"),
-    [("measures", MEASURES), ("activations", ACTIVATIONS), ("errors", ERRORS), ("boosting", BOOSTING)],
+    [
+        ("measures", MEASURES),
+        ("activations", ACTIVATIONS),
+        ("errors", ERRORS),
+        ("boosting", BOOSTING),
+        ("targets", TARGETS),
+    ],
 )
 def test_modules_list_what_they_give(module: str, names: set[str]) -> None:
     assert set(importlib.import_module(f"crossent.{module}").__all__) == names
