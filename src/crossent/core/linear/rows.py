@@ -84,11 +84,11 @@ class RowSource:
         """A part without gaps where it lies; of a `flat` array."""
         return self.array[part.first : part.end]
 
-    def copy(self, part: Part, out: NDArray) -> NDArray:
-        """Copies a part into `out` [n, width], rounding to its dtype."""
+    def copy(self, part: Part, out: NDArray, columns: slice = slice(None)) -> NDArray:
+        """Copies a part, or some columns of it, into `out` [n, columns], rounding to its dtype."""
         step = max(1, _COPIED_ELEMENTS // max(1, self.width))
         with np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, len(part), step):
                 stop = min(len(part), start + step)
-                out[start:stop] = self._at(part.selection, start, stop)
+                out[start:stop] = self._at(part.selection, start, stop)[..., columns]
         return out

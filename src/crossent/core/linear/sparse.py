@@ -143,3 +143,10 @@ class SparseTargets:
         row, column = np.nonzero(p)
         self._written = row, self.indices[part.selection][row, column].astype(np.intp)
         out[self._written] = p[row, column]
+
+    def fill_classes(self, part: Part, classes: slice, out: NDArray) -> None:
+        """The targets of a part on some of the classes, as dense rows [n, classes]."""
+        p, k = self.probs[part.selection], self.indices[part.selection].astype(np.int64)
+        row, column = np.nonzero((p != 0) & (k >= classes.start) & (k < classes.stop))
+        out[...] = 0
+        out[row, k[row, column] - classes.start] = p[row, column]

@@ -1,0 +1,183 @@
+"""Chunks of rows and of the vocabulary: where so few rows of all classes fit that their matrix products would be slow.
+
+Two passes over the classes for each chunk of rows: the state that each block of classes leaves of a row (core/states.py)
+is merged, then the block's logits are made again for its gradient. That is one product more than chunks of whole rows
+take, a third of their time: measured on (2048, 1024, 32000) float32 it pays below about a hundred rows.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from crossent.core.blocks import BadRow, Sums
+from crossent.core.engine import Shard, SoftmaxJob, run_softmax
+from crossent.core.faults import Fault
+from crossent.core.linear.layer import Layer, refuse_infinite
+from crossent.core.linear.loop import Gradients
+from crossent.core.linear.rows import Part, RowSource
+from crossent.core.linear.sparse import SparseTargets
+from crossent.core.states import STATE, empty_state, log_sum_exp, merge_states, row_values, target_mass, undecided
+from crossent.core.terms import Terms
+from crossent.core.types import NDArray
+
+__all__ = ["FEW_ROWS", "Tile", "VocabularyPass", "make_tile"]
+
+FEW_ROWS = 96  # fewer rows of all classes than this, and the vocabulary is cut instead
+_STATE_BYTES = 8 * STATE * 8  # of a row's state, and of what lies between while two are merged
+
+
+class Tile(NamedTuple):
+    """How many rows, and how many classes, are looked at together."""
+
+    rows: int
+    classes: int
+
+
+def make_tile(limit: int, rows: int, layer: Layer, targets_bytes: int) -> Tile:
+    """The largest tile, about square, whose logits, dense targets (bytes for each) and products fit the limit."""
+    itemsize, D = layer.dtype.itemsize, layer.features
+    cell, edge = itemsize + targets_bytes, 3 * D * itemsize + _STATE_BYTES
+    side = int((math.sqrt(edge**2 + 4 * cell * limit) - edge) / (2 * cell))
+    n = max(1, min(rows, side))
+    by_row, by_class = 2 * D * itemsize + _STATE_BYTES, D * itemsize
+    k = max(1, min(layer.classes, (limit - n * by_row) // (n * cell + by_class)))
+    n = max(n, min(rows, (limit - k * by_class) // (k * cell + by_row)))
+    return Tile(n, k)
+
+
+class VocabularyPass:
+    """The loss, and the gradients of the layer's parts, tile by tile."""
+
+    def __init__(
+        self, layer: Layer, job: SoftmaxJob, sparse: SparseTargets | None, values: NDArray | None, lse: NDArray | None
+    ) -> None:
+        """job: with the targets of all rows; values, lse: [rows], receive the rows' results."""
+        self._layer, self._job, self._sparse, self._values, self._lse = layer, job, sparse, values, lse
+        self._soft = None if job.soft is None or sparse is not None else RowSource(job.soft)
+        self._terms = job.terms or Terms()
+
+    @property
+    def targets_bytes(self) -> int:
+        """Bytes of dense targets for each logit."""
+        return 0 if self._job.soft is None else self._job.dtype.itemsize
+
+    def run(self, kept: NDArray | None, rows: int, tile: Tile, gradients: Gradients | None) -> Sums:
+        """The loss over the rows that `kept` numbers (None: over all); gradients are added up in place."""
+        T = self._layer.dtype
+        self._logits = np.empty(tile.rows * tile.classes, T)
+        self._targets = np.empty(tile.rows * tile.classes if self._soft or self._sparse else 0, self._job.dtype)
+        self._spare = np.empty(max(tile.rows, tile.classes) * self._layer.features, T)
+        self._step = tile.classes
+        found = []
+        if gradients is not None:
+            gradients.weight[...] = 0
+            if gradients.bias is not None:
+                gradients.bias[...] = 0
+        with np.errstate(all="ignore"):
+            for first in range(0, rows, tile.rows):
+                end = min(rows, first + tile.rows)
+                part = Part(first, end, None if kept is None else kept[first:end])
+                try:
+                    found.append(self._chunk(part, gradients))
+                except BadRow as bad:
+                    raise BadRow(part.row(bad.row), bad.code) from None
+        return Sums(math.fsum(each.value for each in found), math.fsum(each.mass for each in found),
+                    sum(each.rows for each in found))  # fmt: skip
+
+    def _chunk(self, part: Part, gradients: Gradients | None) -> Sums:
+        h = np.empty((len(part), self._layer.features), self._layer.dtype)
+        self._layer.rows.copy(part, h)
+        state = self._states(part, h)
+        sums = self._finish(part, state)
+        if gradients is not None:
+            self._add(gradients, part, h, state)
+        return sums
+
+    def _blocks(self) -> Iterator[slice]:
+        K = self._layer.classes
+        for k in range(0, K, self._step):
+            yield slice(k, min(K, k + self._step))
+
+    def _weight(self, classes: slice) -> NDArray:
+        return self._layer.weight[classes].astype(self._layer.dtype, copy=False)
+
+    def _logits_of(self, h: NDArray, classes: slice) -> NDArray:
+        width = classes.stop - classes.start
+        z = self._logits[: len(h) * width].reshape(len(h), width)
+        np.matmul(h, self._weight(classes).T, out=z)
+        if self._layer.bias is not None:
+            np.add(z, self._layer.bias[classes].astype(z.dtype), out=z)
+        return z
+
+    def _job_of(self, z: NDArray, part: Part, classes: slice, shard: Shard) -> SoftmaxJob:
+        whole, width = self._job, classes.stop - classes.start
+        q = None
+        if self._sparse is not None or self._soft is not None:
+            q = self._targets[: len(part) * width].reshape(len(part), width)
+            if self._sparse is not None:
+                self._sparse.fill_classes(part, classes, q)
+            else:
+                assert self._soft is not None
+                self._soft.copy(part, q, classes)
+        weight = whole.class_weight
+        return replace(
+            whole, logits=z, axis=1, soft=q, labels=part.take(whole.labels), soft_factor=part.take(whole.soft_factor),
+            row_weight=part.take(whole.row_weight), class_weight=None if weight is None else weight[classes],
+            sum_tolerance=-1.0, shard=shard,
+        )  # fmt: skip
+
+    def _states(self, part: Part, h: NDArray) -> NDArray:
+        """The merged state of each row; BadRow for the lowest bad one."""
+        K, merged, bad = self._layer.classes, None, []
+        for classes in self._blocks():
+            left = empty_state(len(part))
+            shard = Shard(classes.start, K, left=left)
+            try:
+                run_softmax(self._job_of(self._logits_of(h, classes), part, classes, shard))
+            except BadRow as found:
+                bad.append(found)
+                continue
+            merged = left if merged is None else merge_states([merged, left])
+        if merged is not None and undecided(merged).any():
+            bad.append(BadRow(int(np.argmax(undecided(merged))), Fault.NON_FINITE))
+        if bad:
+            raise min(bad, key=lambda found: found.row)
+        assert merged is not None
+        return merged
+
+    def _finish(self, part: Part, state: NDArray) -> Sums:
+        weight, mass = part.take(self._job.row_weight), target_mass(state)
+        w = np.ones(len(part)) if weight is None else weight
+        losses = np.where(mass > 0, row_values(state, self._terms) * (w * self._job.value_factor), 0.0)
+        rounded = losses.astype(self._layer.dtype)
+        if self._values is not None:
+            self._values[part.selection] = rounded
+        if self._lse is not None:
+            self._lse[part.selection] = log_sum_exp(state)
+        return Sums(float(rounded.sum(dtype=np.float64)), float((w * mass).sum()), int(np.count_nonzero(mass)))
+
+    def _add(self, gradients: Gradients, part: Part, h: NDArray, state: NDArray) -> None:
+        """The chunk's part in each gradient."""
+        n, D, K = len(part), self._layer.features, self._layer.classes
+        scale = part.take(gradients.upstream)
+        scaled = h if scale is None else h * scale[:, None]
+        out = np.zeros((n, D), self._layer.dtype)
+        for classes in self._blocks():
+            g = self._logits_of(h, classes)
+            run_softmax(self._job_of(g, part, classes, Shard(classes.start, K, given=state)), grad=g)
+            width = classes.stop - classes.start
+            block = np.matmul(g.T, scaled, out=self._spare[: width * D].reshape(width, D))
+            target = gradients.weight[classes]
+            np.add(target, block, out=target, casting="same_kind")
+            if gradients.bias is not None:
+                row = np.ones(n, g.dtype) if scale is None else scale
+                gradients.bias[classes] += np.matmul(row.astype(np.float64), g).astype(gradients.bias.dtype)
+            np.add(out, np.matmul(g, self._weight(classes), out=self._spare[: n * D].reshape(n, D)), out=out)
+        if scale is not None:
+            np.multiply(out, scale[:, None], out=out)
+        refuse_infinite(self._layer, part, h, out)
+        rows = gradients.hidden.reshape(math.prod(self._layer.shape), D)
+        rows[part.selection] = out
