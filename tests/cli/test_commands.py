@@ -8,6 +8,7 @@ import pytest
 
 import crossent as ce
 from crossent.cli.run import commands
+from crossent.explain import CARDS
 from crossent.learn.store import load_model
 from crossent.rows import open_source
 
@@ -117,12 +118,14 @@ def test_fit_takes_its_options(crossent, flowers, solver):
 def test_losses_lists_the_family(crossent):
     ran = crossent("losses")
     assert (ran.status, ran.err) == (0, "")
-    for text in ("CrossEntropy", "BinaryCrossEntropy", "proper", "convex", "log(sum_k exp(z_k)) - z_y"):
+    for text in ("proper", "convex", "log(sum_k exp(z_k)) - z_y", "Lin et al., ICCV 2017", "hard=True never"):
         assert text in ran.out
-    assert [card["name"] for card in json.loads(crossent("losses", "--format", "json").out)["losses"]] == [
-        "CrossEntropy",
-        "BinaryCrossEntropy",
-    ]
+    for card in CARDS:
+        assert f"\n{card.name} " in ran.out
+        assert card.function in ran.out
+    assert max(map(len, ran.out.splitlines())) <= 100
+    listed = json.loads(crossent("losses", "--format", "json").out)["losses"]
+    assert listed == [card.to_dict() for card in CARDS]
 
 
 def test_show_config_is_show_config(crossent):
