@@ -88,7 +88,7 @@ class Poly1(_SoftmaxLoss):
 
         loss_i = sum_j q_ij (-log p_ij + epsilon (1 - p_ij))      [nat]
 
-    Not proper for epsilon != 0 and not convex in the logits.
+    Not proper for epsilon != 0; convex in the logits for epsilon <= 1.
 
     Args:
         epsilon: a number >= -1; positive values press confident rows on, negative ones hold them back.
@@ -147,7 +147,7 @@ class SymmetricCrossEntropy(_SoftmaxLoss):
         loss_i = sum_j q_ij (alpha (-log p_ij) - beta log_zero (1 - p_ij))      [nat]
 
     For a single true class the second term is -beta sum_k p_k log q_k with log 0 set to log_zero; for soft targets it
-    is the mean over labels drawn from them. Not proper, not convex in the logits.
+    is the mean over labels drawn from them. Not proper; convex in the logits only for beta |log_zero| <= alpha.
 
     Args:
         alpha: weight of cross-entropy, >= 0.
@@ -223,7 +223,7 @@ class Bootstrap(_SoftmaxLoss):
 
     The gradient of the soft form runs through both p: it is cross-entropy with minimum entropy regularisation. That of
     the hard form takes its target as given, smoothed before and class-weighted after the prediction's part joins it.
-    Neither is proper or convex in the logits.
+    Neither is proper for beta < 1; the soft one is convex in the logits for beta >= (1 - beta)(1 + log K).
 
     Args:
         beta: the given target's part, in [0, 1].

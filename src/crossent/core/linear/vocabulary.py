@@ -1,8 +1,8 @@
 """Chunks of rows and of the vocabulary: where so few rows of all classes fit that their matrix products would be slow.
 
-Two passes over the classes for each chunk of rows: the state that each block of classes leaves of a row (core/states.py)
-is merged, then the block's logits are made again for its gradient. That is one product more than chunks of whole rows
-take, a third of their time: measured on (2048, 1024, 32000) float32 it pays below about a hundred rows.
+Two passes over the classes for each chunk of rows: the state that each block of classes leaves of a row is merged
+(core/states.py), then the block's logits are made again for its gradient. That is one product more than chunks of whole
+rows take, a third of their time: it pays where chunks would have less than about a hundred rows.
 """
 
 import math
