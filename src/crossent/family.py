@@ -46,7 +46,7 @@ class Focal(_SoftmaxLoss):
 
         loss_i = sum_j q_ij alpha_j (1 - p_ij)^gamma (-log p_ij)      [nat]
 
-    With gamma = 0 it is cross-entropy. Not proper for gamma > 0: its minimiser is less confident than the truth, so
+    With gamma = 0 it is cross-entropy. Not proper for gamma > 0: its minimum is not at the true probabilities, so
     calibrate what it trained. Not convex in the logits.
 
     Args:
