@@ -47,7 +47,7 @@ class Shape(NamedTuple):
         if self.kind == "focal":
             return a * _positive_power(xp, u, b) * L if a else 0.0 * u
         if self.kind == "power":
-            return -xp.expm1(-b * L) / b
+            return xp.where(b * L < 1e-17, L, -xp.expm1(-b * L) / b)  # b L may be below the normal numbers
         if self.kind == "poly" and b < 0:
             rest = -b * _beyond_first(xp, L, u)
             return (a + b) * L + rest if a + b else rest
