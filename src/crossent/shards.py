@@ -159,7 +159,7 @@ def shard_value_and_grad(
     job = ShardLogits(options, targets, logits, sample_weight, first_class, classes)
     if statistics.shape != job.shape:
         raise ShapeError(f"statistics are of rows of shape {statistics.shape}, logits of {job.shape}: they must agree.")
-    bad = states.undecided(statistics.states)
+    bad = states.undecided(statistics.states) & (states.target_mass(statistics.states) > 0)
     if bad.any():
         row = ", ".join(str(int(i)) for i in np.unravel_index(int(np.argmax(bad)), job.shape))
         raise NonFiniteError(f"logits[{row}, :] of all shards are all -inf, or several are +inf: no softmax exists.")
