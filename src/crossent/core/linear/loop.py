@@ -41,6 +41,11 @@ class RowLoss(Protocol):
     def run(self, logits: NDArray, part: Part, staged: int, *, gradient: bool) -> Sums:
         """The loss of a chunk; writes the gradient over the logits. BadRow counts from the chunk's first row."""
 
+    def in_tiles(
+        self, kept: NDArray | None, rows: int, chunk: int, limit: int, gradients: "Gradients | None"
+    ) -> Sums | None:
+        """The loss of all rows with the vocabulary cut as well, if that is faster than chunks of `chunk` rows."""
+
 
 @dataclass
 class Gradients:
@@ -80,8 +85,12 @@ def run_chunks(
             gradients.bias[...] = 0
     if not rows:
         return Sums(0.0, 0.0, 0)
+    chunks = _Chunks(layer, loss, kept, rows, limit, gradients)
     with np.errstate(all="ignore"):
-        found = list(_Chunks(layer, loss, kept, rows, limit, gradients).run())
+        tiled = loss.in_tiles(kept, rows, chunks.plan.rows, chunks.limit, gradients)
+        if tiled is not None:
+            return tiled
+        found = list(chunks.run())
     return Sums(math.fsum(each.value for each in found), math.fsum(each.mass for each in found),
                 sum(each.rows for each in found))  # fmt: skip
 
@@ -99,13 +108,17 @@ class _Chunks:
         self._writes = kept is None and gradient_dtype(layer.hidden) == T
         needs, held = self._needs(scaled=gradients is not None and gradients.upstream is not None)
         default = default_limit(math.prod(layer.shape), layer.classes, T.itemsize)
-        self._plan = make_plan(limit, default, rows, layer.classes, needs)
-        self._logits = new_array((self._plan.rows, layer.classes), T)
-        held = held if gradients is not None else int(not self._reads)
-        self._held = [np.empty((self._plan.rows, layer.features), T) for _ in range(held)]
-        scratch = np.empty((self._plan.classes, layer.features), T) if self._plan.classes else None
-        self._products = Products(layer, scratch)
-        self._bias = np.zeros(layer.classes) if gradients is not None and gradients.bias is not None else None
+        self.plan = make_plan(limit, default, rows, layer.classes, needs)
+        self.limit = default if limit is None else limit
+        self._holds = held if gradients is not None else int(not self._reads)
+
+    def _make_buffers(self) -> None:
+        layer, plan, T = self._layer, self.plan, self._layer.dtype
+        self._logits = new_array((plan.rows, layer.classes), T)
+        self._held = [np.empty((plan.rows, layer.features), T) for _ in range(self._holds)]
+        self._products = Products(layer, np.empty((plan.classes, layer.features), T) if plan.classes else None)
+        wanted = self._gradients is not None and self._gradients.bias is not None
+        self._bias = np.zeros(layer.classes) if wanted else None
 
     def _needs(self, *, scaled: bool) -> tuple[Needs, int]:
         """What the plan has to know, and how many [rows, D] buffers a chunk takes.
@@ -130,14 +143,15 @@ class _Chunks:
 
     def run(self) -> Iterator[Sums]:
         """Each chunk's sums."""
-        step = self._plan.rows
+        self._make_buffers()
+        step = self.plan.rows
         for first in range(0, self._rows, step):
             end = min(self._rows, first + step)
             part = Part(first, end, None if self._kept is None else self._kept[first:end])
             h, z = self._hidden(part), self._logits[: len(part)]
             self._products.logits(h, z)
             try:
-                yield self._loss.run(z, part, self._plan.staged, gradient=self._gradients is not None)
+                yield self._loss.run(z, part, self.plan.staged, gradient=self._gradients is not None)
             except BadRow as bad:
                 raise BadRow(part.row(bad.row), bad.code) from None
             if self._gradients is not None:
