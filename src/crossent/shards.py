@@ -193,7 +193,8 @@ def _value(
     mass = states.target_mass(statistics.states)
     kept = mass > 0
     w = np.ones(len(mass)) if weight is None else weight.reshape(-1)
-    rounded = np.where(kept, losses * w, 0.0).astype(statistics.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounded = np.where(kept, losses * w, 0.0).astype(statistics.dtype)
     if options.reduction == "none":
         return rounded.reshape(statistics.shape)[()], 1.0
     total, divisor = float(rounded.sum(dtype=np.float64)), float((w * mass).sum())

@@ -42,7 +42,7 @@ class ShardLogits(SoftmaxBase):
             raise UnsupportedError("classes= names columns; shards take indices 0..K-1 of the whole vocabulary.")
         if options.normalize_targets:
             raise UnsupportedError("normalize_targets needs whole rows; normalise the targets before they are cut.")
-        if options.class_weight == "balanced" and np.ndim(targets) == z.ndim:
+        if isinstance(options.class_weight, str) and np.ndim(targets) == z.ndim:
             raise UnsupportedError("class_weight='balanced' counts whole distributions; pass numbers for all classes.")
         super().__init__(options, targets, ("logits", z), sample_weight, engine.Shard(first, count))
         terms = self.job.terms or Terms()
