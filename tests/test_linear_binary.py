@@ -128,6 +128,22 @@ def test_class_weights_as_the_plain_loss_has_them(sparse: bool, weights: Any) ->
     np.testing.assert_allclose(got.weight, plain.grad.T @ case.hidden, rtol=1e-10, atol=1e-14)
 
 
+@pytest.mark.parametrize("sparse", [True, False])
+def test_rows_that_no_class_weight_counts_leave(sparse: bool) -> None:
+    """Only positives count, and the first rows have none: their hidden is not read."""
+    case = case_of(np.float64, N=16)
+    left = ~case.binary.any(axis=1)
+    assert left[:4].all()
+    targets = offsets_of(case.binary) if sparse else case.binary
+    loss = ce.LinearBinaryCrossEntropy(class_weight=[0.0, 2.0])
+    hidden = np.where(left[:, None], np.nan, case.hidden)
+    got = loss.value_and_grad(targets, hidden=hidden, weight=case.weight, bias=case.bias)
+    want = loss.value_and_grad(case.binary[~left], hidden=hidden[~left], weight=case.weight, bias=case.bias)
+    assert got.value == pytest.approx(want.value, rel=1e-13)
+    np.testing.assert_allclose(got.weight, want.weight, rtol=1e-12, atol=1e-15)
+    assert not got.hidden[left].any()
+
+
 def test_names_mean_negative_and_positive() -> None:
     case = case_of(np.float64)
     names = np.where(case.binary, "yes", "no")

@@ -85,6 +85,16 @@ def test_the_row_of_a_bad_number_is_the_one_in_hidden() -> None:
             loss(targets.reshape(3, 3), hidden=hidden.reshape(3, 3, 5), weight=W)
 
 
+def test_the_row_of_a_bad_number_beside_staged_targets() -> None:
+    soft, hidden = CASE.soft.astype(np.float64), put(H, (7, 0), np.nan)  # float64: one chunk, staged row by row
+    for targets in (soft, CASE.sparse(np.float64)):
+        for limit in (None, 600):
+            with pytest.raises(ce.NonFiniteError, match=r"^hidden\[7, 0\] is nan: .*\(row 7, class 0\)"):
+                ce.linear_cross_entropy(targets, hidden=hidden, weight=W, memory_limit=limit)
+    with pytest.raises(ce.NonFiniteError, match=r"^hidden\[7, 0\] is nan: .*\(row 7, class 0\)"):
+        ce.linear_binary_cross_entropy(CASE.binary, hidden=hidden, weight=W, memory_limit=450)
+
+
 TARGETS: list[tuple[Any, dict[str, Any], type, str]] = [
     (put(Y, 5, 11), {}, ce.LabelError, r"targets\[5\] is 11, but the prediction has 11 classes \(labels 0\.\.10\)"),
     (put(Y, 0, -1), {}, ce.LabelError, r"targets\[0\] is -1"),
@@ -173,6 +183,12 @@ def test_a_nan_beside_a_positive_or_in_its_place(sparse: bool, column: int) -> N
             ce.NonFiniteError, match=rf"weight\[{column}, 3\] is nan: .*\(row 0, class {column}\) is nan"
         ):
             loss.value_and_grad(targets, hidden=H, weight=put(W, (column, 3), np.nan))
+
+
+def test_the_lowest_row_is_named_whether_a_positive_is_nan_or_a_negative() -> None:
+    targets = np.array([5, 5]), np.array([0, 1, 1, 1, 1, 2, 2, 2, 2, 2])  # of rows 0 and 4
+    with pytest.raises(ce.NonFiniteError, match=r"\(row 0, class 5\) is nan"):
+        ce.linear_binary_cross_entropy(targets, hidden=H, weight=put(W, (5, 3), np.nan))
 
 
 def test_element_weights_are_refused() -> None:

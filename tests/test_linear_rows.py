@@ -104,6 +104,22 @@ def test_names_and_weights_by_name() -> None:
     assert got == ce.LinearCrossEntropy(class_weight=[1.0, 1.0, 3.0])(case.labels, **case.layer)
 
 
+def test_entries_of_probability_0_fill_up() -> None:
+    """They may name any class again, so that rows of fewer classes fit into one array."""
+    case = case_of(np.float64)
+    targets = (
+        np.array([[3, 3, 3], [0, 10, 0], [7, 1, 7]] * 3),
+        np.array([[0, 1, 0], [0.5, 0.5, 0], [0, 0.25, 0.75]] * 3),
+    )
+    dense = np.zeros((9, 11))
+    dense[0::3, 3], dense[1::3, [0, 10]], dense[2::3, [1, 7]] = 1, 0.5, [0.25, 0.75]
+    for limit in LIMITS:
+        got = run(ce.LinearCrossEntropy(reduction="none"), targets, limit, **case.layer)
+        want = ce.LinearCrossEntropy(reduction="none").value_and_grad(dense, **case.layer)
+        np.testing.assert_allclose(got.value, want.value, rtol=1e-13)
+        np.testing.assert_allclose(got.weight, want.weight, rtol=1e-12, atol=1e-15)
+
+
 @pytest.mark.parametrize("scale", [1e-200, 1e200])
 def test_weights_of_extreme_size(scale: float) -> None:
     case = case_of(np.float32)

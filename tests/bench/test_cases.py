@@ -37,6 +37,18 @@ def test_small_calls_have_their_times():
     assert targets == {"(1, 10)": {}, "(32, 10)": {"forward": 6e-6, "gradient": 9e-6}}
 
 
+def test_linear_layers_have_their_target_and_are_larger_than_torch_could_take():
+    beside, *large = cases_of("linear")
+    assert beside.shape == (2048, 1024, 32_000)
+    assert (beside.targets["gradient"].ratio, beside.targets["gradient"].extra_share) == (1.15, 0.5)
+    assert beside.targets["gradient"].against == "torch eager"
+    assert {case.shape[2] for case in large} == {256_000}
+    assert max(3 * 4 * case.elements for case in large) > 16e9
+    assert len({case.memory_limit for case in large if case.shape[0] == 6144}) == 3
+    assert len({case.shape[0] for case in large if case.memory_limit == 256_000_000}) == 2
+    assert not any(case.peers for case in large)
+
+
 def test_growth_covers_four_decades():
     cases = cases_of("scaling")
     for what, place in (("rows", 0), ("classes", 1)):
@@ -66,10 +78,18 @@ def test_patterns(pattern, titles):
 
 @pytest.mark.parametrize("case", [c for s in SUITES for c in cases_of(s, quick=True)], ids=lambda c: c.title)
 def test_the_numbers_of_a_case(case):
-    spec = Spec(case.kind, case.shape, case.dtype, case.axis)
+    spec = Spec(**{**case.spec, "shape": case.shape})
     first, second = make(spec), make(spec)
     np.testing.assert_array_equal(first.prediction, second.prediction)
     np.testing.assert_array_equal(first.targets, second.targets)
+    if case.kind == "linear":
+        rows, features, classes = case.shape
+        shapes = [a.shape for a in (first.prediction, first.targets, first.weight, first.bias)]
+        assert shapes == [(rows, features), (rows,), (classes, features), (classes,)]
+        assert 0 <= first.targets.min() <= first.targets.max() < classes
+        assert (first.prediction @ first.weight.T).std() == pytest.approx(3, rel=0.3)
+        np.testing.assert_array_equal(first.weight, second.weight)
+        return
     assert first.prediction.shape == case.shape
     assert first.prediction.dtype == (np.float64 if case.dtype == "float64" else np.float32)
     assert first.prediction.std() > 0

@@ -57,6 +57,16 @@ def test_small_calls_are_timed_with_all_their_peers(heard):
     assert all(m.repetitions > 1 for m in results.measurements if m.peer == CROSSENT)
 
 
+def test_linear_layers_are_timed_beside_their_products(heard):
+    results = run(
+        Plan(suites=("linear",), libraries=(), pattern="linear (2048", rounds=1, threads=2, quick=True), heard
+    )
+    found = {(m.peer, m.work): m for m in results.measurements if m.regime == "default"}
+    assert set(found) == {(peer, work) for peer in (CROSSENT, LIMIT) for work in ("forward", "gradient")}
+    assert all(m.median and not m.failure for m in found.values())
+    assert results.over_limit(results.cases[0], "gradient") is not None
+
+
 def test_a_worker_that_dies_is_told_and_the_rest_goes_on(heard, add_peer, only_case):
     add_peer("dies", forward="os.kill(os.getpid(), signal.SIGKILL)")
     add_peer("ends", imports="import sys", forward="sys.stderr.write('no more\\n'); sys.stderr.flush(); os._exit(3)")
@@ -207,7 +217,7 @@ def test_torch_and_jax_agree_on_tiny_sizes(heard):
     assert subprocess.run([python, "-c", "import torch, jax, tensorflow"], env={**os.environ, "PYTHONPATH": ""},
                           check=False, capture_output=True).returncode == 0  # fmt: skip
     libraries = ("torch", "jax", "tensorflow")
-    plan = Plan(suites=("loss", "small"), libraries=libraries, rounds=1, threads=2, quick=True,
+    plan = Plan(suites=("loss", "small", "linear"), libraries=libraries, rounds=1, threads=2, quick=True,
                 pythons=dict.fromkeys(libraries, python), regimes=("default",))  # fmt: skip
     results = run(plan, heard)
     assert results.missing == {}

@@ -98,6 +98,35 @@ def test_the_page(results):
             assert len({line.count("|") for line in table.splitlines()}) == 1
 
 
+LAYER = Case(suite="linear", title="linear (100, 20, 5000), 7 MB", kind="linear", shape=(100, 20, 5000),
+             memory_limit=7_000_000, peers=("fast",), works=("gradient",),
+             targets={"gradient": Target(ratio=1.15, against="fast", extra_share=0.5)})  # fmt: skip
+
+
+def layers(extra: int, peers_extra: int | None) -> Results:
+    """crossent 10 ms, the peer 12 ms."""
+    return Results(MACHINE, [LAYER], [
+        Measurement("linear", LAYER.title, "gradient", "default", CROSSENT, [0.01], 1, extra_bytes=extra),
+        Measurement("linear", LAYER.title, "gradient", "default", "fast", [0.012], 1, extra_bytes=peers_extra),
+    ])  # fmt: skip
+
+
+def test_memory_of_layers_beside_their_gradients_and_all_logits():
+    """Gradients of 100 x 20, 5000 x 20 and 5000 float32 are 428 kB; all logits 2 MB."""
+    page = markdown(layers(7_428_000, 20_000_000), notes={}, pictures={})
+    assert "## Linear layer and loss" in page
+    assert "| linear (100, 20, 5000), 7 MB | 0.1 ms | 7 | 0 | 7 | 2 | fast 20 |" in page
+    assert "1.15 beside fast; 0.5 of its memory" in page
+    assert "| not run |" in markdown(Results(MACHINE, [LAYER], layers(1, None).measurements[:1]), notes={}, pictures={})
+
+
+def test_a_share_of_memory_is_held_against_the_peers():
+    assert verdicts(layers(5_000_000, 20_000_000), LAYER, "gradient")[1] == Verdict("0.5 of its memory", "0.25", True)
+    missed = verdicts(layers(15_000_000, 20_000_000), LAYER, "gradient")[1]
+    assert missed == Verdict("0.5 of its memory", "0.75, 50 % over", False)
+    assert verdicts(layers(1, None), LAYER, "gradient")[1] == Verdict("0.5 of its memory", "", False)
+
+
 def test_a_miss_without_a_reason_says_so(results):
     assert "wanted. No reason given yet." in markdown(results, notes={}, pictures={})
 

@@ -1,5 +1,6 @@
 """What is measured: every case with its peers and the ratios to reach, by suite."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -7,7 +8,7 @@ from typing import Any
 
 __all__ = ["SUITES", "WORKS", "Case", "Target", "cases_of"]
 
-SUITES = ("loss", "small", "scaling")
+SUITES = ("loss", "small", "linear", "scaling")
 # What is done with a case. Only crossent has the last two: into a reused buffer, and over the logits themselves.
 WORKS = ("forward", "gradient", "gradient_out", "gradient_in_place")
 _QUICK = 60  # largest extent of an axis with --quick
@@ -18,7 +19,8 @@ class Target:
     """What crossent shall reach.
 
     ratio: median of the best peer (or of the one named by `against`) / crossent's, with malloc as it is;
-    tuned: the same beside peers whose malloc is tuned; seconds, extra_bytes: at most this.
+    tuned: the same beside peers whose malloc is tuned; seconds, extra_bytes: at most this; extra_share: at most this
+    share of the extra memory of the peer that `against` names.
     """
 
     ratio: float | None = None
@@ -26,11 +28,12 @@ class Target:
     against: str = ""
     seconds: float | None = None
     extra_bytes: int | None = None
+    extra_share: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One set of numbers and who computes its loss; `kind`, `shape`, `dtype`, `axis` as in peers.data.Spec."""
+    """One set of numbers and who computes its loss; `kind` to `memory_limit` as in peers.data.Spec."""
 
     suite: str
     title: str
@@ -38,24 +41,28 @@ class Case:
     shape: tuple[int, ...]
     dtype: str = "float32"
     axis: int = -1
+    memory_limit: int | None = None
     peers: tuple[str, ...] = ()
     targets: Mapping[str, Target] = field(default_factory=dict)
     regimes: tuple[str, ...] = ("default", "tuned")  # how malloc treats what peers free: worker.REGIMES
     works: tuple[str, ...] = WORKS
-    limited: bool = True  # whether the machine's limit is the reading of all arrays
+    limited: bool = True  # whether the machine's limit is measured: reading all arrays, or the matrix products alone
 
     @property
     def spec(self) -> dict[str, Any]:
         """What a worker has to know."""
-        return {"kind": self.kind, "shape": list(self.shape), "dtype": self.dtype, "axis": self.axis}
+        return {"kind": self.kind, "shape": list(self.shape), "dtype": self.dtype, "axis": self.axis,
+                "memory_limit": self.memory_limit}  # fmt: skip
+
+    @property
+    def features(self) -> int:
+        """Of the linear layer in front; 0 where there is none."""
+        return self.shape[1] if self.kind == "linear" else 0
 
     @property
     def elements(self) -> int:
         """Number of predictions."""
-        count = 1
-        for extent in self.shape:
-            count *= extent
-        return count
+        return math.prod(self.shape) // (self.features or 1)
 
     def shrunk(self, largest: int = _QUICK) -> "Case":
         """The same with no axis longer than `largest`: shows that everything runs, and warms a worker up."""
@@ -111,6 +118,20 @@ def _small_cases() -> list[Case]:
     ]  # fmt: skip
 
 
+def _linear_cases() -> list[Case]:
+    """(rows, features, classes). For the large ones PyTorch would take three matrices of all logits: 9 and 19 GB."""
+    works = ("forward", "gradient")
+    beside = Target(ratio=1.15, against="torch eager", extra_share=0.5)
+    large = ((3072, 256), (6144, 128), (6144, 256), (6144, 512))  # rows, MB of memory_limit
+    return [
+        Case(suite="linear", title="linear (2048, 1024, 32000)", kind="linear", shape=(2048, 1024, 32000),
+             peers=_FRAMEWORKS, works=works, targets={"gradient": beside}),
+        *(Case(suite="linear", title=f"linear ({rows}, 256, 256000), {limit} MB", kind="linear", works=works,
+               shape=(rows, 256, 256_000), memory_limit=limit * 10**6, regimes=("default",), limited=False)
+          for rows, limit in large),
+    ]  # fmt: skip
+
+
 def _scaling_cases() -> list[Case]:
     """Four decades of rows at 1000 classes, and of classes at 1000 rows; two points a decade."""
     counts = (10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)
@@ -124,6 +145,7 @@ def _scaling_cases() -> list[Case]:
 
 def cases_of(suite: str, *, pattern: str = "*", quick: bool = False) -> list[Case]:
     """The cases of a suite whose title fits a pattern (`*`, `?`; a plain word fits anywhere), shrunk if `quick`."""
-    made = {"loss": _loss_cases, "small": _small_cases, "scaling": _scaling_cases}[suite]()
+    makers = {"loss": _loss_cases, "small": _small_cases, "linear": _linear_cases, "scaling": _scaling_cases}
+    made = makers[suite]()
     glob = pattern if any(mark in pattern for mark in "*?[") else f"*{pattern}*"
     return [case.shrunk() if quick else case for case in made if fnmatchcase(case.title, glob)]

@@ -27,6 +27,7 @@ __all__ = ["Plan", "Tell", "estimated_seconds", "run"]
 
 _LEAST_SECONDS = 0.02
 _PAUSE_SECONDS = 0.02  # waiting threads of the last peer spin for a moment
+_NANOSECONDS_A_FEATURE = 0.036  # of four matrix products, an element
 _SLOW_SECONDS, _VERY_SLOW_SECONDS = 1.5, 6.0  # peers as slow as this get 3 rounds and 2
 
 
@@ -72,10 +73,17 @@ def estimated_seconds(plan: Plan) -> float:
     for case in plan.cases():
         peers = [PEERS[name] for name in plan.peers(case)]
         starts = sum(peer.start_seconds for peer in peers) / max(1, min(plan.threads, len(peers)))
-        runs = sum(min(peer.nanoseconds, 400) for peer in peers) * 1e-9 * case.elements * (plan.rounds + 3)
+        runs = sum(_expected(peer.nanoseconds, case, plan.rounds) for peer in peers)
         slow = (plan.rounds + 1) * len(peers) * len(case.works) * (_LEAST_SECONDS + _PAUSE_SECONDS)
         total += len(case.regimes) * (starts + runs + slow)
     return total
+
+
+def _expected(nanoseconds: float, case: Case, rounds: int) -> float:
+    """Seconds of all runs of a peer, which does not take as many rounds where one takes long."""
+    products = _NANOSECONDS_A_FEATURE * case.features  # forward, and both
+    once = (min(nanoseconds, 400) + products) * 1e-9 * case.elements
+    return once * ((2 if once > _VERY_SLOW_SECONDS else 3 if once > _SLOW_SECONDS else rounds) + 3)
 
 
 def run(plan: Plan, tell: Tell) -> Results:

@@ -14,6 +14,7 @@ __all__ = ["markdown"]
 _HEADINGS = {
     "loss": "Losses",
     "small": "Small calls",
+    "linear": "Linear layer and loss",
     "scaling": "Growth",
 }
 _WORKS = {"forward": "Loss alone", "gradient": "Loss and gradient"}
@@ -39,7 +40,7 @@ def markdown(results: Results, *, notes: Notes, pictures: Mapping[str, str]) -> 
             able = [case for case in cases if work in case.works]
             if able:
                 lines += [f"### {heading}", "", *_work_table(results, able, work), ""]
-        lines += _variants(results, cases)
+        lines += _memory_of_layers(results, cases) if suite == "linear" else _variants(results, cases)
     lines += ["", *_targets(results, notes), *_troubles(results)]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -61,7 +62,8 @@ def _method(results: Results) -> list[str]:
         f"that take turns, {length}, results dropped after every run as in a training loop. The ratio",
         "is the best peer's median divided by crossent's, in the same run: above 1, crossent is faster; times are this",
         "machine's and no promise. A peer whose value or gradient is wrong is shown but is not the best.",
-        "The limit is the time in which all threads read (for the gradient: scale in place) as many bytes. Peers run",
+        "The limit is the time in which all threads read (for the gradient: scale in place) as many bytes; behind a",
+        "linear layer, that of its matrix products alone, by NumPy into warm memory. Peers run",
         "twice: with malloc as it is, and tuned so that freed buffers are kept; crossent always with malloc as it is.",
         "Extra memory is the growth of the peak resident size in the first run of a fresh process, gradient included.",
     ]
@@ -142,6 +144,27 @@ def _variants(results: Results, cases: Sequence[Case]) -> list[str]:
         found = [results.one(case, work, "default", CROSSENT) for work in _VARIANTS]
         found.append(results.one(case, "gradient", "default", LIMIT))
         lines.append(_row([case.title, *(milliseconds(m.median) if m and m.median else "-" for m in found)]))
+    return lines
+
+
+def _memory_of_layers(results: Results, cases: Sequence[Case]) -> list[str]:
+    """What crossent takes beyond the gradients, beside its limit and beside all logits."""
+    lines = ["### Memory of loss and gradient", ""]
+    lines += ["Shapes are rows, features, classes; then the `memory_limit`. MB beyond the data: all of it, the three"]
+    lines += ["gradients, and the rest, with what the BLAS keeps for itself.", ""]
+    heads = ["case", "time a row", "extra", "the gradients", "the rest", "all logits would take", "peers' extra"]
+    lines += [_row(heads), _row(["---"] * len(heads))]
+    for case in cases:
+        ours = results.one(case, "gradient", "default", CROSSENT)
+        if ours is None or ours.median is None or ours.extra_bytes is None:
+            continue
+        rows, features, classes = case.shape
+        gradients = 4 * (rows * features + classes * features + classes)
+        peers = results.peers(case, "gradient", "default")
+        sizes = (ours.extra_bytes, gradients, max(0, ours.extra_bytes - gradients), 4 * case.elements)
+        cells = [case.title, time_text(ours.median / rows), *(f"{size / 1e6:.0f}" for size in sizes)]
+        told = "; ".join(f"{each.peer} {each.extra_bytes / 1e6:.0f}" for each in peers if each.extra_bytes)
+        lines.append(_row([*cells, told or "not run"]))
     return lines
 
 

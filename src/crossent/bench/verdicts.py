@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from crossent.bench.cases import SUITES, WORKS, Case, cases_of
-from crossent.bench.results import Results
+from crossent.bench.results import Measurement, Results
 from crossent.bench.roster import CROSSENT
 from crossent.bench.wording import number, time_text
 from crossent.errors import DataError
@@ -36,6 +36,8 @@ def verdicts(results: Results, case: Case, work: str) -> list[Verdict]:
     if target.tuned is not None:
         made.append(_at_least(f"{target.tuned:g} tuned", target.tuned, results.ratio(case, work, "tuned")))
     ours = results.one(case, work, "default", CROSSENT)
+    if target.extra_share is not None:
+        made.append(_share(target.extra_share, ours, results.one(case, work, "default", target.against)))
     if target.seconds is not None:
         made.append(_at_most(time_text, target.seconds, ours.median if ours else None))
     if target.extra_bytes is not None:
@@ -48,6 +50,16 @@ def _at_least(wanted: str, least: float, found: float | None) -> Verdict:
         return Verdict(wanted, "", False)
     short = "" if found >= least else f", {100 * (1 - found / least):.0f} % short"
     return Verdict(wanted, number(found) + short, found >= least)
+
+
+def _share(most: float, ours: Measurement | None, other: Measurement | None) -> Verdict:
+    """Of another's extra memory."""
+    wanted = f"{most:g} of its memory"
+    if ours is None or other is None or ours.extra_bytes is None or not other.extra_bytes:
+        return Verdict(wanted, "", False)
+    found = ours.extra_bytes / other.extra_bytes
+    over = "" if found <= most else f", {100 * (found / most - 1):.0f} % over"
+    return Verdict(wanted, number(found) + over, found <= most)
 
 
 def _at_most(shown: Callable[[float], str], most: float, found: float | None) -> Verdict:

@@ -32,7 +32,8 @@ _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else o
     multiple=True,
     default=("loss",),
     show_default=True,
-    help="What to measure; may be given again: losses and gradients, the cost of small calls, growth.",
+    help="What to measure; may be given again: losses and gradients, the cost of small calls, a linear layer "
+    "and its loss, growth.",
 )
 @click.option(
     "--vs",

@@ -23,7 +23,7 @@ def plans(draw: st.DrawFn) -> tuple[int, int, int, Needs]:
     row = 4 * classes + draw(st.sampled_from([0, 4096, 8192]))
     needs = Needs(
         row, draw(st.sampled_from([0, 4, 4096, 65536])), draw(st.sampled_from([0, 4, 8, 12])) * classes,
-        draw(st.sampled_from([0, 16])) * classes, summed=draw(st.booleans()), blocks=draw(st.booleans()),
+        draw(st.sampled_from([0, 16, 200])) * classes, summed=draw(st.booleans()), blocks=draw(st.booleans()),
     )  # fmt: skip
     return draw(st.integers(1, 10**10)), draw(st.integers(1, 10**6)), classes, needs
 

@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 
 from crossent import __version__
+from crossent.linear import LinearCrossEntropy
 from crossent.losses import BinaryCrossEntropy, CrossEntropy
 from crossent.settings import set_num_threads, show_config
 
-from .data import Spec, make
+from .data import Arrays, Spec, joined, make
 
 __all__ = ["host", "prepare", "versions"]
 
@@ -21,7 +22,9 @@ def versions() -> dict[str, str]:
 
 
 def host(gradient: Any) -> Any:
-    """The gradient as a NumPy array that NumPy can add up."""
+    """The gradient as a NumPy array that NumPy can add up; the three of a linear layer as one."""
+    if isinstance(gradient, tuple):
+        return joined(gradient)
     return gradient.astype(np.float32) if gradient.dtype.itemsize == 2 else gradient
 
 
@@ -30,6 +33,8 @@ def prepare(spec: Spec, flavour: str, threads: int) -> dict[str, Any]:
     set_num_threads(threads)
     arrays = make(spec)
     prediction, targets = arrays.prediction, arrays.targets
+    if spec.kind == "linear":
+        return _linear(spec, arrays)
     if spec.dtype == "bfloat16":
         import ml_dtypes
 
@@ -49,3 +54,14 @@ def prepare(spec: Spec, flavour: str, threads: int) -> dict[str, Any]:
         "gradient_out": lambda: loss.value_and_grad(targets, logits=prediction, out=buffer),
         "gradient_in_place": lambda: loss.value_and_grad(targets, logits=scratch, out=scratch),
     }
+
+
+def _linear(spec: Spec, arrays: Arrays) -> dict[str, Any]:
+    loss, targets = LinearCrossEntropy(memory_limit=spec.memory_limit), arrays.targets
+    layer: dict[str, Any] = {"hidden": arrays.prediction, "weight": arrays.weight, "bias": arrays.bias}
+
+    def gradient() -> tuple[Any, Any]:
+        found = loss.value_and_grad(targets, **layer)
+        return found.value, found[1:]
+
+    return {"forward": lambda: (loss(targets, **layer), None), "gradient": gradient}

@@ -1,30 +1,34 @@
 """The numbers of a case: every worker makes the same ones from the same seed, so nothing is sent between processes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Arrays", "Spec", "make"]
+__all__ = ["Arrays", "Spec", "joined", "make"]
 
 NDArray = npt.NDArray[Any]
 _SPREAD = 3.0  # standard deviation of logits
+_JOINED = 1 << 14
 
 
 @dataclass(frozen=True)
 class Spec:
     """What a worker has to know of a case.
 
-    kind: "index", "smoothed", "soft" (distributions as targets), "binary", "probs" or "binary_probs".
+    kind: "index", "smoothed", "soft" (distributions as targets), "binary", "probs", "binary_probs" or "linear" (index
+        targets behind a linear layer: shape is rows, features, classes).
     dtype: "float32", "float64" or "bfloat16"; bfloat16 comes as float32, to be rounded by the library itself.
-    axis: where the classes lie.
+    axis: where the classes lie. memory_limit: bytes that crossent's linear loss may take, None for its default.
     """
 
     kind: str
     shape: tuple[int, ...]
     dtype: str = "float32"
     axis: int = -1
+    memory_limit: int | None = None
 
     @property
     def classes(self) -> int:
@@ -33,10 +37,12 @@ class Spec:
 
 @dataclass
 class Arrays:
-    """The prediction (logits, or probabilities where the kind says so) and the truth."""
+    """The prediction (logits, probabilities or the layer's input, as the kind says), the truth, and the layer."""
 
     prediction: NDArray
     targets: NDArray
+    weight: NDArray | None = None
+    bias: NDArray | None = None
 
 
 def make(spec: Spec) -> Arrays:
@@ -49,6 +55,8 @@ def make(spec: Spec) -> Arrays:
         return Arrays(p, _coins(rng, spec.shape, np.float64))
     if spec.kind == "probs":
         return Arrays(_distributions(rng, spec.shape, dtype), _labels(rng, spec))
+    if spec.kind == "linear":
+        return _layer(rng, *spec.shape)
     z = rng.standard_normal(spec.shape, dtype=dtype)
     z *= _SPREAD
     if spec.kind == "binary":
@@ -56,6 +64,21 @@ def make(spec: Spec) -> Arrays:
     if spec.kind == "soft":
         return Arrays(z, _distributions(rng, spec.shape, dtype))
     return Arrays(z, _labels(rng, spec))
+
+
+def joined(parts: Iterable[Any]) -> NDArray:
+    """Several arrays as one, for comparison: some of each, so that a small one is seen beside a large."""
+    flat = [np.ravel(np.asarray(part)) for part in parts]
+    return np.concatenate([part[:: max(1, part.size // _JOINED)] for part in flat])
+
+
+def _layer(rng: np.random.Generator, rows: int, features: int, classes: int) -> Arrays:
+    """Logits spread as those of the other kinds."""
+    hidden = rng.standard_normal((rows, features), dtype=np.float32)
+    weight = rng.standard_normal((classes, features), dtype=np.float32)
+    weight *= np.float32(_SPREAD / features**0.5)
+    bias = rng.standard_normal(classes, dtype=np.float32)
+    return Arrays(hidden, rng.integers(0, classes, rows), weight, bias)
 
 
 def _labels(rng: np.random.Generator, spec: Spec) -> NDArray:

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .data import Spec, make
+from .data import Arrays, Spec, joined, make
 
 __all__ = ["host", "prepare", "versions"]
 
@@ -17,7 +17,9 @@ def versions() -> dict[str, str]:
 
 
 def host(gradient: Any) -> Any:
-    """The gradient as a NumPy array."""
+    """The gradient as a NumPy array; those of a linear layer as one."""
+    if isinstance(gradient, tuple):
+        return joined(gradient)
     return np.asarray(gradient.astype(jnp.float32) if gradient.dtype == jnp.bfloat16 else gradient)
 
 
@@ -46,6 +48,8 @@ def _loss(spec: Spec) -> Any:
 def prepare(spec: Spec, flavour: str, threads: int) -> dict[str, Any]:
     """The runs of a case; threads are set by the environment (NPROC) and the processors that the process may use."""
     arrays = make(spec)
+    if spec.kind == "linear":
+        return _linear(arrays)
     z = jnp.asarray(arrays.prediction, dtype=jnp.bfloat16 if spec.dtype == "bfloat16" else None)
     y = jnp.asarray(arrays.targets)
     loss = _loss(spec)
@@ -54,4 +58,20 @@ def prepare(spec: Spec, flavour: str, threads: int) -> dict[str, Any]:
     return {
         "forward": lambda: (value(z, y).block_until_ready(), None),
         "gradient": lambda: jax.block_until_ready(both(z, y)),
+    }
+
+
+def _linear(arrays: Arrays) -> dict[str, Any]:
+    y = jnp.asarray(arrays.targets)
+    layer = [jnp.asarray(array) for array in (arrays.prediction, arrays.weight, arrays.bias)]
+
+    def loss(h: Any, w: Any, b: Any) -> Any:
+        z = h @ w.T + b
+        return jnp.mean(jax.nn.logsumexp(z, axis=-1) - jnp.take_along_axis(z, y[:, None], axis=-1)[:, 0])
+
+    value, both = jax.jit(loss), jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2)))
+    jax.block_until_ready(layer)
+    return {
+        "forward": lambda: (value(*layer).block_until_ready(), None),
+        "gradient": lambda: jax.block_until_ready(both(*layer)),
     }

@@ -1,7 +1,7 @@
 """The machine's own limits: how fast all threads together read, scale in place and copy a case's arrays.
 
 NumPy's loops over slices, one slice a thread, in the fastest of several forms: a plain float32 sum stays behind
-memory, a byte-wise maximum does not.
+memory, a byte-wise maximum does not. Behind a linear layer the limit is the matrix products, into memory that is there.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .data import NDArray, Spec, make
+from .data import Arrays, NDArray, Spec, make
 
 __all__ = ["host", "prepare", "versions"]
 
@@ -33,6 +33,8 @@ def host(gradient: Any) -> Any:
 def prepare(spec: Spec, flavour: str, threads: int) -> dict[str, Any]:
     """forward: one read of all arrays; gradient: the prediction scaled in place, the targets read; copy."""
     arrays = make(spec)
+    if spec.kind == "linear":
+        return _products(arrays)
     z = np.ravel(arrays.prediction)
     if spec.dtype == "bfloat16":
         z = z[: max(1, z.size // 2)].copy()  # as many bytes
@@ -42,6 +44,24 @@ def prepare(spec: Spec, flavour: str, threads: int) -> dict[str, Any]:
     read_z, read_y = (_fastest([_over(pool, threads, form, part) for form in _READS]) for part in (z, y))
     scale, copy = _over(pool, threads, _scale, z), _over(pool, threads, np.copyto, copied, z)
     return {"forward": _in_turn(read_z, read_y), "gradient": _in_turn(scale, read_y), "copy": _in_turn(copy)}
+
+
+def _products(arrays: Arrays) -> dict[str, Any]:
+    """forward: the product that gives the logits; gradient: also the two that give the gradients of the layer."""
+    h, w = arrays.prediction, np.asarray(arrays.weight)
+    z, g, dh, dw = np.zeros((len(h), len(w)), h.dtype), np.zeros((len(h), len(w)), h.dtype), h.copy(), w.copy()
+
+    def forward() -> tuple[float, None]:
+        np.matmul(h, w.T, out=z)
+        return 0.0, None
+
+    def gradient() -> tuple[float, None]:
+        forward()
+        np.matmul(g, w, out=dh)
+        np.matmul(g.T, h, out=dw)
+        return 0.0, None
+
+    return {"forward": forward, "gradient": gradient}
 
 
 def _in_turn(*parts: Callable[[], None]) -> Callable[[], tuple[float, None]]:

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from .data import Spec, make
+from .data import Arrays, Spec, joined, make
 
 __all__ = ["host", "prepare", "versions"]
 
@@ -16,7 +16,9 @@ def versions() -> dict[str, str]:
 
 
 def host(gradient: Any) -> Any:
-    """The gradient as a NumPy array."""
+    """The gradient as a NumPy array; those of a linear layer as one."""
+    if isinstance(gradient, tuple):
+        return joined(gradient)
     return gradient.float().numpy() if gradient.dtype == torch.bfloat16 else gradient.numpy()
 
 
@@ -35,6 +37,8 @@ def prepare(spec: Spec, flavour: str, threads: int) -> dict[str, Any]:
     """The runs of a case; `flavour` is "eager" or "compile"."""
     torch.set_num_threads(threads)
     arrays = make(spec)
+    if spec.kind == "linear":
+        return _linear(arrays, flavour)
     if spec.axis not in (1, -1) or (spec.axis == -1 and len(spec.shape) > 2):
         raise ValueError("PyTorch has its classes on axis 1")
     dtype = torch.bfloat16 if spec.dtype == "bfloat16" else None
@@ -52,5 +56,27 @@ def prepare(spec: Spec, flavour: str, threads: int) -> dict[str, Any]:
     def gradient() -> tuple[Any, Any]:
         value = loss(leaf, y)
         return value.detach(), torch.autograd.grad(value, leaf)[0]
+
+    return {"forward": forward, "gradient": gradient}
+
+
+def _linear(arrays: Arrays, flavour: str) -> dict[str, Any]:
+    """The layer and the loss behind it, as a model has them."""
+    y = torch.tensor(arrays.targets)
+    layer = [torch.tensor(array) for array in (arrays.prediction, arrays.weight, arrays.bias)]
+    leaves = [each.clone().requires_grad_() for each in layer]
+
+    def loss(h: Any, w: Any, b: Any) -> Any:
+        return F.cross_entropy(F.linear(h, w, b), y)
+
+    run = torch.compile(loss, dynamic=False) if flavour == "compile" else loss
+
+    def forward() -> tuple[Any, None]:
+        with torch.no_grad():
+            return run(*layer), None
+
+    def gradient() -> tuple[Any, Any]:
+        value = run(*leaves)
+        return value.detach(), torch.autograd.grad(value, leaves)
 
     return {"forward": forward, "gradient": gradient}
