@@ -32,7 +32,7 @@ CROSSENT_INLINE void judge(const FamilyJob& job, int64_t index, const GroupRow& 
     for (int i = 0; i < kGroup; ++i) {
         if (!plan.active[i]) continue;
         const bool bad_value = targets.bad_value[i], bad_sum = targets.bad_sum[i];
-        const bool empty = job.given ? targets.weight[i] == 0 : targeted && !job.left && targets.mass[i] == 0;
+        const bool empty = targeted && !job.left && targets.mass[i] == 0;
         if (bad_value) report_bad(job.base.blocks, index + i, kTarget);
         else if (bad_sum) report_bad(job.base.blocks, index + i, kTargetSum);
         else if (!empty && row.bad[i]) report_bad(job.base.blocks, index + i, kNonFinite);
@@ -150,11 +150,13 @@ CROSSENT_INLINE void write_group(const FamilyJob& job, const Transform<kPair>& t
             if (!transform.identity()) {
                 F64 slope, bend;
                 transform.derivatives(z, slope, bend);
+                const auto flat = slope == zero;  // an infinite logit under a softcap: nothing moves it, whatever g is
                 if (at.h) {
                     const F64 turned = out.g * bend;
-                    out.h = out.h * slope * slope + (job.curvature == kUpper && turned < zero ? zero : turned);
+                    const F64 h = out.h * slope * slope + (job.curvature == kUpper && turned < zero ? zero : turned);
+                    out.h = flat ? zero : h;
                 }
-                out.g = out.g * slope;
+                out.g = flat ? zero : out.g * slope;
             }
             store(g + j * kGroup, active ? out.g : zero);
             if (at.h) store(h + j * kGroup, active ? out.h : zero);

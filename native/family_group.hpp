@@ -148,8 +148,11 @@ template <bool kPair> CROSSENT_INLINE Twin<F64> gap_of(Twin<F64> x, Twin<F64> m)
     if constexpr (!kPair) return {d, F64{}};
     return {d, sum_error(x.high, -m.high, d) + (x.low - m.low)};
 }
-// m - x of that pair.
-CROSSENT_INLINE F64 distance(Twin<F64> gap) { return F64{} - (gap.high + finite_or_zero(gap.low)); }
+// m - x of that pair, 0 where both are infinite.
+CROSSENT_INLINE F64 distance(Twin<F64> gap) {
+    const F64 d = F64{} - (gap.high + finite_or_zero(gap.low));
+    return d == d ? d : F64{};
+}
 
 template <bool kPair> CROSSENT_INLINE F64 scaled_exp(Twin<F64> gap, F64 factor) {
     return exp_scaled<F64>(gap.high, gap.low, factor);

@@ -34,23 +34,21 @@ template <class V> CROSSENT_INLINE V power_of(V u, double x) {
     if (x == 1) return u;
     if (x == 2) return u * u;
     if (x == 0) return splat<V>(1);
+    const V zero = splat<V>(0), y = splat<V>(x), round = splat<V>(ExpTable<double>::kRound);
     V k;
-    const V m = split_power_below(u, k), y = splat<V>(x);
-    const V product = k * y, error = product_error(k, y, product);
-    const V round = splat<V>(ExpTable<double>::kRound);
-    const V below = splat<V>(-1100.0), held = product < below ? below : product;
-    const V n = (held + round) - round;
-    const V rest = (held - n) + error;  // |rest| <= 1/2
-    const V log_m = log_assembled(splat<V>(0), m - splat<V>(1), splat<V>(0));
+    const V m = split_power_below(u, k), product = k * y;
+    const V log_m = log_assembled(zero, m - splat<V>(1), zero);
+    // Below 2^-1100 it is 0 in every format. Else |k x| <= 2200, for |log2 m| is at most half of |k|.
+    const auto gone = mul_add(y * log_m, splat<V>(1.4426950408889634), product) < splat<V>(-1100.0);
+    const V held = gone ? zero : product, n = (held + round) - round;
+    const V rest = (held - n) + (gone ? zero : product_error(k, y, product));  // |rest| <= 1/2
     V t;
-    V d = mul_add(y, log_m, rest * splat<V>(0.69314718055994530942));
-    const V lowest = splat<V>(-1400.0);
-    d = d < lowest ? lowest : d;
-    const V p = exp_reduced<V>(d, splat<V>(0), t);
-    const V whole = n + (t - round), least = splat<V>(-2000.0), sum = whole < least ? least : whole;
-    const V half = (mul_add(sum, splat<V>(0.5), round)), other = (sum - (half - round)) + round;
+    const V d = gone ? zero : mul_add(y, log_m, rest * splat<V>(0.69314718055994530942));
+    const V p = exp_reduced<V>(d, zero, t);
+    const V sum = n + (t - round);
+    const V half = mul_add(sum, splat<V>(0.5), round), other = (sum - (half - round)) + round;
     const V power = p * power_of_two(half) * power_of_two(other);
-    return u == splat<V>(0) ? splat<V>(0) : power;
+    return (u == zero) | gone ? zero : power;
 }
 
 // L - u >= 0, which cancels where u is small: there the terms of log1p from the second on.
@@ -76,10 +74,13 @@ template <class V> CROSSENT_INLINE Bent<V> bend_focal(const Shape& f, V L, V u, 
     return {a * value, a * mul_add(b * ratio, pL, w), a * b * (ratio * bracket)};
 }
 
+// a L, where nothing is left of an infinite L at a = 0.
+template <class V> CROSSENT_INLINE V times_log(double a, V L) { return a == 0 ? splat<V>(0) : splat<V>(a) * L; }
+
 template <class V> CROSSENT_INLINE Bent<V> bend_poly(const Shape& f, V L, V u, V p) {
     const V a = splat<V>(f.a), b = splat<V>(f.b), sum = splat<V>(f.a + f.b);
-    if (f.b >= 0) return {mul_add(b, u, a * L), mul_add(b, p, a), -b * p};
-    const V rest = sum == splat<V>(0) ? splat<V>(0) : sum * L;  // of an infinite L nothing is left at a + b = 0 but L - u
+    if (f.b >= 0) return {mul_add(b, u, times_log(f.a, L)), mul_add(b, p, a), -b * p};
+    const V rest = times_log(f.a + f.b, L);
     return {rest - b * log_beyond_linear(L, u), mul_add(-b, u, sum), -b * p};
 }
 
@@ -92,7 +93,8 @@ template <class V> CROSSENT_INLINE Bent<V> bend_power(const Shape& f, V L, V res
         const V low = -(product_error(b, L, b * L) + b * rest);
         p_b = tiny ? exp_scaled<V>(x, low - low == splat<V>(0) ? low : splat<V>(0), splat<V>(1)) : p_b;
     }
-    return {-expm1_below(x) / b, p_b, -b * p_b};
+    const V value = x > splat<V>(-1e-17) ? L : -expm1_below(x) / b;  // b L itself may be below the normal numbers
+    return {value, p_b, -b * p_b};
 }
 
 // L + rest is -log p to more digits than L alone.
@@ -101,7 +103,7 @@ template <class V> CROSSENT_INLINE Bent<V> bend(const Shape& f, V L, V rest, V u
         case kFocal: return bend_focal(f, L, u, p);
         case kPoly: return bend_poly(f, L, u, p);
         case kPower: return bend_power(f, L, rest, p);
-        default: return {splat<V>(f.a) * L, splat<V>(f.a), splat<V>(0)};
+        default: return {times_log(f.a, L), splat<V>(f.a), splat<V>(0)};
     }
 }
 

@@ -159,7 +159,7 @@ def shard_value_and_grad(
     job = ShardLogits(options, targets, logits, sample_weight, first_class, classes)
     if statistics.shape != job.shape:
         raise ShapeError(f"statistics are of rows of shape {statistics.shape}, logits of {job.shape}: they must agree.")
-    bad = states.undecided(statistics.states)
+    bad = states.undecided(statistics.states) & (states.target_mass(statistics.states) > 0)
     if bad.any():
         row = ", ".join(str(int(i)) for i in np.unravel_index(int(np.argmax(bad)), job.shape))
         raise NonFiniteError(f"logits[{row}, :] of all shards are all -inf, or several are +inf: no softmax exists.")
@@ -193,7 +193,8 @@ def _value(
     mass = states.target_mass(statistics.states)
     kept = mass > 0
     w = np.ones(len(mass)) if weight is None else weight.reshape(-1)
-    rounded = np.where(kept, losses * w, 0.0).astype(statistics.dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        rounded = np.where(kept, losses * w, 0.0).astype(statistics.dtype)
     if options.reduction == "none":
         return rounded.reshape(statistics.shape)[()], 1.0
     total, divisor = float(rounded.sum(dtype=np.float64)), float((w * mass).sum())

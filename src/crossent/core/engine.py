@@ -231,7 +231,7 @@ def _staged_softmax(
         z = logits.read(first, end, dtype, classes_first=inner)
         q = None if soft is None else soft.read(first, end, dtype, classes_first=inner)
         g, h = (None if rows is None else np.empty_like(z) for rows in outputs)
-        v = np.empty(end - first, dtype) if dtype != loss_dtype else part(flat_values, first, end)
+        v = np.empty(end - first, dtype) if dtype != loss_dtype and job.shard is None else part(flat_values, first, end)
         width = end - first if inner else 1
         if whole:
             arguments = _family_arguments(job, z, width, q, v, g, h, first, end)

@@ -197,11 +197,13 @@ class SoftmaxOptions(SharedOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self._changed():
+        if self.temperature is not SoftmaxOptions.temperature:
             positive_number("temperature", self.temperature)
-            if self.softcap is not None:
-                positive_number("softcap", self.softcap)
+        if self.softcap is not None:
+            positive_number("softcap", self.softcap)
+        if self.z_loss is not SoftmaxOptions.z_loss:
             within("z_loss", self.z_loss, 0, MAX, open_ends=False)
+        if self.entropy_weight is not SoftmaxOptions.entropy_weight:
             within("entropy_weight", self.entropy_weight, -MAX, MAX, open_ends=False)
         one_of("empty_rows", self.empty_rows)
         yes_or_no("normalize_targets", self.normalize_targets)

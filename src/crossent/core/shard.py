@@ -6,12 +6,13 @@ import numpy as np
 
 from crossent.core import engine
 from crossent.core.blocks import BadRow
-from crossent.core.check import float_array
+from crossent.core.check import axis_number, float_array
 from crossent.core.options import SoftmaxOptions
 from crossent.core.softmax import SoftmaxBase
 from crossent.core.states import empty_state
 from crossent.core.terms import Terms
 from crossent.core.types import NDArray
+from crossent.core.weights import unit_scaled
 from crossent.errors import OptionError, ShapeError, UnsupportedError
 
 __all__ = ["ShardLogits"]
@@ -31,7 +32,7 @@ class ShardLogits(SoftmaxBase):
     ) -> None:
         z = float_array(logits, "logits")
         first, count = _number("first_class", first_class), _number("classes", classes)
-        width = z.shape[options.axis] if z.ndim else 0
+        width = z.shape[axis_number(options.axis, z, "logits")]
         if first < 0 or first + width > count:
             raise ShapeError(
                 f"logits of shape {z.shape} as classes {first}..{first + width - 1} do not lie in 0..{count - 1}: "
@@ -41,11 +42,17 @@ class ShardLogits(SoftmaxBase):
             raise UnsupportedError("classes= names columns; shards take indices 0..K-1 of the whole vocabulary.")
         if options.normalize_targets:
             raise UnsupportedError("normalize_targets needs whole rows; normalise the targets before they are cut.")
+        if isinstance(options.class_weight, str) and np.ndim(targets) == z.ndim:
+            raise UnsupportedError("class_weight='balanced' counts whole distributions; pass numbers for all classes.")
         super().__init__(options, targets, ("logits", z), sample_weight, engine.Shard(first, count))
         terms = self.job.terms or Terms()
         if terms.shape.kind != "log" or terms.prior is not None or terms.hard:
             raise UnsupportedError(f"{type(options).__name__} is not for shards; CrossEntropy and its options are.")
         self.terms = terms
+
+    def scale_weights(self) -> None:
+        """Those of rows; class weights stand in the states as they are."""
+        self.row_weight = self.job.row_weight = unit_scaled(self.row_weight)
 
     def leave(self) -> NDArray:
         """The state [rows, 8] of each row."""

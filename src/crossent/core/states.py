@@ -24,11 +24,11 @@ MAXIMUM, MAXIMUM_LOW, OTHERS, SPREAD, GAP, TARGET_OTHERS, TARGET_TOP, MASS = ran
 
 
 def _differences(m: NDArray, low: NDArray, top: NDArray, top_low: NDArray) -> tuple[NDArray, NDArray]:
-    """m - top as a float64 and what its rounding lost."""
-    d = m - top
+    """m - top as a float64 and what its rounding lost; 0 where no class is left on either side."""
+    d = np.where((m == -np.inf) & (top == -np.inf), 0.0, m - top)
     back = d - m
     error = (m - (d - back)) - (top + back)
-    return d, np.where(np.isfinite(d), error + (low - top_low), 0.0)
+    return d, np.where(np.isfinite(d) & np.isfinite(m), error + (low - top_low), 0.0)
 
 
 def merge_states(states: Sequence[NDArray]) -> NDArray:

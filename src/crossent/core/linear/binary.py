@@ -108,6 +108,9 @@ class LinearBinary:
         self.row_weight = unit_scaled(self.row_weight)
         self._base.scale_weights()
 
+    def bound_curvature(self) -> None:
+        """Never asked for."""
+
     def notes(self) -> list[Warning]:
         """None."""
         return []

@@ -14,6 +14,7 @@ import numpy as np
 from crossent.core.binary import BinaryLogits
 from crossent.core.blocks import BadRow, Sums, plain
 from crossent.core.engine import SigmoidJob, run_sigmoid
+from crossent.core.linear.loop import Gradients
 from crossent.core.linear.positives import Positives
 from crossent.core.linear.rows import Part, RowSource
 from crossent.core.types import NDArray
@@ -65,6 +66,12 @@ class BinaryPass:
                 raise BadRow(first + bad.row, bad.code) from None
         return Sums(math.fsum(each.value for each in found), math.fsum(each.mass for each in found),
                     sum(each.rows for each in found))  # fmt: skip
+
+    def in_tiles(
+        self, kept: NDArray | None, rows: int, chunk: int, limit: int, gradients: Gradients | None
+    ) -> Sums | None:
+        """Never: chunks of whole rows, however few."""
+        return None
 
     def _some(self, z: NDArray, part: Part, step: int, gradient: bool) -> Sums:
         values = None

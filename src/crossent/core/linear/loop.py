@@ -8,7 +8,7 @@ weights again for BLAS and adds to the whole weight gradient. A fresh buffer for
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -41,6 +41,11 @@ class RowLoss(Protocol):
     def run(self, logits: NDArray, part: Part, staged: int, *, gradient: bool) -> Sums:
         """The loss of a chunk; writes the gradient over the logits. BadRow counts from the chunk's first row."""
 
+    def in_tiles(
+        self, kept: NDArray | None, rows: int, chunk: int, limit: int, gradients: "Gradients | None"
+    ) -> Sums | None:
+        """The loss of all rows with the vocabulary cut as well, if that is faster than chunks of `chunk` rows."""
+
 
 @dataclass
 class Gradients:
@@ -52,15 +57,15 @@ class Gradients:
     upstream: NDArray | None = None
 
 
+def gradient_dtype(array: NDArray) -> np.dtype[Any]:
+    """Of the gradient with respect to an array: float64 where it is, else float32."""
+    return np.dtype(np.float64 if array.dtype.itemsize == 8 else np.float32)
+
+
 def gradients_for(layer: Layer) -> Gradients:
-    """Unset arrays for the gradients: float64 where the array is, else float32."""
-    wide, narrow = np.dtype(np.float64), np.dtype(np.float32)
-    h, w, b = (None if a is None else wide if a.dtype.itemsize == 8 else narrow
-               for a in (layer.hidden, layer.weight, layer.bias))  # fmt: skip
-    assert h is not None
-    assert w is not None
-    bias = None if b is None else np.empty(layer.classes, b)
-    return Gradients(new_array(layer.hidden.shape, h), new_array(layer.weight.shape, w), bias)
+    """Unset arrays for the gradients."""
+    h, w = (new_array(array.shape, gradient_dtype(array)) for array in (layer.hidden, layer.weight))
+    return Gradients(h, w, None if layer.bias is None else np.empty(layer.classes, gradient_dtype(layer.bias)))
 
 
 def run_chunks(
@@ -80,8 +85,12 @@ def run_chunks(
             gradients.bias[...] = 0
     if not rows:
         return Sums(0.0, 0.0, 0)
+    chunks = _Chunks(layer, loss, kept, rows, limit, gradients)
     with np.errstate(all="ignore"):
-        found = list(_Chunks(layer, loss, kept, rows, limit, gradients).run())
+        tiled = loss.in_tiles(kept, rows, chunks.plan.rows, chunks.limit, gradients)
+        if tiled is not None:
+            return tiled
+        found = list(chunks.run())
     return Sums(math.fsum(each.value for each in found), math.fsum(each.mass for each in found),
                 sum(each.rows for each in found))  # fmt: skip
 
@@ -96,41 +105,53 @@ class _Chunks:
         self._layer, self._loss, self._kept, self._rows, self._gradients = layer, loss, kept, rows, gradients
         self._source, T = layer.rows, layer.dtype
         self._reads = kept is None and self._source.flat and in_place(self._source.array, T)
-        self._writes = gradients is not None and kept is None and gradients.hidden.dtype == T
-        scaled = gradients is not None and gradients.upstream is not None
-        spare = gradients is not None and not layer.weight_in_place
-        held = max(scaled or not self._reads, (gradients is not None and not self._writes) + spare)
-        row = layer.classes * T.itemsize + loss.row_bytes + held * layer.features * T.itemsize
-        summed = gradients is not None
-        cast = gradients is not None and gradients.weight.dtype != T
-        needs = Needs(row, layer.features * T.itemsize, loss.staged_bytes, self._fixed() + loss.fixed_bytes,
-                      summed=summed, blocks=cast or not layer.weight_in_place)  # fmt: skip
+        self._writes = kept is None and gradient_dtype(layer.hidden) == T
+        needs, held = self._needs(scaled=gradients is not None and gradients.upstream is not None)
         default = default_limit(math.prod(layer.shape), layer.classes, T.itemsize)
-        self._plan = make_plan(limit, default, rows, layer.classes, needs)
-        self._logits = new_array((self._plan.rows, layer.classes), T)
-        self._held = [np.empty((self._plan.rows, layer.features), T) for _ in range(held)]
-        scratch = np.empty((self._plan.classes, layer.features), T) if self._plan.classes else None
-        self._products = Products(layer, scratch)
-        self._bias = np.zeros(layer.classes) if gradients is not None and gradients.bias is not None else None
+        self.plan = make_plan(limit, default, rows, layer.classes, needs)
+        self.limit = default if limit is None else limit
+        self._holds = held if gradients is not None else int(not self._reads)
 
-    def _fixed(self) -> int:
-        """Bytes for the bias: in the layer's dtype, its sum in float64, a part of that sum."""
-        bias, itemsize = self._layer.bias, self._layer.dtype.itemsize
-        if bias is None:
-            return 0
-        cast = 0 if in_place(bias[None], self._layer.dtype) else itemsize
-        return self._layer.classes * (cast + (8 + itemsize if self._gradients is not None else 0))
+    def _make_buffers(self) -> None:
+        layer, plan, T = self._layer, self.plan, self._layer.dtype
+        self._logits = new_array((plan.rows, layer.classes), T)
+        self._held = [np.empty((plan.rows, layer.features), T) for _ in range(self._holds)]
+        self._products = Products(layer, np.empty((plan.classes, layer.features), T) if plan.classes else None)
+        wanted = self._gradients is not None and self._gradients.bias is not None
+        self._bias = np.zeros(layer.classes) if wanted else None
+
+    def _needs(self, *, scaled: bool) -> tuple[Needs, int]:
+        """What the plan has to know, and how many [rows, D] buffers a chunk takes.
+
+        As for gradients also where none are wanted: the same chunks round the same way, so that the loss alone has the
+        bits of the loss with its gradient.
+        """
+        layer, itemsize = self._layer, self._layer.dtype.itemsize
+        copied, kept_apart, converted = not self._reads, not self._writes, not layer.weight_in_place
+        held = max(
+            int(copied or scaled), kept_apart + converted
+        )  # hidden's copy is free once weight's gradient is done
+        fixed = self._loss.fixed_bytes
+        if layer.bias is not None:  # in the layer's dtype, its sum in float64, a part of that sum
+            own = in_place(layer.bias[None], layer.dtype)
+            fixed += layer.classes * (8 + itemsize * (1 if own else 2))
+        return Needs(
+            row=layer.classes * itemsize + self._loss.row_bytes + held * layer.features * itemsize,
+            block=layer.features * itemsize, staged=self._loss.staged_bytes, fixed=fixed, summed=True,
+            blocks=converted or gradient_dtype(layer.weight) != layer.dtype,
+        ), held  # fmt: skip
 
     def run(self) -> Iterator[Sums]:
         """Each chunk's sums."""
-        step = self._plan.rows
+        self._make_buffers()
+        step = self.plan.rows
         for first in range(0, self._rows, step):
             end = min(self._rows, first + step)
             part = Part(first, end, None if self._kept is None else self._kept[first:end])
             h, z = self._hidden(part), self._logits[: len(part)]
             self._products.logits(h, z)
             try:
-                yield self._loss.run(z, part, self._plan.staged, gradient=self._gradients is not None)
+                yield self._loss.run(z, part, self.plan.staged, gradient=self._gradients is not None)
             except BadRow as bad:
                 raise BadRow(part.row(bad.row), bad.code) from None
             if self._gradients is not None:

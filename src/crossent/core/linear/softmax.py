@@ -84,6 +84,9 @@ class LinearSoftmax:
         """For a mean: weights of extreme size are brought near 1."""
         self._base.scale_weights()
 
+    def bound_curvature(self) -> None:
+        """Never asked for."""
+
     def notes(self) -> list[Warning]:
         """None."""
         return []
@@ -112,7 +115,7 @@ class LinearSoftmax:
         if values is not None and kept is not None:
             values[...] = 0
         job = replace(self._base.job, value_factor=value_factor, grad_factor=self.grad_factor)
-        loss = SoftmaxPass(job, self.layer.dtype, self._sparse, gathered=kept is not None,
+        loss = SoftmaxPass(job, self.layer, self._sparse, gathered=kept is not None,
                            values=flat(values), lse=self.lse)  # fmt: skip
         return run_chunks(self.layer, loss, kept, self._limit, self.gradients)
 

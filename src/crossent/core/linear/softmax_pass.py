@@ -6,14 +6,16 @@ float64 targets, are staged a few rows at a time: no second matrix of the chunk'
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from crossent.core.blocks import BadRow, Sums, plain
 from crossent.core.engine import SoftmaxJob, run_softmax
+from crossent.core.linear.layer import Layer
+from crossent.core.linear.loop import Gradients
 from crossent.core.linear.rows import Part, RowSource
 from crossent.core.linear.sparse import SparseTargets
+from crossent.core.linear.vocabulary import FEW_ROWS, VocabularyPass, make_tile
 from crossent.core.types import NDArray
 
 __all__ = ["SoftmaxPass"]
@@ -23,10 +25,11 @@ class SoftmaxPass:
     """Meets loop.RowLoss."""
 
     def __init__(
-        self, job: SoftmaxJob, dtype: np.dtype[Any], sparse: SparseTargets | None, *, gathered: bool,
+        self, job: SoftmaxJob, layer: Layer, sparse: SparseTargets | None, *, gathered: bool,
         values: NDArray | None, lse: NDArray | None,
     ) -> None:  # fmt: skip
-        """job: with the targets of all rows; dtype: of the logits; values, lse: [rows], receive the rows' results."""
+        """job: with the targets of all rows; values, lse: [rows], receive the rows' results."""
+        dtype, self._layer = layer.dtype, layer
         self._job, self._sparse, self._values, self._lse = job, sparse, values, lse
         self._dtype = job.dtype
         self._soft = None if job.soft is None or sparse is not None else RowSource(job.soft)
@@ -61,6 +64,17 @@ class SoftmaxPass:
                 raise BadRow(first + bad.row, bad.code) from None
         return Sums(math.fsum(each.value for each in found), math.fsum(each.mass for each in found),
                     sum(each.rows for each in found))  # fmt: skip
+
+    def in_tiles(
+        self, kept: NDArray | None, rows: int, chunk: int, limit: int, gradients: Gradients | None
+    ) -> Sums | None:
+        """Tiles of rows and vocabulary where chunks of whole rows would be too flat for fast products."""
+        if chunk >= FEW_ROWS or chunk >= rows:
+            return None
+        tiles = VocabularyPass(self._layer, self._job, self._sparse, self._values, self._lse)
+        tile = make_tile(limit, rows, self._layer, tiles.targets_bytes)
+        worth = tile.rows >= 2 * chunk and tile.classes >= FEW_ROWS
+        return tiles.run(kept, rows, tile, gradients) if worth else None
 
     def _staged(self, logits: NDArray, part: Part, staged: int, gradient: bool) -> Sums:
         n, soft = len(part), self._target_rows(part, staged)
