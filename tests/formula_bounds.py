@@ -29,16 +29,17 @@ def gradient_bound(z: Any, q: Any, dtype: Any) -> Any:
     return spread * unit(dtype) * (q.sum(axis=1, keepdims=True) * p + q) + 4 * float(np.finfo(dtype).tiny)
 
 
-def rows_bound(z: Any, rule: Any, dtype: Any) -> Any:
-    """The bound of core/formula_rows.py, [N], as a share of the terms' absolute values."""
-    T, c = rule.temperature, rule.softcap
+def rows_bound(z: Any, terms: Any, dtype: Any) -> Any:
+    """The bound of core/formula.py, [N], as a share of the terms' absolute values."""
+    T, c = terms.temperature, terms.softcap
+    moves = T != 1 or c is not None or terms.prior is not None
     wide = z.astype(np.float64)
     moved = (wide if c is None else c * np.tanh(wide / c)) / T
-    if rule.log_prior is not None:
-        moved = moved + np.asarray(rule.log_prior)
+    if terms.log_prior is not None:
+        moved = moved + terms.log_prior
     finite = np.isfinite(wide)
     spread = np.max(moved, axis=1, where=finite, initial=-1e300) - np.min(moved, axis=1, where=finite, initial=1e300)
-    size = 4 * np.max(np.abs(moved), axis=1, where=finite, initial=0.0) if rule.moves else 0.0
+    size = 4 * np.max(np.abs(moved), axis=1, where=finite, initial=0.0) if moves else 0.0
     bent = 0.0 if c is None else 4 * np.max(np.abs(wide), axis=1, where=finite, initial=0.0) / c
-    g = rule.shape.b if rule.shape.kind == "focal" else 1.0
+    g = terms.shape.b if terms.shape.kind == "focal" else 1.0
     return (1 + g) * (z.shape[1] + 20 + np.clip(spread, 0, 1100) + size + bent) * unit(dtype)

@@ -183,6 +183,8 @@ def test_clip_and_eps_belong_to_probabilities() -> None:
                 loss(**option)([0], logits=z)
     with pytest.raises(ce.UnsupportedError, match="pass probs="):
         ce.cross_entropy([0], log_probs=[[0.0, -1.0]], eps=1e-3)
+    with pytest.raises(ce.UnsupportedError, match="eps is not for BinaryFocal"):
+        ce.BinaryFocal(eps=1e-3)([0], probs=[0.5])
 
 
 # ---------------------------------------------------------------- entries and row sums

@@ -10,7 +10,9 @@ import crossent as ce
 import oracle_binary
 from bits import assert_same
 from closeness import assert_close
-from crossent.core import formula
+from crossent.core import formula_elements
+from crossent.core.shapes import Shape
+from crossent.core.terms import BinaryTerms
 from entries import LAYOUTS, hard_entries, laid_out
 
 DTYPES = (np.float32, np.float64)
@@ -66,11 +68,13 @@ def test_between_a_quarter_and_a_half_nothing_of_1_minus_p_is_lost(seed: int, is
 def test_native_agrees_with_the_definition(smoothing: float) -> None:
     rng = np.random.default_rng(1)
     p, y = rng.random(500), np.where(rng.random(500) < 0.5, rng.integers(0, 2, 500), rng.random(500))
-    A, B = formula.binary_weights(y, smoothing=smoothing, pos_weight=2.0, negative=1.0, positive=1.0)
+    A, B = formula_elements.element_weights(
+        y, BinaryTerms(), smoothing=smoothing, pos_weight=2.0, negative=1.0, positive=1.0
+    )
     loss = ce.BinaryCrossEntropy(reduction="none", label_smoothing=smoothing, pos_weight=2.0)
     got = loss.value_and_grad(y, probs=p)
-    assert_close(got.value, formula.binary_prob_loss(np, p, A, B), rtol=8 * 2.0**-52)
-    assert_close(got.grad, formula.binary_prob_gradient(np, p, A, B), ulps=8, of=A / p + B / (1 - p))
+    assert_close(got.value, formula_elements.element_prob_loss(np, p, A, B, Shape()), rtol=8 * 2.0**-52)
+    assert_close(got.grad, formula_elements.element_prob_gradient(np, p, A, B, Shape()), ulps=8, of=A / p + B / (1 - p))
 
 
 # ---------------------------------------------------------------- targets

@@ -11,6 +11,8 @@ import oracle
 from bits import assert_same
 from closeness import assert_close
 from crossent.core import formula
+from crossent.core.shapes import Shape
+from crossent.core.terms import Terms
 from entries import LAYOUTS, hard_entries, laid_out
 
 DTYPES = (np.float32, np.float64)
@@ -77,11 +79,12 @@ def test_native_agrees_with_the_definition(kind: str, smoothing: float) -> None:
     rng = np.random.default_rng(3)
     K = 70
     p, q = as_kind(rng.dirichlet(np.ones(K), 50), kind), rng.dirichlet(np.ones(K), 50)
-    dense = formula.dense_targets(np, q, class_weight=None, smoothing=smoothing)
-    define = (formula.prob_loss, formula.prob_gradient) if kind == "probs" else (formula.log_prob_loss, None)
+    dense = formula.dense_targets(np, q, Terms(), smoothing=smoothing)
+    loss = formula.row_prob_loss if kind == "probs" else formula.row_log_prob_loss
+    gradient = formula.row_prob_gradient if kind == "probs" else formula.row_log_prob_gradient
     got = ce.CrossEntropy(reduction="none", label_smoothing=smoothing).value_and_grad(q, **{kind: p})
-    assert_close(got.value, define[0](np, p, dense), rtol=(K + 6) * 2.0**-52)
-    assert_close(got.grad, -dense if define[1] is None else define[1](np, p, dense), ulps=4)
+    assert_close(got.value, loss(np, p, dense, Shape()), rtol=(K + 6) * 2.0**-52)
+    assert_close(got.grad, gradient(np, p, dense, Shape()), ulps=4)
 
 
 # ---------------------------------------------------------------- bits

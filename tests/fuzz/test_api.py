@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import crossent as ce
 from crossent.core import formula
+from crossent.core.terms import Terms
 from nonsense import FLOATS, NONSENSE, arrays, buffers, maybe_wrong, shapes, targets, weights
 from watch import Refused, watched
 
@@ -147,8 +148,9 @@ def test_answers_are_those_of_the_formula(data: Any) -> None:
     wide = z.astype(np.float64)
     if not np.isfinite(wide).all():
         return
-    q = formula.dense_targets(np, formula.one_hot(np, labels, K, np.float64), class_weight=cw, smoothing=a)
-    exact, slope = formula.logit_loss(np, wide, q), formula.logit_gradient(np, wide, q)
+    plain = Terms()
+    q = formula.dense_targets(np, formula.one_hot(np, labels, K, np.float64), plain, class_weight=cw, smoothing=a)
+    exact, slope = formula.row_loss(np, wide, q, plain), formula.row_gradient(np, wide, q, plain)
     result = watched(ce.CrossEntropy(label_smoothing=a, class_weight=cw, reduction="none").value_and_grad, t, logits=z)
     eps = float(np.finfo(computed(z.dtype)).eps)
     stored = {2: 2.0**-8 if z.dtype.name == "bfloat16" else 2.0**-11}.get(z.dtype.itemsize, eps)

@@ -11,7 +11,9 @@ import oracle_binary
 import oracle_measures
 from cases import hard_cases, soft_targets
 from closeness import ulp_of
-from crossent.core import formula
+from crossent.core import formula, formula_elements
+from crossent.core.shapes import Shape
+from crossent.core.terms import BinaryTerms, Terms
 from formula_bounds import gradient_bound, loss_bound, unit
 from tables.question import Question, compute_dtype
 from wide import Wide
@@ -176,8 +178,9 @@ def formula_questions(K: int, dtype: Any) -> Iterator[Question]:
     q = np.concatenate([soft_targets(c)[:4] for c in cases]).astype(dtype)
     answers = oracle.row_answers(q, logits=z)
     values, slopes = loss_bound(z, q, dtype), gradient_bound(z, q, dtype)
-    yield Question("formula, row loss", name, lambda: formula.logit_loss(np, z, q), answers.loss, bound=values)
-    yield Question("formula, gradient", name, lambda: formula.logit_gradient(np, z, q), answers.grad, bound=slopes)
+    plain = Terms()
+    yield Question("formula, row loss", name, lambda: formula.row_loss(np, z, q, plain), answers.loss, bound=values)
+    yield Question("formula, gradient", name, lambda: formula.row_gradient(np, z, q, plain), answers.grad, bound=slopes)
     if K == 1:
         yield from _binary_formula(dtype)
 
@@ -195,22 +198,23 @@ _FORMULA_ROWS = (
 
 
 def _binary_formula(dtype: Any) -> Iterator[Question]:
-    """12 u of the loss; (|z| + 12) u of the weights for the gradient."""
+    """12 u of the loss, and of the sum of both terms of the gradient."""
     z = binary_logits(dtype, 20)
     z = z[np.abs(z) < (80 if dtype == np.float32 else 700)]
     y = _labels("soft", z.size, dtype)
-    A, B = formula.binary_weights(y, smoothing=0.0, pos_weight=1.0, negative=1.0, positive=1.0)
+    weights = {"smoothing": 0.0, "pos_weight": 1.0, "negative": 1.0, "positive": 1.0}
+    A, B = formula_elements.element_weights(y, BinaryTerms(), **weights)
     asked = {"logits": z, "reduction": "none"}
     exact, slope = oracle_binary.binary_cross_entropy(y, **asked), oracle_binary.binary_gradient(y, **asked)
     name = np.dtype(dtype).name
     values = 12 * unit(dtype) * np.abs(exact.astype(float))
-    slopes = ((np.abs(z) + 12) * unit(dtype) * (A + B)).astype(np.float64)
+    slopes = 12 * unit(dtype) * oracle_binary.binary_gradient_scale(y, **asked).astype(float)
     for title, function, answer, bound in (
-        ("loss", formula.binary_logit_loss, exact, values),
-        ("gradient", formula.binary_logit_gradient, slope, slopes),
+        ("loss", formula_elements.element_loss, exact, values),
+        ("gradient", formula_elements.element_gradient, slope, slopes),
     ):
 
         def call(function: Any = function) -> Any:
-            return function(np, z, A, B)
+            return function(np, z, A, B, Shape())
 
         yield Question(f"formula, binary {title}", name, call, Wide.of(answer), bound=bound)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from crossent.core import engine, engine_probability, formula, formula_elements
+from crossent.core import engine, engine_probability, formula_elements
 from crossent.core.blocks import BadRow, Rows, Sums, run_blocks
 from crossent.core.check import Prediction, compute_dtype
 from crossent.core.faults import Fault, binary_fault
@@ -172,6 +172,9 @@ class BinaryProbs(_BinaryBase):
     def __init__(self, options: BinaryOptions, targets: Any, prediction: Prediction, sample_weight: Any) -> None:
         super().__init__(options, targets, prediction, sample_weight)
         self.logarithms = self.name == "log_probs"
+        self.terms = options.terms() or BinaryTerms()
+        if options.terms() is not None and options.eps is not None:
+            raise UnsupportedError(f"eps is not for {type(options).__name__}; leave it out, or use clip=.")
         self.seen = ProbabilityNotes(self.name, options.clip, np.inf)
 
     def notes(self) -> list[Warning]:
@@ -238,36 +241,23 @@ class BinaryProbs(_BinaryBase):
             p = logarithm_clip(p, options.clip) if self.logarithms else clipped(p, options.clip)
             free = p == given
             self.seen.count_clipped(~free & kept)
-        A, B = formula.binary_weights(
-            y, smoothing=float(options.label_smoothing), pos_weight=1.0 if self.pos_weight is None else self.pos_weight,
-            negative=self.negative, positive=self.positive,
+        A, B = formula_elements.element_weights(
+            y, self.terms, smoothing=float(options.label_smoothing), negative=self.negative, positive=self.positive,
+            pos_weight=1.0 if self.pos_weight is None else self.pos_weight,
         )  # fmt: skip
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             losses, slope = self._shaped(p, A, B, want_grad)
         return losses, None if slope is None else np.where(free, slope, 0)
 
     def _shaped(self, p: NDArray, A: NDArray, B: NDArray, want_grad: bool) -> tuple[NDArray, NDArray | None]:
-        terms = self.options.terms()
-        if terms is not None:
-            return self._terms_of_family(terms, p, A * terms.positive, B * terms.negative, want_grad)
-        if self.logarithms:
-            slope = formula.binary_log_prob_gradient(np, p, A, B) if want_grad else None
-            return formula.binary_log_prob_loss(np, p, A, B), slope
-        eps = self.options.eps or 0.0
-        slope = formula.binary_prob_gradient(np, p, A, B, eps=eps) if want_grad else None
-        return formula.binary_prob_loss(np, p, A, B, eps=eps), slope
-
-    def _terms_of_family(
-        self, terms: BinaryTerms, p: NDArray, A: NDArray, B: NDArray, want_grad: bool
-    ) -> tuple[NDArray, NDArray | None]:
-        shape = terms.shape
-        if self.options.eps is not None:
-            raise UnsupportedError(f"eps is not for {type(self.options).__name__}; leave it out, or use clip=.")
+        """Losses and slopes of probabilities (or logarithms) with weights A, B."""
+        shape = self.terms.shape
         if self.logarithms:
             slope = formula_elements.element_log_prob_gradient(np, p, A, B, shape) if want_grad else None
             return formula_elements.element_log_prob_loss(np, p, A, B, shape), slope
-        slope = formula_elements.element_prob_gradient(np, p, A, B, shape) if want_grad else None
-        return formula_elements.element_prob_loss(np, p, A, B, shape), slope
+        eps = float(self.options.eps or 0)
+        slope = formula_elements.element_prob_gradient(np, p, A, B, shape, eps=eps) if want_grad else None
+        return formula_elements.element_prob_loss(np, p, A, B, shape, eps=eps), slope
 
 
 def binary_job(

@@ -65,15 +65,16 @@ class Shape(NamedTuple):
             return a + b * p if b >= 0 else (a + b) - b * u
         return a + 0.0 * u
 
-    def slope_by_p(self, xp: Any, L: Array, u: Array, p: Array) -> Array:
-        """s / p = -df/dp; inf at p = 0 unless f stays finite there with a finite slope."""
+    def slope_by_p(self, xp: Any, weight: Array, L: Array, u: Array, p: Array) -> Array:
+        """weight s / p = -weight df/dp; inf at p = 0 unless f stays finite there with a finite slope."""
         a, b = self.a, self.b
         if self.kind == "power":
             known = xp.where(p > 0, p, 1.0)
-            return xp.where(p > 0, known**b / known, float("inf") if b < 1 else 1.0)
+            at_0 = xp.where(weight > 0, float("inf"), 0.0) if b < 1 else weight
+            return xp.where(p > 0, weight * (known**b / known), at_0)
         if self.kind == "poly" and b >= 0:
-            return a / p + b if a else b + 0.0 * u
-        return self.slope(xp, L, u, p) / p if a else 0.0 * u
+            return weight * a / p + weight * b if a else weight * b + 0.0 * u
+        return weight * self.slope(xp, L, u, p) / p if a else 0.0 * u
 
     def curvature(self, xp: Any, L: Array, u: Array, p: Array) -> Array:
         """c; 0 at u = 0, where focal's may be infinite for b < 1."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from crossent.core import engine, engine_probability, formula, formula_rows
+from crossent.core import engine, engine_probability, formula
 from crossent.core.blocks import BadRow, Rows, Sums, run_blocks
 from crossent.core.check import Prediction, axis_number, compute_dtype
 from crossent.core.faults import Fault, softmax_fault
@@ -279,19 +279,18 @@ class SoftmaxProbs(SoftmaxBase):
         """Losses and slopes of probabilities (or logarithms) with targets q."""
         shape = self.terms.shape
         if self.logarithms:
-            slope = formula_rows.row_log_prob_gradient(np, p, q, shape) if want_grad else None
-            return formula_rows.row_log_prob_loss(np, p, q, shape), slope
-        slope = formula_rows.row_prob_gradient(np, p, q, shape) if want_grad else None
-        return formula_rows.row_prob_loss(np, p, q, shape), slope
+            slope = formula.row_log_prob_gradient(np, p, q, shape) if want_grad else None
+            return formula.row_log_prob_loss(np, p, q, shape), slope
+        slope = formula.row_prob_gradient(np, p, q, shape) if want_grad else None
+        return formula.row_prob_loss(np, p, q, shape), slope
 
     def _dense(
         self, rows: Rows, first: int, end: int, w: NDArray, q: NDArray, want_grad: bool
     ) -> tuple[NDArray, NDArray | None]:
         given = rows.read(first, end, np.dtype(np.float64))
         kept = (w > 0)[:, None]
-        cw = self.job.class_weight
-        q = formula.dense_targets(np, q, class_weight=cw, smoothing=float(self.options.label_smoothing))
-        q = q if self.terms.alpha is None else q * self.terms.alpha
+        smoothing = float(self.options.label_smoothing)
+        q = formula.dense_targets(np, q, self.terms, smoothing=smoothing, class_weight=self.job.class_weight)
         self.seen.check_entries(given, kept & (q > 0), first)
         p, free = self._adjusted(np.where(kept, given, 0.0 if self.logarithms else 1.0), kept & (q > 0))
         losses, g = self._shaped(p, q, want_grad)

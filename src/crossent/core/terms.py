@@ -25,7 +25,10 @@ def focal_shape(gamma: float, alpha: float = 1.0) -> Shape:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Of a loss over classes. prior: [2, K], the logarithms of the priors and what rounding them lost."""
+    """Of a loss over classes: what native code takes, and the array formula.
+
+    prior: [2, K], the logarithms of the priors and what rounding them lost.
+    """
 
     shape: Shape = CROSS_ENTROPY
     softcap: float | None = None
@@ -36,6 +39,11 @@ class Terms:
     z_loss: float = 0.0
     entropy_weight: float = 0.0
     hard: float = 0.0
+
+    @property
+    def log_prior(self) -> NDArray | None:
+        """tau log prior, [K], which is added to the logits."""
+        return None if self.prior is None else self.tau * (self.prior[0] + self.prior[1])
 
     @property
     def of_logits(self) -> bool:
@@ -55,7 +63,7 @@ class Terms:
 class BinaryTerms:
     """Of a loss over independent labels: the shape of both terms, and a factor of each that no divisor has."""
 
-    shape: Shape
+    shape: Shape = CROSS_ENTROPY
     positive: float = 1.0
     negative: float = 1.0
 
