@@ -95,6 +95,20 @@ def test_the_row_of_a_bad_number_beside_staged_targets() -> None:
         ce.linear_binary_cross_entropy(CASE.binary, hidden=hidden, weight=W, memory_limit=450)
 
 
+def test_infinite_features_may_decide_a_row_but_leave_no_gradient() -> None:
+    inputs = {"hidden": [[1.0], [np.inf]], "weight": [[1.0], [-1.0]]}
+    assert ce.linear_cross_entropy([0, 0], **inputs, reduction="none")[1] == 0
+    with pytest.raises(ce.NonFiniteError, match=r"^hidden\[1, 0\] is inf; gradients need finite numbers"):
+        ce.LinearCrossEntropy().value_and_grad([0, 0], **inputs)
+
+
+def test_gradients_beyond_float32_are_infinite_and_no_error() -> None:
+    hidden, weight = np.array([[1.0]], np.float32), np.array([[3e38], [-3e38]], np.float32)
+    got = ce.LinearCrossEntropy(reduction="none").value_and_grad([1], hidden=hidden, weight=weight, upstream=[1e5])
+    assert np.isinf(got.hidden).all()
+    np.testing.assert_allclose(got.weight[:, 0], [1e5, -1e5])
+
+
 TARGETS: list[tuple[Any, dict[str, Any], type, str]] = [
     (put(Y, 5, 11), {}, ce.LabelError, r"targets\[5\] is 11, but the prediction has 11 classes \(labels 0\.\.10\)"),
     (put(Y, 0, -1), {}, ce.LabelError, r"targets\[0\] is -1"),

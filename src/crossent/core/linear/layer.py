@@ -11,8 +11,9 @@ from crossent.core.linear.rows import Part, RowSource, in_place
 from crossent.core.types import NDArray
 from crossent.errors import NonFiniteError, ShapeError
 
-__all__ = ["Layer", "logit_error", "make_layer", "refuse_infinite"]
+__all__ = ["Layer", "logit_error", "make_layer", "refuse_bad_hidden", "refuse_bad_weight"]
 
+_LOOKED_AT = 1 << 18  # numbers at a time
 _ADVICE = "Mend it, or give the row sample_weight 0 to leave it out."
 
 
@@ -124,23 +125,37 @@ def _culprit(logits: NDArray) -> int:
     return 0
 
 
-def refuse_infinite(layer: Layer, part: Part, h: NDArray, gradient: NDArray) -> None:
-    """Looks for the cause where a chunk of hidden, or its gradient, is not finite; there may be none but overflow.
-
-    Logits may be finite, or infinite as they may be, beside a number that leaves no gradient: 0 times infinity.
-    """
-    if np.isfinite(np.add.reduce(h, axis=None)) and np.isfinite(np.add.reduce(gradient, axis=None)):
+def refuse_bad_hidden(layer: Layer, part: Part, h: NDArray) -> None:
+    """Refuses a number in a part of hidden that leaves no gradient, whatever the logits: 0 times infinity."""
+    if _all_finite(h) or (found := _first_bad_place(h)) is None:
         return
-    for number in range(len(part)):
-        row = part.row(number)
-        if (d := _first_bad(layer.rows.one(row))) is not None:
-            index = (*np.unravel_index(row, layer.shape), d) if layer.shape else (d,)
-            raise NonFiniteError(
-                f"{place('hidden', index)} is {float(layer.rows.one(row)[d])}; gradients need finite numbers. {_ADVICE}"
-            )
-    for k in range(layer.classes):
-        if (d := _first_bad(layer.weight[k])) is not None:
-            raise NonFiniteError(
-                f"{place('weight', (k, d))} is {float(layer.weight[k, d])}; gradients need finite numbers. Mend it; a "
-                "bias of -inf rules a class out."
-            )
+    row = part.row(found[0])
+    index = (*np.unravel_index(row, layer.shape), found[1]) if layer.shape else (found[1],)
+    raise NonFiniteError(f"{place('hidden', index)} is {float(h[found])}; gradients need finite numbers. {_ADVICE}")
+
+
+def refuse_bad_weight(layer: Layer, gradient: NDArray) -> None:
+    """Refuses such a number in weight, looked for where a gradient of hidden is not finite; else it overflowed."""
+    if _all_finite(gradient) or (found := _first_bad_place(layer.weight)) is None:
+        return
+    number = float(layer.weight[found])
+    raise NonFiniteError(
+        f"{place('weight', found)} is {number}; gradients need finite numbers. Mend it; a bias of -inf rules a class "
+        "out."
+    )
+
+
+def _all_finite(matrix: NDArray) -> bool:
+    """Whether all are finite; sums that overflow are looked at again, number by number."""
+    return bool(np.isfinite(np.add.reduce(matrix, axis=None)))
+
+
+def _first_bad_place(matrix: NDArray) -> tuple[int, int] | None:
+    """Row and column of the first number that is not finite, looked for block by block."""
+    step = max(1, _LOOKED_AT // max(1, matrix.shape[1]))
+    for first in range(0, len(matrix), step):
+        bad = ~np.isfinite(matrix[first : first + step])
+        if bad.any():
+            row, column = np.unravel_index(int(np.argmax(bad)), bad.shape)
+            return first + int(row), int(column)
+    return None

@@ -14,7 +14,7 @@ import numpy as np
 
 from crossent.core.blocks import BadRow, Sums
 from crossent.core.buffers import new_array
-from crossent.core.linear.layer import Layer, refuse_infinite
+from crossent.core.linear.layer import Layer, refuse_bad_hidden, refuse_bad_weight
 from crossent.core.linear.plan import Needs, default_limit, make_plan
 from crossent.core.linear.products import Products
 from crossent.core.linear.rows import Part, in_place
@@ -165,6 +165,7 @@ class _Chunks:
     def _add(self, gradients: Gradients, g: NDArray, h: NDArray, part: Part) -> None:
         """The chunk's part in each gradient; where rows are scaled, hidden and its gradient are, which are small."""
         n, scale = len(part), part.take(gradients.upstream)
+        refuse_bad_hidden(self._layer, part, h)
         if scale is not None:
             h = np.multiply(h, scale[:, None], out=self._held[0][:n])
         self._products.to_weight(g, h, gradients.weight, first=part.first == 0)
@@ -176,6 +177,6 @@ class _Chunks:
         self._products.to_hidden(g, out, free.pop() if free else None)
         if scale is not None:
             np.multiply(out, scale[:, None], out=out)
-        refuse_infinite(self._layer, part, h, out)
+        refuse_bad_weight(self._layer, out)
         if not self._writes:
             rows[part.selection] = out

@@ -16,9 +16,12 @@ from crossent.core.linear.sparse import SparseTargets, is_sparse
 from crossent.core.options import SoftmaxOptions
 from crossent.core.softmax import SoftmaxLogits
 from crossent.core.types import NDArray
+from crossent.core.weights import balanced
 from crossent.errors import CrossentError, UnsupportedError
 
 __all__ = ["LinearSoftmax"]
+
+_COUNTED = 1 << 17  # targets at a time
 
 
 class LinearSoftmax:
@@ -37,17 +40,24 @@ class LinearSoftmax:
 
     def _bound(self, targets: Any, sample_weight: Any) -> SoftmaxLogits:
         """Targets, weights and options as a job of logits; sparse targets stand beside it."""
-        prediction = ("logits", self.array)
-        if not is_sparse(targets, self.shape):
-            return SoftmaxLogits(self.options, targets, prediction, sample_weight)
-        options = self.options
+        options, prediction = self.options, ("logits", self.array)
+        count = isinstance(options.class_weight, str)  # "balanced", which is counted here: there it takes N x K
+        plainer = replace(options, class_weight=None) if count else options
+        if is_sparse(targets, self.shape):
+            base = self._bound_sparse(targets, plainer, sample_weight)
+        else:
+            base = SoftmaxLogits(plainer, targets, prediction, sample_weight)
+        if count:
+            base.job.class_weight = self._balanced(base)
+        return base
+
+    def _bound_sparse(self, targets: Any, options: SoftmaxOptions, sample_weight: Any) -> SoftmaxLogits:
         if options.ignore_index is not None:
             raise UnsupportedError(
-                "ignore_index is for class indices; give such rows sample_weight 0 with soft targets."
+                "ignore_index is for class indices; give rows of soft targets sample_weight 0 instead."
             )
-        count = isinstance(options.class_weight, str)  # "balanced"
-        plainer = replace(options, normalize_targets=False, class_weight=None if count else options.class_weight)
-        base = SoftmaxLogits(plainer, np.zeros(self.shape, np.int8), prediction, sample_weight)
+        labels = np.zeros(self.shape, np.int8)  # for the checks of everything else
+        base = SoftmaxLogits(replace(options, normalize_targets=False), labels, ("logits", self.array), sample_weight)
         sparse = SparseTargets(
             targets, self.shape, base.K, base.row_weight, normalize=bool(options.normalize_targets),
             empty_rows=options.empty_rows,
@@ -55,10 +65,24 @@ class LinearSoftmax:
         base.job.soft_factor = sparse.factor
         base.job.soft = np.broadcast_to(np.zeros((), sparse.probs.dtype), self.array.shape)  # for its dtype
         base.job.labels = None
-        if count:
-            base.job.class_weight = sparse.balanced()
         self._sparse = sparse
         return base
+
+    def _balanced(self, base: SoftmaxLogits) -> NDArray:
+        """n / (K count_k), distributions counted block by block."""
+        if self._sparse is not None:
+            return self._sparse.balanced()
+        job, weight = base.job, flat(base.row_weight)
+        if job.soft is None:
+            return balanced(base.targets, base.K, base.row_weight, None)
+        soft, counts = Rows(job.soft, job.axis), np.zeros(base.K)
+        step = max(1, _COUNTED // base.K)
+        for first in range(0, job.rows, step):
+            q = soft.read(first, min(job.rows, first + step), np.dtype(np.float64))
+            w = np.ones(len(q)) if weight is None else weight[first : first + step]
+            factor = 1.0 if job.soft_factor is None else job.soft_factor[first : first + step]
+            counts += (w * factor) @ np.where(w[:, None] > 0, q, 0)
+        return np.asarray(np.divide(counts.sum(), base.K * counts, out=np.zeros(base.K), where=counts > 0))
 
     # ------------------------------------------------------------ what reductions ask
 
