@@ -20,7 +20,10 @@ CROSSENT_INLINE SigmoidResult sigmoid_math(F64 z, F64 y, F64 e, F64 w, F64 pos_w
     const ElementWeights<F64> weights = element_weights(y, pos_weight, o.positive, o.negative, o.smoothing);
     const F64 A = weights.up.value() * splat<F64>(o.up), B = weights.down.value() * splat<F64>(o.down);
     const auto above = z > zero;
-    const F64 s = one + e, near = one / s, far = e / s, l = log1p_pair<F64>(e, zero), L = (above ? z : -z) + l;
+    const F64 size = above ? z : -z;
+    const auto deep = size > splat<F64>(700);
+    if (any_of(deep)) e = deep ? exp_scaled<F64>(-size, zero, one) : e;  // of floats it is good up to there
+    const F64 s = one + e, near = one / s, far = e / s, l = log1p_pair<F64>(e, zero), L = size + l;
     const F64 p = above ? near : far, u = above ? far : near;
     const Bent<F64> yes = bend<F64>(o.shape, above ? l : L, zero, u, p), no = bend<F64>(o.shape, above ? L : l, zero, p, u);
     const F64 losses = (A > zero ? A * yes.value : zero) + (B > zero ? B * no.value : zero);
