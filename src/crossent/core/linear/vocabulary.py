@@ -15,7 +15,7 @@ import numpy as np
 from crossent.core.blocks import BadRow, Sums
 from crossent.core.engine import Shard, SoftmaxJob, run_softmax
 from crossent.core.faults import Fault
-from crossent.core.linear.layer import Layer, refuse_infinite
+from crossent.core.linear.layer import Layer, refuse_bad_hidden, refuse_bad_weight
 from crossent.core.linear.loop import Gradients
 from crossent.core.linear.rows import Part, RowSource
 from crossent.core.linear.sparse import SparseTargets
@@ -161,6 +161,7 @@ class VocabularyPass:
 
     def _add(self, gradients: Gradients, part: Part, h: NDArray, state: NDArray) -> None:
         """The chunk's part in each gradient."""
+        refuse_bad_hidden(self._layer, part, h)
         n, D, K = len(part), self._layer.features, self._layer.classes
         scale = part.take(gradients.upstream)
         scaled = h if scale is None else h * scale[:, None]
@@ -178,6 +179,6 @@ class VocabularyPass:
             np.add(out, np.matmul(g, self._weight(classes), out=self._spare[: n * D].reshape(n, D)), out=out)
         if scale is not None:
             np.multiply(out, scale[:, None], out=out)
-        refuse_infinite(self._layer, part, h, out)
+        refuse_bad_weight(self._layer, out)
         rows = gradients.hidden.reshape(math.prod(self._layer.shape), D)
         rows[part.selection] = out
