@@ -21,7 +21,10 @@ def is_sparse(targets: Any, lead: tuple[int, ...]) -> bool:
     """Whether targets are (indices, probs): a tuple of two arrays with an axis more than the rows."""
     if not isinstance(targets, tuple) or len(targets) != 2:
         return False
-    return all(hasattr(each, "__len__") and np.ndim(each) == len(lead) + 1 for each in targets)
+    try:
+        return all(hasattr(each, "__len__") and np.ndim(each) == len(lead) + 1 for each in targets)
+    except ValueError:  # rows of several lengths: that is refused with the name of the part
+        return True
 
 
 def _pair(targets: tuple[Any, Any], lead: tuple[int, ...]) -> tuple[NDArray, NDArray]:
