@@ -54,7 +54,9 @@ def _options(**more: Any) -> Member:
 
 
 def _shape(make: Callable[..., Any], *shape: Any, gamma: float = 0.0, **more: Any) -> Member:
-    return Member(lambda K: partial(make, **more), lambda K: {"shape": shape, **more}, 8.0 if gamma == 0 else 4.0, gamma)
+    return Member(
+        lambda K: partial(make, **more), lambda K: {"shape": shape, **more}, 8.0 if gamma == 0 else 4.0, gamma
+    )
 
 
 def priors(K: int) -> Any:

@@ -109,7 +109,7 @@ CASES += [(s, e) for e in ("softcap", "prior", "entropy", "confidence penalty", 
 CASES += [(SHAPES[0], "soft bootstrap"), (SHAPES[0], "hard bootstrap")]
 
 
-@pytest.mark.parametrize("kind", ["index", "soft"])
+@pytest.mark.parametrize("kind", [pytest.param("index", marks=pytest.mark.slow), "soft"])
 @pytest.mark.parametrize(("shape", "extras"), CASES, ids=str)
 def test_closed_forms_are_the_derivatives(shape: tuple[Any, ...], extras: str, kind: str) -> None:
     """Loss, gradient and Hessian diagonal; and `upper` as a diagonal matrix is nowhere below the Hessian."""

@@ -61,7 +61,9 @@ def cut(z: Any, targets: Any, cuts: list[int]) -> list[Shard]:
     return [Shard(a, z[..., a:b], targets if targets.ndim < z.ndim else targets[..., a:b], K) for a, b in ends]
 
 
-def sharded(shards: list[Shard], loss: Any = None, weight: Any = None, order: Any = None, in_place: bool = False) -> Any:
+def sharded(
+    shards: list[Shard], loss: Any = None, weight: Any = None, order: Any = None, in_place: bool = False
+) -> Any:
     """Statistics of each, merged in the order, sent as pickles; value and all gradients side by side."""
     more = {"loss": loss, "sample_weight": weight}
     parts = [shard_statistics(s.targets, **s.call, **more) for s in shards]
@@ -344,7 +346,11 @@ REFUSALS: list[tuple[dict[str, Any], Any, str]] = [
     ({"loss": "mean"}, ce.OptionError, "loss is str"),
     ({"loss": ce.CrossEntropy(classes=list("abcdef"))}, ce.UnsupportedError, "classes= names columns"),
     ({"loss": ce.CrossEntropy(normalize_targets=True)}, ce.UnsupportedError, "normalize_targets needs whole rows"),
-    ({"loss": ce.CrossEntropy(class_weight=[1, 2, 3])}, ce.ShapeError, r"class_weight has shape \(3,\), but there are 6"),
+    (
+        {"loss": ce.CrossEntropy(class_weight=[1, 2, 3])},
+        ce.ShapeError,
+        r"class_weight has shape \(3,\), but there are 6",
+    ),
     (
         {"loss": ce.CrossEntropy(class_weight="balanced"), "targets": np.full((2, 3), 1 / 6)},
         ce.UnsupportedError,

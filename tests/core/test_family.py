@@ -14,7 +14,6 @@ from family_cases import KINDS, MEMBERS, SHAPES, ask, assert_contract, kinds_of
 from isas import ISAS, using_isa
 from tables.softmax_rows import some_rows
 
-QUICK = (1, 2, 3, 10, 40)
 DTYPES = (np.float32, np.float64)
 
 
@@ -41,7 +40,7 @@ def _exponentials_once() -> Any:
 
 @pytest.mark.parametrize("name", MEMBERS)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("K", QUICK)
+@pytest.mark.parametrize("K", [1, 3, *(pytest.param(K, marks=pytest.mark.slow) for K in (2, 10)), 40])
 def test_contract_on_hard_rows(K: int, dtype: Any, name: str) -> None:
     rows = rows_of(K, dtype, 2 if K == 40 else 3, 3)
     for kind in kinds_of(name, K):
@@ -50,7 +49,7 @@ def test_contract_on_hard_rows(K: int, dtype: Any, name: str) -> None:
 
 @pytest.mark.parametrize("name", MEMBERS)
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
-@pytest.mark.parametrize("K", [3, 40])
+@pytest.mark.parametrize("K", [3, pytest.param(40, marks=pytest.mark.slow)])
 def test_sixteen_bits_are_float32_rounded_once(K: int, dtype: Any, name: str) -> None:
     """So what holds for float32 rows holds for these."""
     rows, make = rows_of(K, np.dtype(dtype), 3, 3), MEMBERS[name].make(K)
@@ -67,7 +66,7 @@ def test_sixteen_bits_are_float32_rounded_once(K: int, dtype: Any, name: str) ->
 
 @pytest.mark.parametrize("name", SHAPES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, ml_dtypes.bfloat16])
-@pytest.mark.parametrize("K", [33, 100])
+@pytest.mark.parametrize("K", [33, pytest.param(100, marks=pytest.mark.slow)])
 def test_float32_rows_that_take_the_fast_kernels(K: int, dtype: Any, name: str) -> None:
     """One target a row, a shape alone, more than 32 classes; one confident row in two, for those leave their batch."""
     rows = rows_of(K, np.dtype(dtype), 1, 2)

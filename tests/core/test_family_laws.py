@@ -57,9 +57,7 @@ def test_what_is_cross_entropy_has_its_bits(dtype: Any, name: str, isa: str) -> 
             loss, plain = SAME[name](**options), ce.CrossEntropy(**options)
             got, want = (x.value_and_grad(rows.targets, logits=rows.logits) for x in (loss, plain))
             assert_same(got, want)
-            assert_same(
-                *(x.grad_and_hess(rows.targets, logits=rows.logits, curvature="upper") for x in (loss, plain))
-            )
+            assert_same(*(x.grad_and_hess(rows.targets, logits=rows.logits, curvature="upper") for x in (loss, plain)))
 
 
 @pytest.mark.parametrize("name", NEAR)
@@ -181,7 +179,9 @@ def test_gradient_rows_sum_to_zero_where_a_shift_changes_nothing(name: str) -> N
             with using_isa(isa):
                 loss = MEMBERS[name].make(K)(reduction="none", **options)
                 grad = loss.value_and_grad(rows.targets, logits=rows.logits).grad
-            assert_close(grad.sum(axis=1), np.zeros(len(grad)), bound=16 * EPS * exact.grad_scale.to_float().sum(axis=1) + 1e-318)
+            assert_close(
+                grad.sum(axis=1), np.zeros(len(grad)), bound=16 * EPS * exact.grad_scale.to_float().sum(axis=1) + 1e-318
+            )
 
 
 @pytest.mark.parametrize("name", MEMBERS)
