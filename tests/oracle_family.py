@@ -184,7 +184,7 @@ class _Row:
     def extras(self, x: Parts, plus: bool) -> tuple[Any, Any]:
         """What entropy and z_loss add, and the scale of it."""
         p, u, omega = x.p, x.u, self.omega
-        if p == 0:
+        if p == 0 or not (omega or self.lam):
             return mpf(0), mpf(0)
         far = x.L - self.H
         bend, size = (1 - 2 * p) * far - u, x.L + self.H + u
