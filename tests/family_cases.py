@@ -19,7 +19,7 @@ import crossent as ce
 from cases import Case, soft_targets
 from closeness import assert_close, ulp_of
 from isas import ISAS, using_isa
-from oracle_family import Answers, family_answers, log_prior
+from oracle_family import Answers, family_answers
 from wide import Wide
 
 __all__ = ["KINDS", "MEMBERS", "SHAPES", "Asked", "Member", "allowed", "ask", "assert_contract", "kinds_of"]
@@ -54,9 +54,8 @@ def _options(**more: Any) -> Member:
 
 
 def _shape(make: Callable[..., Any], *shape: Any, gamma: float = 0.0, **more: Any) -> Member:
-    return Member(
-        lambda K: partial(make, **more), lambda K: {"shape": shape, **more}, 8.0 if gamma == 0 else 4.0, gamma
-    )
+    loss = 8.0 if gamma == 0 else 4.0
+    return Member(lambda K: partial(make, **more), lambda K: {"shape": shape, **more}, loss, gamma)
 
 
 def priors(K: int) -> Any:
@@ -185,7 +184,7 @@ def ask(name: str, case: Case, kind: str) -> Asked:
 
 
 def allowed(ulps: float, exact: Wide, scale: Wide, dtype: Any, *, rounded: bool = False, heaviest: float = 1.0) -> Any:
-    """A bound for every element: ulps of its scale in the dtype of the arithmetic; `rounded` to the dtype at the end."""
+    """A bound for every element: ulps of its scale in the arithmetic's dtype; `rounded` to the dtype at the end."""
     dtype = np.dtype(dtype)
     computed = np.float64 if dtype == np.float64 else np.float32
     bound = ulps * ulp_of(scale, computed)

@@ -1,4 +1,4 @@
-"""The family's public face: every parameter's range, messages, functions that are the objects, equality, hash, pickles."""
+"""The family's public face: every parameter's range, messages, functions that are the objects, equality, pickles."""
 
 import dataclasses
 import inspect
@@ -210,7 +210,7 @@ def test_options_of_logits_are_refused_beside_probabilities(kind: str, name: str
 def test_curvature_is_one_of_two_words_and_needs_logits(name: str) -> None:
     loss, y = LOSSES[name], labels(name)
     for wrong in ("residual", None, 1):
-        with pytest.raises(ce.OptionError, match="curvature is .*; one of 'exact', 'upper' is allowed"):
+        with pytest.raises(ce.OptionError, match=r"curvature is .*; one of 'exact', 'upper' is allowed"):
             loss.grad_and_hess(y, logits=Z, curvature=wrong)
     with pytest.raises(TypeError, match="probs"):
         loss.grad_and_hess(y, probs=P)

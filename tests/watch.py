@@ -15,6 +15,8 @@ ARGUMENTS = (
     "targets", "logits", "probs", "log_probs", "sample_weight", "class_weight", "pos_weight", "classes", "axis", "out",
     "ignore_index", "label_smoothing", "normalize_targets", "empty_rows", "clip", "eps", "check", "reduction", "unit",
     "empty", "p", "q", "joint", "loss", "hidden", "weight", "bias", "upstream", "memory_limit",
+    "gamma", "alpha", "epsilon", "beta", "log_zero", "priors", "tau", "hard",
+    "temperature", "softcap", "z_loss", "entropy_weight", "curvature", "statistics", "first_class",
 )  # fmt: skip
 NAMED = re.compile(r"(?<![\w])(" + "|".join(ARGUMENTS) + r")(?![\w])")
 # What NumPy or Python say of themselves; a user cannot act on it.

@@ -1,7 +1,7 @@
 """BinaryFocal from logits against the oracle: every dtype, weight and instruction set within its bounds; edges.
 
-loss (4 + 3 gamma) ulp, gradient (16 + 3 gamma) ulp of A s(p) (1 - p) + B s(1 - p) p, Hessian (24 + 3 gamma) ulp of the
-sum of its terms; float64 below 1e-300: 1e-318 times the weights more
+loss (4 + 3 gamma) ulp, gradient (16 + 3 gamma) ulp of A s(p) (1 - p) + B s(1 - p) p,
+Hessian (24 + 3 gamma) ulp of the sum of its terms; float64 below 1e-300: 1e-318 times the weights more
 """
 
 from functools import cache

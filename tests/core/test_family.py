@@ -65,11 +65,10 @@ def test_sixteen_bits_are_float32_rounded_once(K: int, dtype: Any, name: str) ->
 
 
 @pytest.mark.parametrize("name", SHAPES)
-@pytest.mark.parametrize("dtype", [np.float32, np.float16, ml_dtypes.bfloat16])
 @pytest.mark.parametrize("K", [33, pytest.param(100, marks=pytest.mark.slow)])
-def test_float32_rows_that_take_the_fast_kernels(K: int, dtype: Any, name: str) -> None:
-    """One target a row, a shape alone, more than 32 classes; one confident row in two, for those leave their batch."""
-    rows = rows_of(K, np.dtype(dtype), 1, 2)
+def test_float32_rows_that_take_the_fast_kernels(K: int, name: str) -> None:
+    """One target a row, a shape alone, more than 32 classes; confident rows leave their batch."""
+    rows = rows_of(K, np.dtype(np.float32), 1, 2)
     assert_contract(ask(name, rows, "index"), label=name)
 
 
@@ -87,19 +86,19 @@ def test_contract_on_every_kind(K: int, dtype: Any, name: str, kind: str) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MEMBERS)
-@pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, *DTYPES])
-@pytest.mark.parametrize("K", [1500, 2048])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("K", [1500])
 def test_contract_on_long_rows(K: int, dtype: Any, name: str) -> None:
     """Index targets, which float32 rows under a shape have fast kernels for; and any others."""
     rows = rows_of(K, np.dtype(dtype), 1, 1)
     few = Case("few", rows.logits[::2], rows.targets[::2])
     assert_contract(ask(name, few, "index"), label=name)
-    if K == 1500 and np.dtype(dtype).itemsize > 2:
+    if np.dtype(dtype) == np.float64:
         assert_contract(ask(name, Case("few", rows.logits[1::4], rows.targets[1::4]), "weighted soft"), label=name)
 
 
 def _huge_rows(K: int, dtype: Any) -> Case:
-    """Rows of few different numbers, which the oracle is quick about: equal but one, ties, a confident row, a few -inf."""
+    """Rows of few different numbers, which the oracle is quick about: equal but one, ties, a confident row, -inf."""
     rng = np.random.default_rng(K)
     z = np.zeros((6, K))
     z[1] = np.where(np.arange(K) == 70_000, 11.0, -1.0)
@@ -112,7 +111,7 @@ def _huge_rows(K: int, dtype: Any) -> Case:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", MEMBERS)
+@pytest.mark.parametrize("name", list(MEMBERS)[::4])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_contract_on_huge_rows(dtype: Any, name: str) -> None:
     rows = _huge_rows(HUGE_CLASS_COUNT, dtype)

@@ -1,4 +1,4 @@
-"""Reproducibility of the family: a row's bits depend on the row alone, whatever stands beside it and wherever it lies."""
+"""Reproducibility of the family: a row's bits depend on the row alone, wherever it lies, whatever stands beside it."""
 
 from typing import Any, NamedTuple
 

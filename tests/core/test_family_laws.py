@@ -1,4 +1,4 @@
-"""What holds for every member of the family: limits that are cross-entropy, reductions, sums of gradients, the bound."""
+"""What holds for every member of the family: limits that are cross-entropy, reductions, sums, the Hessian's bound."""
 
 from functools import partial
 from typing import Any
@@ -179,9 +179,8 @@ def test_gradient_rows_sum_to_zero_where_a_shift_changes_nothing(name: str) -> N
             with using_isa(isa):
                 loss = MEMBERS[name].make(K)(reduction="none", **options)
                 grad = loss.value_and_grad(rows.targets, logits=rows.logits).grad
-            assert_close(
-                grad.sum(axis=1), np.zeros(len(grad)), bound=16 * EPS * exact.grad_scale.to_float().sum(axis=1) + 1e-318
-            )
+            bound = 16 * EPS * exact.grad_scale.to_float().sum(axis=1) + 1e-318
+            assert_close(grad.sum(axis=1), np.zeros(len(grad)), bound=bound, label=isa)
 
 
 @pytest.mark.parametrize("name", MEMBERS)

@@ -1,4 +1,4 @@
-"""Log-priors as pairs: what rounding a logarithm lost, to 2^-70 of it, on every instruction set; and the loss they make."""
+"""Log-priors as pairs: what rounding a logarithm lost, to 2^-70 of it, on every instruction set; and their loss."""
 
 from typing import Any
 

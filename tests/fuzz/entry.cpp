@@ -25,8 +25,9 @@ Control::~Control() {}
 namespace {
 
 constexpr void (*kJobs[])(fuzz::Bytes&) = {fuzz::fuzz_softmax, fuzz::fuzz_sigmoid, fuzz::fuzz_mass,
-                                           fuzz::fuzz_probability, fuzz::fuzz_binary_probability};
-constexpr int64_t kWeights[] = {5, 2, 1, 2, 2};  // softmax has the most code
+                                           fuzz::fuzz_probability, fuzz::fuzz_binary_probability, fuzz::fuzz_family,
+                                           fuzz::fuzz_binary_family};
+constexpr int64_t kWeights[] = {5, 2, 1, 2, 2, 5, 1};  // softmax and its family have the most code
 
 }  // namespace
 

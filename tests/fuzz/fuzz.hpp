@@ -247,6 +247,12 @@ template <class Fuzz> void in_some_storage(Bytes& bytes, Fuzz fuzz) {
     }
 }
 
+// What a job of a family is built on; other jobs are that themselves.
+template <class Job> auto& base_of(Job& job) {
+    if constexpr (requires { job.base; }) return job.base;
+    else return job;
+}
+
 // The table itself, or one with a fault if CROSSENT_FUZZ_SPOIL asks for it.
 const KernelTable& spoilt(const KernelTable& table);
 
@@ -256,6 +262,8 @@ void fuzz_sigmoid(Bytes& bytes);
 void fuzz_mass(Bytes& bytes);
 void fuzz_probability(Bytes& bytes);
 void fuzz_binary_probability(Bytes& bytes);
+void fuzz_family(Bytes& bytes);
+void fuzz_binary_family(Bytes& bytes);
 
 }  // namespace fuzz
 

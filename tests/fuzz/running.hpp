@@ -51,9 +51,9 @@ template <class Job> Tally run_in_blocks(void (*kernel)(const Job*), Job& job, i
     sums.fill(0);
     int64_t next = 0;
     Tally tally;
-    job.blocks = {rows, how.block_rows, 0, &next, &tally.bad, sums.data()};
+    base_of(job).blocks = {rows, how.block_rows, 0, &next, &tally.bad, sums.data()};
     while (next < blocks && tally.bad == kNoBadRow) {
-        job.blocks.last = next + how.step;
+        base_of(job).blocks.last = next + how.step;
         const int64_t before = next;
         const Control control(how.disturbed);
         kernel(&job);

@@ -36,7 +36,7 @@ template <int32_t storage, class Job> void spoil(const Job& job) {
 template <auto kernels, int32_t storage> void spoil_one(KernelTable& table) {
     (table.*kernels)[storage] = [](const auto* job) {
         (real->*kernels)[storage](job);
-        spoil<storage>(*job);
+        spoil<storage>(base_of(*job));
     };
 }
 template <auto kernels, int32_t... storages> void spoil_all(KernelTable& table) {
@@ -51,10 +51,7 @@ const KernelTable& spoilt(const KernelTable& table) {
     if (!fault || !*fault) return table;
     real = &table;
     copy = table;
-    spoil_all<&KernelTable::softmax, kF32, kF64, kBf16, kF16>(copy);
-    spoil_all<&KernelTable::sigmoid, kF32, kF64, kBf16, kF16>(copy);
-    spoil_all<&KernelTable::probability, kF32, kF64>(copy);
-    spoil_all<&KernelTable::binary_probability, kF32, kF64>(copy);
+    spoil_all<&KernelTable::family, kF32, kF64, kBf16, kF16>(copy);
     return copy;
 }
 

@@ -65,12 +65,14 @@ def assert_gradient(grad: Any, z: Any, out: Any = None) -> None:
     assert not np.isnan(np.asarray(grad, np.float64)).any(), "NaN in a gradient"
 
 
-def ask(data: Any, loss: Any, y: Any, kind: str, z: Any, weight: Any, rows: Any, options: dict[str, Any]) -> None:
+def ask(
+    data: Any, loss: Any, y: Any, kind: str, z: Any, weight: Any, rows: Any, options: dict[str, Any], **hess: Any
+) -> None:
     """The loss alone, with its gradient in some buffer, with its Hessian: each holds or is refused."""
     call = {kind: z, "sample_weight": weight}
     value = watched(loss, y, **call)
-    note(f"{options} {kind} {getattr(z, 'dtype', None)} {getattr(z, 'shape', None)} value {value}")
-    both = watched(loss.grad_and_hess, y, logits=z, sample_weight=weight)
+    note(f"{loss} {options} {kind} {getattr(z, 'dtype', None)} {getattr(z, 'shape', None)} value {value}")
+    both = watched(loss.grad_and_hess, y, logits=z, sample_weight=weight, **hess)
     if not isinstance(both, Refused):
         assert_gradient(both.grad, z)
         assert_gradient(both.hess, z)
@@ -132,6 +134,58 @@ def test_binary_cross_entropy(data: Any) -> None:
         return
     weight = data.draw(maybe_wrong(weights(data.draw(st.sampled_from([shape, shape[:-1]])))))
     ask(data, loss, y, kind, z, weight, None, options)
+
+
+FAMILY: dict[Any, dict[str, Any]] = {
+    ce.CrossEntropy: {},
+    ce.Focal: {"gamma": (0, 0.5, 2.0, 3.7, 5000.0), "alpha": (None, 0.25, "of classes")},
+    ce.Poly1: {"epsilon": (1.0, -1.0, 0, 1e9)},
+    ce.GeneralizedCrossEntropy: {"q": (0.7, 1, 1e-30)},
+    ce.SymmetricCrossEntropy: {"alpha": (1.0, 0), "beta": (1.0, 0.1), "log_zero": (-4.0, -1e-9)},
+    ce.LogitAdjusted: {"priors": ("of classes",), "tau": (1.0, 0, 30)},
+    ce.Bootstrap: {"beta": (0.95, 0, 1), "hard": (False, True)},
+    ce.BinaryFocal: {"gamma": (0, 0.5, 2.0, 5000.0), "alpha": (None, 0.25, 0, 1)},
+}
+
+
+@given(data=st.data())
+@pytest.mark.parametrize("kind", FAMILY)
+def test_family(kind: Any, data: Any) -> None:
+    """Every member with its own options and those of logits, from logits; the Hessian's bound is no NaN and >= 0."""
+    shape = data.draw(shapes())
+    K = shape[-1] if shape else 1
+    binary = kind is ce.BinaryFocal
+    z = data.draw(maybe_wrong(arrays(shape, STYLES["logits"], (*FLOATS, np.dtype("i4")))))
+    y = data.draw(maybe_wrong(targets(shape, -1, binary=binary)))
+    options = shared_options(data.draw, 2 if binary else K)
+    own = dict(FAMILY[kind])
+    if not binary and data.draw(st.booleans()):
+        own |= {"temperature": (2.0, 0.5, 1e-3), "softcap": (None, 30.0, 1e30)}
+    for name, values in own.items():
+        of_classes = np.random.default_rng(data.draw(st.integers(0, 9))).uniform(0.1, 2, K)
+        chosen = data.draw(maybe_wrong(st.sampled_from(values)))
+        options[name] = of_classes if isinstance(chosen, str) and chosen == "of classes" else chosen
+    loss = watched(kind, **options)
+    if isinstance(loss, Refused):
+        return
+    weight = data.draw(maybe_wrong(weights(data.draw(st.sampled_from([shape, shape[:-1]])) if binary else shape[:-1])))
+    ask(data, loss, y, "logits", z, weight, None, options, curvature="upper")
+
+
+@given(data=st.data())
+def test_what_is_added_to_a_row(data: Any) -> None:
+    """z_loss and entropy_weight on sound rows; beside infinite logits they may make an infinite loss."""
+    N, K = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 40))
+    z = data.draw(arrays((N, K), ("normal",)).filter(lambda x: type(x) is np.ndarray and x.dtype in FLOATS))
+    y = data.draw(targets((N, K), -1))
+    options = {
+        "z_loss": data.draw(maybe_wrong(st.sampled_from([0, 1e-4, 1.0]))),
+        "entropy_weight": data.draw(maybe_wrong(st.sampled_from([0, -0.1, 1.0]))),
+        "softcap": data.draw(st.sampled_from([None, 5.0])),
+    }
+    loss = watched(data.draw(st.sampled_from([ce.CrossEntropy, ce.Focal])), **options)
+    if not isinstance(loss, Refused) and np.isfinite(z.astype(np.float64)).all():
+        ask(data, loss, y, "logits", z, None, None, options, curvature="upper")
 
 
 @given(data=st.data())
@@ -215,10 +269,18 @@ def test_nonsense_for_every_argument(make: Any) -> None:
     """Each argument by itself, whatever the others are."""
     z, y = np.zeros((2, 3)), [0, 1]
     for name in ("class_weight", "classes", "label_smoothing", "clip", "eps", "reduction", "unit", "empty", "axis",
-                 "ignore_index", "normalize_targets", "empty_rows", "check", "sample_weight"):  # fmt: skip
+                 "ignore_index", "normalize_targets", "empty_rows", "check", "sample_weight", "temperature", "softcap",
+                 "z_loss", "entropy_weight"):  # fmt: skip
         watched(ce.cross_entropy, y, logits=z, **{name: make()})
     for name in ("class_weight", "classes", "pos_weight", "label_smoothing", "clip", "eps", "sample_weight"):
         watched(ce.binary_cross_entropy, y, logits=np.zeros(2), **{name: make()})
+    for kind, own in FAMILY.items():
+        x = np.zeros(2) if kind is ce.BinaryFocal else z
+        for name in own:
+            must = {"priors": [1.0, 2.0, 3.0]} if "priors" in own else {}
+            loss = watched(kind, **{**must, name: make()})
+            if not isinstance(loss, Refused):
+                watched(loss, y, logits=x)
     for kind in ("logits", "probs", "log_probs"):
         watched(ce.cross_entropy, y, **{kind: make()})
         watched(ce.cross_entropy, make(), **{kind: z})
