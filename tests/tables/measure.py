@@ -17,7 +17,6 @@ from typing import Any
 
 from isas import ISAS, using_isa
 from tables.elementary import FUNCTIONS, elementary_questions, sweep
-from tables.family_rows import family_questions
 from tables.other_rows import binary_questions, formula_questions, measure_questions, probability_questions
 from tables.question import DTYPES, Question
 from tables.softmax_rows import logit_questions, some_rows
@@ -45,8 +44,6 @@ SECTIONS = ("quick", "full")
 EVERY = "every float32"
 GROUPS = (
     *(f"{kind} {dtype}" for kind in ("logits", "labels", "probabilities") for dtype in DTYPES),
-    "family float32",
-    "family float64",
     "elementary",
     "measures",
     "formula float32",
@@ -78,8 +75,6 @@ def questions(section: str, group: str) -> Iterator[Question]:
     elif kind == "probabilities":
         for K, N in [(1, 10), (2, 40), (3, 40), (10, 30)] if quick else [(5, 100), (40, 60), (200, 40), (1000, 12)]:
             yield from probability_questions(K, dtype, N)
-    elif kind == "family":
-        yield from family_questions(dtype, quick=quick)
     elif kind == "elementary":
         yield from elementary_questions(300 if quick else 5000)
     elif kind == "measures":

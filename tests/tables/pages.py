@@ -45,8 +45,6 @@ def _about(function: str, table: dict[str, Any]) -> dict[str, Any]:
 
 
 def _chapter(function: str) -> str:
-    if ": " in function:
-        return "family"
     if function.startswith("formula"):
         return "formula"
     if function in ("perplexity", "effective_classes", "entropy", "mutual_information") or "_of" in function:
@@ -117,7 +115,7 @@ def _peers(table: dict[str, Any], dtype: str) -> Iterator[str]:
 def blocks() -> dict[str, str]:
     """Mark -> table, as Markdown."""
     table, others = measure.load(), peers.load()
-    chapters = ("logits", "family", "labels", "probabilities", "measures", "elementary", "formula")
+    chapters = ("logits", "labels", "probabilities", "measures", "elementary", "formula")
     found = {chapter: "\n".join(_errors(table, chapter)) for chapter in chapters}
     found |= {f"peers {dtype}": "\n".join(_peers(others, dtype)) for dtype in ("float32", "float64")}
     versions = [v.replace(name, _NAMES[name]) for v in others["versions"] for name in [v.split()[0]]]
