@@ -122,9 +122,9 @@ CROSSENT_INLINE GroupTargets dense_targets(const FamilyJob& job, const Transform
                                            Stage& stage, const GroupPlan& plan, const GroupRow& row) {
     GroupTargets sums;
     const F64 zero{}, one = splat<F64>(1);
-    const bool soft = job.base.soft != nullptr;
+    const bool soft = job.base.soft != nullptr, curved = at.h != nullptr;
     const TargetWeights weights(job, plan, row, soft);
-    LaneSum<double> value, slopes, others, mass, raw, gaps;
+    LaneSum<double> value, slopes, others, mass, raw, gaps, curvatures, raised;
     each_class(at, stage, soft, [&](int64_t k, F64 z, F64 q) __attribute__((always_inline)) {
         const Twin<F64> gap = gap_of<kPair>(transform(z, k), row.m);
         const F64 w = weights(k, q), given = weights.raw(k, q);
@@ -134,10 +134,12 @@ CROSSENT_INLINE GroupTargets dense_targets(const FamilyJob& job, const Transform
         value.add(one_class.value);
         slopes.add(one_class.other_slopes);
         sums.top_slope += one_class.top_slope;
-        sums.top_curvature += one_class.top_curvature;
-        sums.other_curvatures += one_class.other_curvatures;
-        sums.top_raised += one_class.top_raised;
-        sums.other_raised += one_class.other_raised;
+        if (curved) {
+            sums.top_curvature += one_class.top_curvature;
+            sums.top_raised += one_class.top_raised;
+            curvatures.add(one_class.other_curvatures);
+            raised.add(one_class.other_raised);
+        }
         others.add(first ? zero : w);
         sums.top_weight = first ? w : sums.top_weight;
         gaps.add(w > zero ? w * distance(gap) : zero);
@@ -147,6 +149,8 @@ CROSSENT_INLINE GroupTargets dense_targets(const FamilyJob& job, const Transform
     });
     sums.value = value.total_lanes();
     sums.other_slopes = slopes.total_lanes();
+    sums.other_curvatures = curvatures.total_lanes();
+    sums.other_raised = raised.total_lanes();
     sums.other_weight = others.total_lanes();
     sums.weight = sums.other_weight + sums.top_weight;
     sums.mass = mass.total_lanes();

@@ -51,7 +51,12 @@ const KernelTable& spoilt(const KernelTable& table) {
     if (!fault || !*fault) return table;
     real = &table;
     copy = table;
+    spoil_all<&KernelTable::softmax, kF32, kF64, kBf16, kF16>(copy);
+    spoil_all<&KernelTable::sigmoid, kF32, kF64, kBf16, kF16>(copy);
     spoil_all<&KernelTable::family, kF32, kF64, kBf16, kF16>(copy);
+    spoil_all<&KernelTable::binary_family, kF32, kF64, kBf16, kF16>(copy);
+    spoil_all<&KernelTable::probability, kF32, kF64>(copy);
+    spoil_all<&KernelTable::binary_probability, kF32, kF64>(copy);
     return copy;
 }
 
