@@ -31,6 +31,18 @@ def _differences(m: NDArray, low: NDArray, top: NDArray, top_low: NDArray) -> tu
     return d, np.where(np.isfinite(d) & np.isfinite(m), error + (low - top_low), 0.0)
 
 
+def _total(terms: NDArray) -> NDArray:
+    """The sum over the first axis with its rounding errors put back: shards of equal sums would err all to one side."""
+    total: NDArray = terms[0].copy()
+    lost = np.zeros_like(total)
+    for term in terms[1:]:
+        added = total + term
+        back = added - total
+        lost += (total - (added - back)) + (term - back)
+        total = added
+    return np.where(np.isfinite(total), total + lost, total)
+
+
 def merge_states(states: Sequence[NDArray]) -> NDArray:
     """One state [N, 8] of all shards' states [N, 8]."""
     s: NDArray = np.stack(states)
@@ -40,20 +52,22 @@ def merge_states(states: Sequence[NDArray]) -> NDArray:
     top, top_low = np.take_along_axis(m, lead, 0), np.take_along_axis(low, lead, 0)
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         d, error = _differences(m, low, top, top_low)
-        scale = np.exp(d) * (1 + error)
+        scale = np.exp(d)
         leads = np.arange(len(states))[:, None] == lead
         sums = 1 + s[..., OTHERS]
+        rest = np.where(np.isfinite(sums), s[..., OTHERS] - (sums - 1) + sums * error, 0.0)
         merged: NDArray = np.empty_like(s[0])
         merged[:, MAXIMUM], merged[:, MAXIMUM_LOW] = top[0], top_low[0]
-        merged[:, OTHERS] = np.where(leads, s[..., OTHERS], np.where(m == -np.inf, 0.0, sums * scale)).sum(axis=0)
-        away = np.where(scale > 0, (s[..., SPREAD] - sums * (d + error)) * scale, 0.0)
-        merged[:, SPREAD] = np.where(leads, s[..., SPREAD], away).sum(axis=0)
+        others = np.where(m == -np.inf, 0.0, sums * scale + rest * scale)
+        merged[:, OTHERS] = _total(np.where(leads, s[..., OTHERS], others))
+        away = np.where(scale > 0, (s[..., SPREAD] - sums * (d + error)) * (scale * (1 + error)), 0.0)
+        merged[:, SPREAD] = _total(np.where(leads, s[..., SPREAD], away))
         weight = s[..., TARGET_OTHERS] + s[..., TARGET_TOP]
         gaps = np.where(weight > 0, weight * -(d + error), 0.0)
-        merged[:, GAP] = np.where(leads, s[..., GAP], s[..., GAP] + gaps).sum(axis=0)
-    merged[:, TARGET_OTHERS] = np.where(leads, s[..., TARGET_OTHERS], weight).sum(axis=0)
+        merged[:, GAP] = _total(np.where(leads, s[..., GAP], s[..., GAP] + gaps))
+        merged[:, TARGET_OTHERS] = _total(np.where(leads, s[..., TARGET_OTHERS], weight))
     merged[:, TARGET_TOP] = np.take_along_axis(s[..., TARGET_TOP], lead, 0)[0]
-    merged[:, MASS] = s[..., MASS].sum(axis=0)
+    merged[:, MASS] = _total(s[..., MASS])
     return merged
 
 
