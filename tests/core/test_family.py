@@ -111,9 +111,8 @@ def _huge_rows(K: int, dtype: Any) -> Case:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", list(MEMBERS)[::4])
+@pytest.mark.parametrize("name", list(MEMBERS)[::9])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_contract_on_huge_rows(dtype: Any, name: str) -> None:
     rows = _huge_rows(HUGE_CLASS_COUNT, dtype)
-    for kind in ("index", "smoothed"):
-        assert_contract(ask(name, rows, kind), label=f"{name} {kind}")
+    assert_contract(ask(name, rows, "index"), label=name)
