@@ -189,13 +189,9 @@ def _value(
     options: CrossEntropy, job: ShardLogits, statistics: ShardStatistics, weight: NDArray | None
 ) -> tuple[Any, float]:
     """The reduced loss, and what a gradient is divided by."""
-    losses = states.row_values(statistics.states, job.terms) * unit_factor(options.unit)
-    mass = states.target_mass(statistics.states)
-    kept = mass > 0
-    w = np.ones(len(mass)) if weight is None else weight.reshape(-1)
-    with np.errstate(over="ignore", invalid="ignore"):
-        rounded = np.where(kept, losses * w, 0.0).astype(statistics.dtype)
+    rounded, sums = states.finished_rows(
+        statistics.states, job.terms, weight, unit_factor(options.unit), np.dtype(statistics.dtype)
+    )
     if options.reduction == "none":
         return rounded.reshape(statistics.shape)[()], 1.0
-    total, divisor = float(rounded.sum(dtype=np.float64)), float((w * mass).sum())
-    return reduced(total, divisor, options), divisor if options.reduction == "mean" else 1.0
+    return reduced(sums.value, sums.mass, options), sums.mass if options.reduction == "mean" else 1.0

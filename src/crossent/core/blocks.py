@@ -7,7 +7,7 @@ big-endian, half-precision), so no copy of a whole input is ever made.
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ __all__ = [
     "Sums",
     "block_rows_for",
     "flat",
+    "merged",
     "part",
     "plain",
     "run_blocks",
@@ -70,9 +71,9 @@ def block_rows_for(rows: int, width: int, inner: int = 1, least: int = 1) -> int
     return count
 
 
-def _merge(sums: NDArray) -> Sums:
-    """The blocks' sums, rounded once; infinite ones stay infinite."""
-    value, mass, rows = (math.fsum(column) for column in sums.T.tolist())
+def merged(parts: Iterable[Iterable[float]]) -> Sums:
+    """The sums of one part or more, rounded once; infinite ones stay infinite."""
+    value, mass, rows = (math.fsum(column) for column in zip(*parts, strict=True))
     return Sums(value, mass, int(rows))
 
 
@@ -98,7 +99,7 @@ def run_direct(
     run_shares(work, stop, blocks)
     if state[1] != NO_BAD_ROW:
         raise BadRow(*divmod(int(state[1]), 8))
-    return _merge(sums)
+    return merged(sums.tolist())
 
 
 def run_one(native: Callable[..., Any], arguments: tuple[Any, ...], rows: int, first: int = 0) -> Sums:
@@ -142,7 +143,7 @@ def run_blocks(
     run_shares(work, stopped.set, blocks)
     if bad:
         raise min(bad, key=lambda found: found.row)
-    return _merge(sums)
+    return merged(sums.tolist())
 
 
 def plain(dtype: np.dtype[Any], *arrays: NDArray | None) -> bool:

@@ -19,10 +19,10 @@ from crossent.core.types import NDArray
 from crossent.core.weights import balanced, class_weights, row_weights, unit_scaled
 from crossent.errors import CrossentError, DtypeError, UnsupportedError
 
-__all__ = ["SoftmaxBase", "SoftmaxLogits", "SoftmaxProbs", "softmax_job"]
+__all__ = ["SMALLEST_SUM", "SoftmaxBase", "SoftmaxLogits", "SoftmaxProbs", "softmax_job", "sum_tolerance"]
 
 _SUM_TOLERANCE = 1e-5
-_SMALLEST_SUM = 1e-300  # of targets that are normalised: its inverse is a number too
+SMALLEST_SUM = 1e-300  # of targets that are normalised: its inverse is a number too
 
 
 def _soft_array(soft: NDArray) -> NDArray:
@@ -33,7 +33,7 @@ def _soft_array(soft: NDArray) -> NDArray:
     raise DtypeError(f"targets have dtype {soft.dtype}; distributions are floats, integers or bool.")
 
 
-def _sum_tolerance(dtype: Any) -> float:
+def sum_tolerance(dtype: Any) -> float:
     """Silent up to here: 1e-5, or what the rounding of a half-precision row makes."""
     half_eps = {"float16": 2.0**-10, "bfloat16": 2.0**-7}
     return max(_SUM_TOLERANCE, 4 * half_eps.get(np.dtype(dtype).name, 0.0))
@@ -88,7 +88,7 @@ class SoftmaxBase:
         if targets.soft is None:
             raise UnsupportedError("normalize_targets is for targets with a column for each class, not for indices.")
         self.job.soft = _soft_array(targets.soft)
-        self.job.sum_tolerance = _sum_tolerance(self.job.soft.dtype) if self.job.shard is None else -1.0
+        self.job.sum_tolerance = sum_tolerance(self.job.soft.dtype) if self.job.shard is None else -1.0
         if self.options.normalize_targets:
             self._normalize()
 
@@ -104,7 +104,7 @@ class SoftmaxBase:
         empty = kept & (sums == 0)
         if empty.any() and self.options.empty_rows == "error":
             raise self.error(BadRow(int(np.argmax(empty)), Fault.EMPTY_TARGET))
-        extreme = kept & (sums > 0) & ~((sums >= _SMALLEST_SUM) & (sums <= 1 / _SMALLEST_SUM))
+        extreme = kept & (sums > 0) & ~((sums >= SMALLEST_SUM) & (sums <= 1 / SMALLEST_SUM))
         if extreme.any():
             raise self.error(BadRow(int(np.argmax(extreme)), Fault.EXTREME_TARGET))
         self.job.soft_factor = np.divide(1.0, sums, out=np.zeros_like(sums), where=(sums > 0) & ~extreme & kept)
@@ -163,7 +163,7 @@ class SoftmaxProbs(SoftmaxBase):
         super().__init__(options, targets, prediction, sample_weight)
         self.logarithms = self.name == "log_probs"
         self.terms = self.job.terms or Terms()
-        self.seen = ProbabilityNotes(self.name, options.clip, _sum_tolerance(self.array.dtype))
+        self.seen = ProbabilityNotes(self.name, options.clip, sum_tolerance(self.array.dtype))
 
     def notes(self) -> list[Warning]:
         return self.seen.warnings()

@@ -11,13 +11,15 @@ roundings of float64 to r, so any number of shards stays within the contract of 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from crossent.core.blocks import Sums
 from crossent.core.terms import Terms
 from crossent.core.types import NDArray
 
-__all__ = ["empty_state", "log_sum_exp", "merge_states", "row_values", "target_mass", "undecided"]
+__all__ = ["empty_state", "finished_rows", "log_sum_exp", "merge_states", "target_mass", "undecided"]
 
 STATE = 8
 MAXIMUM, MAXIMUM_LOW, OTHERS, SPREAD, GAP, TARGET_OTHERS, TARGET_TOP, MASS = range(STATE)
@@ -93,6 +95,16 @@ def row_values(state: NDArray, terms: Terms) -> NDArray:
     if terms.entropy_weight:
         loss = loss + weight * (terms.entropy_weight * (log1p + state[:, SPREAD] / (1 + r)))
     return np.asarray(loss)
+
+
+def finished_rows(
+    state: NDArray, terms: Terms, weight: NDArray | None, factor: float, dtype: np.dtype[Any]
+) -> tuple[NDArray, Sums]:
+    """Losses [N] of dtype, times weights and factor, 0 for rows that are left out; and their sums."""
+    w, mass = np.ones(len(state)) if weight is None else weight.reshape(-1), target_mass(state)
+    with np.errstate(over="ignore", invalid="ignore"):
+        losses: NDArray = np.where(mass > 0, row_values(state, terms) * (w * factor), 0.0).astype(dtype)
+    return losses, Sums(float(losses.sum(dtype=np.float64)), float((w * mass).sum()), int(np.count_nonzero(mass)))
 
 
 def log_sum_exp(state: NDArray) -> NDArray:

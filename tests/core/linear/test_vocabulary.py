@@ -21,11 +21,11 @@ def tiled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     """Every pass goes in tiles of this size; the list tells how often."""
     seen: list[Tile] = []
 
-    def tiles(self: Any, kept: Any, rows: int, chunk: int, limit: int, gradients: Any) -> Any:
+    def tiles(self: Any, whole: Any, chunk: int, limit: int, gradients: Any) -> Any:
         seen.append(request.param)
         one = vocabulary.VocabularyPass(self._layer, self._job, self._sparse, self._values, self._lse)
-        tile = Tile(min(rows, request.param.rows), min(self._layer.classes, request.param.classes))
-        return one.run(kept, rows, tile, gradients)
+        tile = Tile(min(len(whole), request.param.rows), min(self._layer.classes, request.param.classes))
+        return one.run(whole, tile, gradients)
 
     monkeypatch.setattr(softmax_pass.SoftmaxPass, "in_tiles", tiles)
     yield seen
@@ -138,9 +138,9 @@ def test_a_small_limit_cuts_the_vocabulary(monkeypatch: pytest.MonkeyPatch) -> N
     used: list[Tile] = []
     run = vocabulary.VocabularyPass.run
 
-    def watched(self: Any, kept: Any, rows: int, tile: Tile, gradients: Any) -> Any:
+    def watched(self: Any, whole: Any, tile: Tile, gradients: Any) -> Any:
         used.append(tile)
-        return run(self, kept, rows, tile, gradients)
+        return run(self, whole, tile, gradients)
 
     monkeypatch.setattr(vocabulary.VocabularyPass, "run", watched)
     wide = ce.LinearCrossEntropy(memory_limit=100_000_000).value_and_grad(case.labels, **case.layer)

@@ -16,7 +16,7 @@ from crossent.core.blocks import BadRow, Sums, plain
 from crossent.core.engine import SigmoidJob, run_sigmoid
 from crossent.core.linear.loop import Gradients
 from crossent.core.linear.positives import Positives
-from crossent.core.linear.rows import Part, RowSource
+from crossent.core.linear.rows import Part, RowSource, in_steps
 from crossent.core.types import NDArray
 
 __all__ = ["BinaryPass"]
@@ -57,19 +57,10 @@ class BinaryPass:
 
     def run(self, logits: NDArray, part: Part, staged: int, *, gradient: bool) -> Sums:
         """The loss of a chunk; the gradient goes over the logits."""
-        step, found = staged or len(part), []
-        for first in range(0, len(part), step):
-            end = min(len(part), first + step)
-            try:
-                found.append(self._some(logits[first:end], part.sub(first, end), step, gradient))
-            except BadRow as bad:
-                raise BadRow(first + bad.row, bad.code) from None
-        return Sums(math.fsum(each.value for each in found), math.fsum(each.mass for each in found),
-                    sum(each.rows for each in found))  # fmt: skip
+        step = staged or len(part)
+        return in_steps(part, step, lambda at, some: self._some(logits[at], some, step, gradient))
 
-    def in_tiles(
-        self, kept: NDArray | None, rows: int, chunk: int, limit: int, gradients: Gradients | None
-    ) -> Sums | None:
+    def in_tiles(self, whole: Part, chunk: int, limit: int, gradients: Gradients | None) -> Sums | None:
         """Never: chunks of whole rows, however few."""
         return None
 

@@ -6,7 +6,6 @@ whole gradient of the weights; 1024 rows 1.03, 2048 rows 1.10, for their buffers
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,8 +15,8 @@ from crossent.core.blocks import BadRow, Sums
 from crossent.core.buffers import new_array
 from crossent.core.linear.layer import Layer, refuse_bad_hidden, refuse_bad_weight
 from crossent.core.linear.plan import Needs, default_limit, make_plan
-from crossent.core.linear.products import Products
-from crossent.core.linear.rows import Part, in_place
+from crossent.core.linear.products import Products, add_to_bias
+from crossent.core.linear.rows import Part, in_place, in_steps
 from crossent.core.types import NDArray
 
 __all__ = ["Gradients", "RowLoss", "gradients_for", "run_chunks"]
@@ -41,9 +40,7 @@ class RowLoss(Protocol):
     def run(self, logits: NDArray, part: Part, staged: int, *, gradient: bool) -> Sums:
         """The loss of a chunk; writes the gradient over the logits. BadRow counts from the chunk's first row."""
 
-    def in_tiles(
-        self, kept: NDArray | None, rows: int, chunk: int, limit: int, gradients: "Gradients | None"
-    ) -> Sums | None:
+    def in_tiles(self, whole: Part, chunk: int, limit: int, gradients: "Gradients | None") -> Sums | None:
         """The loss of all rows with the vocabulary cut as well, if that is faster than chunks of `chunk` rows."""
 
 
@@ -85,14 +82,14 @@ def run_chunks(
             gradients.bias[...] = 0
     if not rows:
         return Sums(0.0, 0.0, 0)
+    whole = Part(0, rows, kept)
     chunks = _Chunks(layer, loss, kept, rows, limit, gradients)
-    with np.errstate(all="ignore"):
-        tiled = loss.in_tiles(kept, rows, chunks.plan.rows, chunks.limit, gradients)
-        if tiled is not None:
-            return tiled
-        found = list(chunks.run())
-    return Sums(math.fsum(each.value for each in found), math.fsum(each.mass for each in found),
-                sum(each.rows for each in found))  # fmt: skip
+    try:
+        with np.errstate(all="ignore"):
+            tiled = loss.in_tiles(whole, chunks.plan.rows, chunks.limit, gradients)
+            return chunks.run(whole) if tiled is None else tiled
+    except BadRow as bad:
+        raise BadRow(whole.row(bad.row), bad.code) from None
 
 
 class _Chunks:
@@ -102,7 +99,7 @@ class _Chunks:
         self, layer: Layer, loss: RowLoss, kept: NDArray | None, rows: int, limit: int | None,
         gradients: Gradients | None,
     ) -> None:  # fmt: skip
-        self._layer, self._loss, self._kept, self._rows, self._gradients = layer, loss, kept, rows, gradients
+        self._layer, self._loss, self._gradients = layer, loss, gradients
         self._source, T = layer.rows, layer.dtype
         self._reads = kept is None and self._source.flat and in_place(self._source.array, T)
         self._writes = kept is None and gradient_dtype(layer.hidden) == T
@@ -141,23 +138,21 @@ class _Chunks:
             blocks=converted or gradient_dtype(layer.weight) != layer.dtype,
         ), held  # fmt: skip
 
-    def run(self) -> Iterator[Sums]:
-        """Each chunk's sums."""
+    def run(self, whole: Part) -> Sums:
+        """The sums of all chunks."""
         self._make_buffers()
-        step = self.plan.rows
-        for first in range(0, self._rows, step):
-            end = min(self._rows, first + step)
-            part = Part(first, end, None if self._kept is None else self._kept[first:end])
-            h, z = self._hidden(part), self._logits[: len(part)]
-            self._products.logits(h, z)
-            try:
-                yield self._loss.run(z, part, self.plan.staged, gradient=self._gradients is not None)
-            except BadRow as bad:
-                raise BadRow(part.row(bad.row), bad.code) from None
-            if self._gradients is not None:
-                self._add(self._gradients, z, h, part)
+        sums = in_steps(whole, self.plan.rows, lambda _, part: self._chunk(part))
         if self._gradients is not None and self._gradients.bias is not None:
             self._gradients.bias[...] = self._bias
+        return sums
+
+    def _chunk(self, part: Part) -> Sums:
+        h, z = self._hidden(part), self._logits[: len(part)]
+        self._products.logits(h, z)
+        sums = self._loss.run(z, part, self.plan.staged, gradient=self._gradients is not None)
+        if self._gradients is not None:
+            self._add(self._gradients, z, h, part)
+        return sums
 
     def _hidden(self, part: Part) -> NDArray:
         return self._source.seen(part) if self._reads else self._source.copy(part, self._held[0][: len(part)])
@@ -170,7 +165,7 @@ class _Chunks:
             h = np.multiply(h, scale[:, None], out=self._held[0][:n])
         self._products.to_weight(g, h, gradients.weight, first=part.first == 0)
         if self._bias is not None:
-            self._products.to_bias(g, scale, self._bias)
+            add_to_bias(g, scale, self._bias)
         rows = gradients.hidden.reshape(math.prod(self._layer.shape), self._layer.features)
         free = [buffer[:n] for buffer in self._held]  # hidden is not needed any more
         out = rows[part.first : part.end] if self._writes else free.pop()

@@ -11,7 +11,7 @@ import numpy as np
 from crossent.core.linear.layer import Layer
 from crossent.core.types import NDArray
 
-__all__ = ["Products", "one_row"]
+__all__ = ["Products", "add_to_bias", "one_row"]
 
 _SUMMED_ROWS = 64  # of a gradient, added up in its dtype before they go to float64
 _LOOKED_AT = 1 << 18  # weights converted at a time, for one row
@@ -74,12 +74,13 @@ class Products:
             else:
                 np.add(out[classes], block, out=out[classes], casting="same_kind")
 
-    def to_bias(self, g: NDArray, scale: NDArray | None, out: NDArray) -> None:
-        """out += G^T scale, in float64; scale: one number a row, 1 if not given."""
-        for first in range(0, len(g), _SUMMED_ROWS):
-            rows = g[first : first + _SUMMED_ROWS]
-            part = np.ones(len(rows), g.dtype) if scale is None else scale[first : first + _SUMMED_ROWS]
-            np.add(out, np.matmul(part, rows), out=out)
+
+def add_to_bias(g: NDArray, scale: NDArray | None, out: NDArray) -> None:
+    """out += G^T scale, in float64; scale: one number a row, 1 if not given."""
+    for first in range(0, len(g), _SUMMED_ROWS):
+        rows = g[first : first + _SUMMED_ROWS]
+        part = np.ones(len(rows), g.dtype) if scale is None else scale[first : first + _SUMMED_ROWS]
+        np.add(out, np.matmul(part, rows), out=out)
 
 
 def one_row(layer: Layer, row: int) -> NDArray:

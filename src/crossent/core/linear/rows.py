@@ -1,14 +1,16 @@
 """Rows of an array with any leading axes, seen where they lie or copied into a buffer; and a part of all rows."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from crossent.core.blocks import BadRow, Sums, merged
 from crossent.core.types import NDArray
 
-__all__ = ["Part", "RowSource", "in_place"]
+__all__ = ["Part", "RowSource", "in_place", "in_steps"]
 
 _COPIED_ELEMENTS = 1 << 16  # gathered at a time: what lies between is small beside any buffer
 
@@ -54,6 +56,18 @@ class Part:
     def take(self, array: NDArray | None) -> NDArray | None:
         """Its entries of an array with one a row, contiguous."""
         return None if array is None else array.reshape(-1)[self.selection]
+
+
+def in_steps(part: Part, step: int, run: Callable[[slice, Part], Sums]) -> Sums:
+    """run(where they lie in the part, the rows) of at most `step` rows at a time; BadRow counts from the first."""
+    found = []
+    for first in range(0, len(part), step):
+        end = min(len(part), first + step)
+        try:
+            found.append(run(slice(first, end), part.sub(first, end)))
+        except BadRow as bad:
+            raise BadRow(first + bad.row, bad.code) from None
+    return merged(found)
 
 
 class RowSource:

@@ -4,18 +4,18 @@ Targets that it cannot read where they lie (sparse ones, other dtypes, rows that
 float64 targets, are staged a few rows at a time: no second matrix of the chunk's size is needed.
 """
 
-import math
 from dataclasses import replace
 
 import numpy as np
 
-from crossent.core.blocks import BadRow, Sums, plain
-from crossent.core.engine import SoftmaxJob, run_softmax
+from crossent.core.blocks import Sums, plain
+from crossent.core.engine import Shard, SoftmaxJob, run_softmax
 from crossent.core.linear.layer import Layer
 from crossent.core.linear.loop import Gradients
-from crossent.core.linear.rows import Part, RowSource
+from crossent.core.linear.rows import Part, RowSource, in_steps
 from crossent.core.linear.sparse import SparseTargets
 from crossent.core.linear.vocabulary import FEW_ROWS, VocabularyPass, make_tile
+from crossent.core.states import empty_state, log_sum_exp
 from crossent.core.types import NDArray
 
 __all__ = ["SoftmaxPass"]
@@ -55,26 +55,16 @@ class SoftmaxPass:
         """The loss of a chunk; the gradient goes over the logits."""
         if not staged:
             return self._kernel(logits, part, None if self._soft is None else self._soft.seen(part), gradient)
-        found = []
-        for first in range(0, len(part), staged):
-            end = min(len(part), first + staged)
-            try:
-                found.append(self._staged(logits[first:end], part.sub(first, end), staged, gradient))
-            except BadRow as bad:
-                raise BadRow(first + bad.row, bad.code) from None
-        return Sums(math.fsum(each.value for each in found), math.fsum(each.mass for each in found),
-                    sum(each.rows for each in found))  # fmt: skip
+        return in_steps(part, staged, lambda at, some: self._staged(logits[at], some, staged, gradient))
 
-    def in_tiles(
-        self, kept: NDArray | None, rows: int, chunk: int, limit: int, gradients: Gradients | None
-    ) -> Sums | None:
+    def in_tiles(self, whole: Part, chunk: int, limit: int, gradients: Gradients | None) -> Sums | None:
         """Tiles of rows and vocabulary where chunks of whole rows would be too flat for fast products."""
-        if chunk >= FEW_ROWS or chunk >= rows:
+        if chunk >= min(FEW_ROWS, len(whole)):
             return None
         tiles = VocabularyPass(self._layer, self._job, self._sparse, self._values, self._lse)
-        tile = make_tile(limit, rows, self._layer, tiles.targets_bytes)
+        tile = make_tile(limit, len(whole), self._layer, tiles.targets_bytes)
         worth = tile.rows >= 2 * chunk and tile.classes >= FEW_ROWS
-        return tiles.run(kept, rows, tile, gradients) if worth else None
+        return tiles.run(whole, tile, gradients) if worth else None
 
     def _staged(self, logits: NDArray, part: Part, staged: int, gradient: bool) -> Sums:
         n, soft = len(part), self._target_rows(part, staged)
@@ -94,9 +84,9 @@ class SoftmaxPass:
         if not self._stages_targets:
             return None if self._soft is None else self._soft.seen(part)
         if self._targets is None:
-            self._targets = np.zeros((staged, self._job.classes), self._dtype)
+            self._targets = np.empty((staged, self._job.classes), self._dtype)
         if self._sparse is not None:
-            self._sparse.fill(part, self._targets)
+            self._sparse.fill(part, slice(0, self._job.classes), self._targets[: len(part)])
         else:
             assert self._soft is not None
             self._soft.copy(part, self._targets[: len(part)])
@@ -117,9 +107,7 @@ class SoftmaxPass:
         return sums
 
     def _log_sums(self, job: SoftmaxJob, part: Part, out: NDArray) -> None:
-        """log(sum(exp(z))) of each row: the kernel's value of rows without targets."""
-        bare = replace(job, labels=None, soft=None, soft_factor=None, class_weight=None, row_weight=None,
-                       ignore_index=None, smoothing=0.0, value_factor=1.0, sum_tolerance=-1.0)  # fmt: skip
-        values = np.empty(len(part), self._dtype)
-        run_softmax(bare, values=values)
-        out[part.selection] = values
+        """log(sum(exp(z))) of each row, of the logits as the options change them."""
+        left = empty_state(len(part))
+        run_softmax(replace(job, shard=Shard(0, job.classes, left=left)))
+        out[part.selection] = log_sum_exp(left)

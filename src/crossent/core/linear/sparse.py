@@ -9,7 +9,7 @@ from crossent.core.check import unmasked
 from crossent.core.faults import place
 from crossent.core.labels import Targets
 from crossent.core.linear.rows import Part
-from crossent.core.softmax import _SMALLEST_SUM, _sum_tolerance
+from crossent.core.softmax import SMALLEST_SUM, sum_tolerance
 from crossent.core.types import NDArray
 from crossent.core.weights import balanced
 from crossent.errors import DtypeError, LabelError, ShapeError
@@ -57,7 +57,6 @@ class SparseTargets:
         kept = np.ones(len(self.indices), bool) if self._row_weight is None else self._row_weight > 0
         self._check_indices(kept)
         self.factor = self._check_probs(kept, targets[1], normalize, empty_rows)
-        self._written: tuple[NDArray, NDArray] | None = None
 
     def _place(self, part: int, row: int, column: int | None) -> str:
         index = tuple(int(i) for i in np.unravel_index(row, self._lead)) if self._lead else ()
@@ -99,14 +98,14 @@ class SparseTargets:
         with np.errstate(over="ignore", invalid="ignore"):
             sums = self.probs.sum(axis=1, dtype=np.float64)
         if not normalize:
-            self._refuse_sum(kept & ~(np.abs(sums - 1) <= _sum_tolerance(np.asarray(given).dtype)), sums)
+            self._refuse_sum(kept & ~(np.abs(sums - 1) <= sum_tolerance(np.asarray(given).dtype)), sums)
             return None
         if empty_rows == "error" and (kept & (sums == 0)).any():
             row = int(np.argmax(kept & (sums == 0)))
             raise LabelError(
                 f"{self._place(1, row, None)} have no positive; pass empty_rows='ignore' to leave such rows out."
             )
-        usable = kept & (sums >= _SMALLEST_SUM) & (sums <= 1 / _SMALLEST_SUM)
+        usable = kept & (sums >= SMALLEST_SUM) & (sums <= 1 / SMALLEST_SUM)
         self._refuse_sum(kept & (sums > 0) & ~usable, sums, normalize=True)
         return np.asarray(np.divide(1.0, sums, out=np.zeros_like(sums), where=usable))
 
@@ -138,16 +137,7 @@ class SparseTargets:
                 entries = np.where(each[:, None] > 0, entries, 0) * each[:, None]
         return balanced(Targets(self.indices.reshape(-1), None), self.K, entries.reshape(-1), None)
 
-    def fill(self, part: Part, out: NDArray) -> None:
-        """The targets of a part as dense rows; `out` [n, K] holds zeros, or what this wrote there before."""
-        if self._written is not None:
-            out[self._written] = 0
-        p = self.probs[part.selection]
-        row, column = np.nonzero(p)
-        self._written = row, self.indices[part.selection][row, column].astype(np.intp)
-        out[self._written] = p[row, column]
-
-    def fill_classes(self, part: Part, classes: slice, out: NDArray) -> None:
+    def fill(self, part: Part, classes: slice, out: NDArray) -> None:
         """The targets of a part on some of the classes, as dense rows [n, classes]."""
         p, k = self.probs[part.selection], self.indices[part.selection].astype(np.int64)
         row, column = np.nonzero((p != 0) & (k >= classes.start) & (k < classes.stop))

@@ -17,9 +17,10 @@ from crossent.core.engine import Shard, SoftmaxJob, run_softmax
 from crossent.core.faults import Fault
 from crossent.core.linear.layer import Layer, refuse_bad_hidden, refuse_bad_weight
 from crossent.core.linear.loop import Gradients
-from crossent.core.linear.rows import Part, RowSource
+from crossent.core.linear.products import add_to_bias
+from crossent.core.linear.rows import Part, RowSource, in_steps
 from crossent.core.linear.sparse import SparseTargets
-from crossent.core.states import STATE, empty_state, log_sum_exp, merge_states, row_values, target_mass, undecided
+from crossent.core.states import STATE, empty_state, finished_rows, log_sum_exp, merge_states, undecided
 from crossent.core.terms import Terms
 from crossent.core.types import NDArray
 
@@ -40,6 +41,7 @@ def make_tile(limit: int, rows: int, layer: Layer, targets_bytes: int) -> Tile:
     """The largest tile, about square, whose logits, dense targets (bytes for each) and products fit the limit."""
     itemsize, D = layer.dtype.itemsize, layer.features
     cell, edge = itemsize + targets_bytes, 3 * D * itemsize + _STATE_BYTES
+    limit = max(1, limit - (0 if layer.bias is None else 8 * layer.classes))  # its gradient is added up in float64
     side = int((math.sqrt(edge**2 + 4 * cell * limit) - edge) / (2 * cell))
     n = max(1, min(rows, side))
     by_row, by_class = 2 * D * itemsize + _STATE_BYTES, D * itemsize
@@ -64,28 +66,20 @@ class VocabularyPass:
         """Bytes of dense targets for each logit."""
         return 0 if self._job.soft is None else self._job.dtype.itemsize
 
-    def run(self, kept: NDArray | None, rows: int, tile: Tile, gradients: Gradients | None) -> Sums:
-        """The loss over the rows that `kept` numbers (None: over all); gradients are added up in place."""
-        T = self._layer.dtype
+    def run(self, whole: Part, tile: Tile, gradients: Gradients | None) -> Sums:
+        """The loss over all rows; gradients are added up in place. BadRow counts from the first of the rows."""
+        T, K = self._layer.dtype, self._layer.classes
         self._logits = np.empty(tile.rows * tile.classes, T)
         self._targets = np.empty(tile.rows * tile.classes if self._soft or self._sparse else 0, self._job.dtype)
         self._spare = np.empty(max(tile.rows, tile.classes) * self._layer.features, T)
+        self._bias = None if self._layer.bias is None else np.zeros(K)
         self._step = tile.classes
-        found = []
         if gradients is not None:
             gradients.weight[...] = 0
-            if gradients.bias is not None:
-                gradients.bias[...] = 0
-        with np.errstate(all="ignore"):
-            for first in range(0, rows, tile.rows):
-                end = min(rows, first + tile.rows)
-                part = Part(first, end, None if kept is None else kept[first:end])
-                try:
-                    found.append(self._chunk(part, gradients))
-                except BadRow as bad:
-                    raise BadRow(part.row(bad.row), bad.code) from None
-        return Sums(math.fsum(each.value for each in found), math.fsum(each.mass for each in found),
-                    sum(each.rows for each in found))  # fmt: skip
+        sums = in_steps(whole, tile.rows, lambda _, part: self._chunk(part, gradients))
+        if gradients is not None and gradients.bias is not None:
+            gradients.bias[...] = self._bias
+        return sums
 
     def _chunk(self, part: Part, gradients: Gradients | None) -> Sums:
         h = np.empty((len(part), self._layer.features), self._layer.dtype)
@@ -118,7 +112,7 @@ class VocabularyPass:
         if self._sparse is not None or self._soft is not None:
             q = self._targets[: len(part) * width].reshape(len(part), width)
             if self._sparse is not None:
-                self._sparse.fill_classes(part, classes, q)
+                self._sparse.fill(part, classes, q)
             else:
                 assert self._soft is not None
                 self._soft.copy(part, q, classes)
@@ -149,15 +143,13 @@ class VocabularyPass:
         return merged
 
     def _finish(self, part: Part, state: NDArray) -> Sums:
-        weight, mass = part.take(self._job.row_weight), target_mass(state)
-        w = np.ones(len(part)) if weight is None else weight
-        losses = np.where(mass > 0, row_values(state, self._terms) * (w * self._job.value_factor), 0.0)
-        rounded = losses.astype(self._layer.dtype)
+        weight = part.take(self._job.row_weight)
+        losses, sums = finished_rows(state, self._terms, weight, self._job.value_factor, self._layer.dtype)
         if self._values is not None:
-            self._values[part.selection] = rounded
+            self._values[part.selection] = losses
         if self._lse is not None:
             self._lse[part.selection] = log_sum_exp(state)
-        return Sums(float(rounded.sum(dtype=np.float64)), float((w * mass).sum()), int(np.count_nonzero(mass)))
+        return sums
 
     def _add(self, gradients: Gradients, part: Part, h: NDArray, state: NDArray) -> None:
         """The chunk's part in each gradient."""
@@ -173,9 +165,8 @@ class VocabularyPass:
             block = np.matmul(g.T, scaled, out=self._spare[: width * D].reshape(width, D))
             target = gradients.weight[classes]
             np.add(target, block, out=target, casting="same_kind")
-            if gradients.bias is not None:
-                row = np.ones(n, g.dtype) if scale is None else scale
-                gradients.bias[classes] += np.matmul(row.astype(np.float64), g).astype(gradients.bias.dtype)
+            if self._bias is not None:
+                add_to_bias(g, scale, self._bias[classes])
             np.add(out, np.matmul(g, self._weight(classes), out=self._spare[: n * D].reshape(n, D)), out=out)
         if scale is not None:
             np.multiply(out, scale[:, None], out=out)
