@@ -8,9 +8,10 @@ import numpy as np
 
 from crossent.core import reduction as reduce
 from crossent.core.linear.binary import LinearBinary
+from crossent.core.linear.job import LinearJob
 from crossent.core.linear.layer import make_layer
 from crossent.core.linear.plan import checked_limit
-from crossent.core.linear.results import LinearJob, value_and_gradients
+from crossent.core.linear.results import value_and_gradients
 from crossent.core.linear.softmax import LinearSoftmax
 from crossent.core.options import BinaryOptions, SoftmaxOptions
 from crossent.core.types import ArrayLike, Reduction, Unit

@@ -10,10 +10,9 @@ from crossent.core.binary import BinaryLogits
 from crossent.core.blocks import BadRow, Rows, Sums, flat, run_blocks
 from crossent.core.faults import Fault
 from crossent.core.linear.binary_pass import BinaryPass
-from crossent.core.linear.layer import Layer, logit_error
-from crossent.core.linear.loop import Gradients, run_chunks
+from crossent.core.linear.job import LinearJob
+from crossent.core.linear.layer import Layer
 from crossent.core.linear.positives import Positives
-from crossent.core.linear.products import one_row
 from crossent.core.options import BinaryOptions
 from crossent.core.types import NDArray
 from crossent.core.weights import row_weights, unit_scaled
@@ -22,14 +21,16 @@ from crossent.errors import CrossentError
 __all__ = ["LinearBinary"]
 
 
-class LinearBinary:
-    """Meets reduction.Job; `run` makes the logits chunk by chunk. Weights belong to rows, losses to rows."""
+class LinearBinary(LinearJob):
+    """Weights belong to rows, losses to rows."""
+
+    options: BinaryOptions
 
     def __init__(
         self, options: BinaryOptions, targets: Any, layer: Layer, sample_weight: Any, memory_limit: int | None
     ) -> None:
-        self.options, self.layer, self._limit = options, layer, memory_limit
-        self.array, self.shape = layer.stand_in(), layer.shape
+        super().__init__(layer, memory_limit)
+        self.options = options
         self.row_weight = row_weights(sample_weight, self.shape)
         self._positives: Positives | None = None
         if isinstance(targets, tuple):
@@ -38,8 +39,6 @@ class LinearBinary:
         count = isinstance(options.class_weight, str)
         plainer = replace(options, class_weight=None) if count else options
         self._base = BinaryLogits(plainer, targets, ("logits", self.array), None)
-        self.gradients: Gradients | None = None  # what `run` fills, times this:
-        self.grad_factor = 1.0
         if count:
             self._balance()
 
@@ -81,11 +80,6 @@ class LinearBinary:
         """The targets' mass where it follows from shapes alone."""
         return self._base.known_mass if self.row_weight is None else None
 
-    @property
-    def inputs(self) -> list[NDArray | None]:
-        """Nothing: gradients are new arrays."""
-        return []
-
     def _row_mass(self) -> NDArray:
         """D of each row: w_1 times its positives plus w_0 times its negatives; of one row if all have the same."""
         negative, positive = self._base.negative, self._base.positive
@@ -108,50 +102,23 @@ class LinearBinary:
         self.row_weight = unit_scaled(self.row_weight)
         self._base.scale_weights()
 
-    def bound_curvature(self) -> None:
-        """Never asked for."""
-
-    def notes(self) -> list[Warning]:
-        """None."""
-        return []
-
-    def error(self, bad: BadRow) -> CrossentError:
-        """The error for a bad row: its first label that is none, or its logits, computed again."""
-        if bad.code == Fault.NON_FINITE:
-            return logit_error(self.layer, bad.row, one_row(self.layer, bad.row))
+    def _target_error(self, bad: BadRow) -> CrossentError:
+        """Of the row's first label that is none."""
         index = np.unravel_index(bad.row, self.shape) if self.shape else ()
         y = np.asarray(self._base.targets[index], np.float64)
         column = int(np.argmax(~((y >= 0) & (y <= 1))))
         return self._base.error(BadRow(bad.row * self.layer.classes + column, bad.code))
 
-    # ------------------------------------------------------------ the pass
-
-    def run(
-        self,
-        *,
-        values: NDArray | None,
-        grad: NDArray | None,
-        hess: NDArray | None,
-        value_factor: float,
-        grad_factor: float,
-    ) -> Sums:
-        """One pass over the rows that are kept. `grad` and `hess` of logits are never asked for."""
-        assert grad is None
-        assert hess is None
-        kept = self._kept()
-        if values is not None and kept is not None:
-            values[...] = 0
-        loss = BinaryPass(
-            self._base, self.layer.dtype, self._positives, flat(self.row_weight), flat(values),
-            (value_factor, self.grad_factor), gathered=kept is not None,
+    def _pass(self, values: NDArray | None, value_factor: float, *, gathered: bool) -> BinaryPass:
+        return BinaryPass(
+            self._base, self.layer.dtype, self._positives, flat(self.row_weight), values,
+            (value_factor, self.grad_factor), gathered=gathered,
         )  # fmt: skip
-        return run_chunks(self.layer, loss, kept, self._limit, self.gradients)
 
-    def _kept(self) -> NDArray | None:
-        """Numbers of the rows that stay, where some leave: their hidden may be anything, so it must not be touched."""
+    def _left(self) -> NDArray:
         left = np.zeros(math.prod(self.shape), bool)
         if self.row_weight is not None:
             left |= self.row_weight.reshape(-1) == 0
         if self._base.negative == 0 or self._base.positive == 0:
             left |= self._row_mass() == 0
-        return np.flatnonzero(~left) if left.any() else None
+        return left

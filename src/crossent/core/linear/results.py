@@ -1,29 +1,19 @@
 """Value and gradients of a linear layer's loss: the factor of a mean, an upstream gradient, empty batches."""
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from crossent.core import reduction as reduce
 from crossent.core.blocks import BadRow
 from crossent.core.check import unit_factor, unmasked
+from crossent.core.linear.job import LinearJob
 from crossent.core.linear.layer import Layer
 from crossent.core.linear.loop import Gradients, gradients_for
 from crossent.core.types import NDArray
 from crossent.errors import DtypeError, NonFiniteError, ShapeError
 
-__all__ = ["LinearJob", "value_and_gradients"]
-
-
-class LinearJob(reduce.Job, Protocol):
-    """A job that also fills gradients of the layer."""
-
-    gradients: Gradients | None
-    grad_factor: float
-
-    @property
-    def layer(self) -> Layer:
-        """The layer in front."""
+__all__ = ["value_and_gradients"]
 
 
 def value_and_gradients(job: LinearJob, upstream: Any) -> tuple[Any, Gradients]:

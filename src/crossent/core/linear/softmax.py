@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 
 from crossent.core.blocks import BadRow, Rows, Sums, flat, run_blocks
-from crossent.core.faults import Fault
-from crossent.core.linear.layer import Layer, logit_error
-from crossent.core.linear.loop import Gradients, run_chunks
-from crossent.core.linear.products import one_row
+from crossent.core.linear.job import LinearJob
+from crossent.core.linear.layer import Layer
 from crossent.core.linear.softmax_pass import SoftmaxPass
 from crossent.core.linear.sparse import SparseTargets, is_sparse
 from crossent.core.options import SoftmaxOptions
@@ -24,18 +22,18 @@ __all__ = ["LinearSoftmax"]
 _COUNTED = 1 << 17  # targets at a time
 
 
-class LinearSoftmax:
-    """Meets reduction.Job: targets and weights are checked as for logits that stand nowhere; `run` makes them."""
+class LinearSoftmax(LinearJob):
+    """Targets and weights are checked as for logits that stand nowhere."""
+
+    options: SoftmaxOptions
 
     def __init__(
         self, options: SoftmaxOptions, targets: Any, layer: Layer, sample_weight: Any, memory_limit: int | None
     ) -> None:
-        self.options, self.layer, self._limit = options, layer, memory_limit
-        self.array, self.shape = layer.stand_in(), layer.shape
+        super().__init__(layer, memory_limit)
+        self.options = options
         self._sparse: SparseTargets | None = None
         self._base = self._bound(targets, sample_weight)
-        self.gradients: Gradients | None = None  # what `run` fills, times this:
-        self.grad_factor = 1.0
         self.lse: NDArray | None = None  # [rows] of the layer's dtype: receives log(sum(exp(z))) of the rows kept
 
     def _bound(self, targets: Any, sample_weight: Any) -> SoftmaxLogits:
@@ -91,11 +89,6 @@ class LinearSoftmax:
         """The targets' mass where it follows from shapes alone."""
         return None if self._sparse is not None else self._base.known_mass
 
-    @property
-    def inputs(self) -> list[NDArray | None]:
-        """Nothing: gradients are new arrays."""
-        return []
-
     def mass(self) -> Sums:
         """Checks the targets and sums their mass."""
         if self._sparse is None:
@@ -108,49 +101,17 @@ class LinearSoftmax:
         """For a mean: weights of extreme size are brought near 1."""
         self._base.scale_weights()
 
-    def bound_curvature(self) -> None:
-        """Never asked for."""
-
-    def notes(self) -> list[Warning]:
-        """None."""
-        return []
-
-    def error(self, bad: BadRow) -> CrossentError:
-        """The error for a bad row, whose logits are computed again."""
-        if bad.code == Fault.NON_FINITE:
-            return logit_error(self.layer, bad.row, one_row(self.layer, bad.row))
+    def _target_error(self, bad: BadRow) -> CrossentError:
         return self._base.error(bad)
 
-    # ------------------------------------------------------------ the pass
-
-    def run(
-        self,
-        *,
-        values: NDArray | None,
-        grad: NDArray | None,
-        hess: NDArray | None,
-        value_factor: float,
-        grad_factor: float,
-    ) -> Sums:
-        """One pass over the rows that are kept. `grad` and `hess` of logits are never asked for."""
-        assert grad is None
-        assert hess is None
-        kept = self._kept()
-        if values is not None and kept is not None:
-            values[...] = 0
+    def _pass(self, values: NDArray | None, value_factor: float, *, gathered: bool) -> SoftmaxPass:
         job = replace(self._base.job, value_factor=value_factor, grad_factor=self.grad_factor)
-        loss = SoftmaxPass(job, self.layer, self._sparse, gathered=kept is not None,
-                           values=flat(values), lse=self.lse)  # fmt: skip
-        return run_chunks(self.layer, loss, kept, self._limit, self.gradients)
-
-    def _kept(self) -> NDArray | None:
-        """Numbers of the rows that stay, where some leave: their hidden may be anything, so it must not be touched."""
-        left = self._left() if self._sparse is None else self._sparse.row_mass(self._base.job.class_weight) == 0
-        return np.flatnonzero(~left) if left.any() else None
+        return SoftmaxPass(job, self.layer, self._sparse, gathered=gathered, values=values, lse=self.lse)
 
     def _left(self) -> NDArray:
-        """Whether each row has weight 0, is ignored, or has no mass."""
         job = self._base.job
+        if self._sparse is not None:
+            return np.asarray(self._sparse.row_mass(job.class_weight) == 0)
         left = np.zeros(math.prod(self.shape), bool)
         if job.row_weight is not None:
             left |= job.row_weight.reshape(-1) == 0
