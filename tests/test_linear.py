@@ -333,3 +333,22 @@ def test_the_object_is_frozen_comparable_and_travels() -> None:
     for name in ("axis", "clip", "eps", "check"):
         with pytest.raises(TypeError, match=name):
             ce.LinearCrossEntropy(**{name: -1})
+
+
+CHANGES: list[dict[str, Any]] = [{"temperature": 1.5}, {"softcap": 2.0}, {"z_loss": 0.01}, {"entropy_weight": -0.2}]
+
+
+@pytest.mark.parametrize("options", CHANGES, ids=str)
+@pytest.mark.parametrize("limit", [None, 4000])
+def test_options_of_logits(options: dict[str, Any], limit: int | None) -> None:
+    """The function takes them as the object does; the log-sum-exp is that of the logits as they are changed."""
+    case = case_of(np.float64, N=8, K=9, D=4)
+    z = case.hidden @ case.weight.T + case.bias
+    loss = ce.LinearCrossEntropy(memory_limit=limit, **options)
+    value, lse = loss.value_and_lse(case.labels, **case.layer)
+    moved = z / options.get("temperature", 1.0)
+    if "softcap" in options:
+        moved = 2 * np.tanh(z / 2)
+    np.testing.assert_allclose(lse, np.log(np.exp(moved).sum(axis=1)), rtol=1e-13)
+    np.testing.assert_allclose(value, ce.CrossEntropy(**options)(case.labels, logits=z), rtol=1e-13)
+    assert ce.linear_cross_entropy(case.labels, **case.layer, memory_limit=limit, **options) == value

@@ -142,8 +142,9 @@ class LinearCrossEntropy(SoftmaxOptions, _LinearLoss):
     float32.
 
     Args:
-        classes, class_weight, ignore_index, label_smoothing, normalize_targets, empty_rows, reduction, unit, empty: as
-            in `CrossEntropy`. normalize_targets divides sparse probabilities by their sum.
+        classes, class_weight, ignore_index, label_smoothing, normalize_targets, empty_rows, temperature, softcap, z_loss,
+            entropy_weight, reduction, unit, empty: as in `CrossEntropy`. normalize_targets divides sparse probabilities
+            by their sum.
         memory_limit: bytes for everything beyond the results (gradients, row losses) and beside a few numbers a row;
             what the BLAS keeps for itself is its own. Default: a quarter of what the logits would take, at least 4 MB,
             at most 512 MB. Larger chunks are faster, up to about a thousand rows; below some two hundred rows slower.
@@ -256,6 +257,10 @@ def linear_cross_entropy(
     label_smoothing: float = 0.0,
     normalize_targets: bool = False,
     empty_rows: Literal["error", "ignore"] = "error",
+    temperature: float = 1.0,
+    softcap: float | None = None,
+    z_loss: float = 0.0,
+    entropy_weight: float = 0.0,
     reduction: Reduction = "mean",
     unit: Unit = "nat",
     empty: Literal["error", "nan", "zero"] = "error",
@@ -287,7 +292,8 @@ def linear_cross_entropy(
     """
     loss = LinearCrossEntropy(
         classes=classes, class_weight=class_weight, ignore_index=ignore_index, label_smoothing=label_smoothing,
-        normalize_targets=normalize_targets, empty_rows=empty_rows, reduction=reduction, unit=unit, empty=empty,
+        normalize_targets=normalize_targets, empty_rows=empty_rows, temperature=temperature, softcap=softcap,
+        z_loss=z_loss, entropy_weight=entropy_weight, reduction=reduction, unit=unit, empty=empty,
         memory_limit=memory_limit,
     )  # fmt: skip
     return loss(targets, hidden=hidden, weight=weight, bias=bias, sample_weight=sample_weight)
