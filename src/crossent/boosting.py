@@ -34,8 +34,6 @@ _LAYOUT: dict[Library, Literal["C", "F"]] = {"xgboost": "C", "lightgbm": "F"}  #
 _SMALLEST = {"xgboost": np.float32(1e-16), "lightgbm": np.float32(0)}  # Hessian of a row that has a gradient
 # XGBoost's early stopping maximises a metric with such a name.
 _MAXIMISED = ("auc", "map", "ndcg", "pre")
-# Options of the softmax losses beside which a gradient is more than the residual; absent from older losses.
-_BESIDE_RESIDUAL = {"temperature": 1.0, "softcap": None, "z_loss": 0.0, "entropy_weight": 0.0}
 
 
 def _checked_loss(loss: Any) -> None:
@@ -65,12 +63,12 @@ def _checked_curvature(loss: Any, curvature: Any) -> None:
             f"curvature='residual' is |p - y|, which only the gradients of CrossEntropy and BinaryCrossEntropy are, "
             f"not {name}'s. Use 'upper'."
         )
-    for option, off in _BESIDE_RESIDUAL.items():
-        if getattr(loss, option, off) != off:
-            raise OptionError(
-                f"curvature='residual' is |p - y|, but with {option}={getattr(loss, option)!r} the gradient is not "
-                "p - y. Use 'upper'."
-            )
+    option = loss.option_of_logits if isinstance(loss, SoftmaxOptions) else ""
+    if option:
+        raise OptionError(
+            f"curvature='residual' is |p - y|, but with {option}={getattr(loss, option)!r} the gradient is not p - y. "
+            "Use 'upper'."
+        )
 
 
 @dataclass(frozen=True)

@@ -176,7 +176,7 @@ class SoftmaxOptions(SharedOptions):
 
     def _terms(self, **more: Any) -> Terms | None:
         shape = self.shape
-        if shape == CROSS_ENTROPY and not self._changed() and all(value is None for value in more.values()):
+        if shape == CROSS_ENTROPY and not self.option_of_logits and all(value is None for value in more.values()):
             return None
         terms = Terms(
             shape=shape, softcap=None if self.softcap is None else float(self.softcap),
@@ -184,14 +184,15 @@ class SoftmaxOptions(SharedOptions):
         )  # fmt: skip
         return replace(terms, **more)
 
-    def _changed(self) -> str:
+    @property
+    def option_of_logits(self) -> str:
         """The first option that changes logits or adds to their loss, if any is given."""
         given = (self.temperature != 1, self.softcap is not None, self.z_loss != 0, self.entropy_weight != 0)
         return next((name for name, on in zip(_OF_LOGITS, given, strict=True) if on), "")
 
     def refuse_unless_logits(self, kind: str) -> None:
         """temperature and its like are about raw scores."""
-        name = "" if kind == "logits" else self._changed()
+        name = "" if kind == "logits" else self.option_of_logits
         if name:
             raise UnsupportedError(f"{name} is for logits; {kind} are past it. Pass logits=, or leave {name} out.")
 
