@@ -142,9 +142,9 @@ class LinearCrossEntropy(SoftmaxOptions, _LinearLoss):
     float32.
 
     Args:
-        classes, class_weight, ignore_index, label_smoothing, normalize_targets, empty_rows, temperature, softcap, z_loss,
-            entropy_weight, reduction, unit, empty: as in `CrossEntropy`. normalize_targets divides sparse probabilities
-            by their sum.
+        classes, class_weight, ignore_index, label_smoothing, normalize_targets, empty_rows, temperature, softcap,
+            z_loss, entropy_weight, reduction, unit, empty: as in `CrossEntropy`. normalize_targets divides sparse
+            probabilities by their sum.
         memory_limit: bytes for everything beyond the results (gradients, row losses) and beside a few numbers a row;
             what the BLAS keeps for itself is its own. Default: a quarter of what the logits would take, at least 4 MB,
             at most 512 MB. Larger chunks are faster, up to about a thousand rows; below some two hundred rows slower.
