@@ -47,3 +47,23 @@ def test_row_weights_may_lie_beyond_float32(axis: int, K: int, targets: str) -> 
     with np.errstate(over="ignore"):
         assert_close(got, exact.astype(np.float32), ulps=8)
     assert not np.take(got, 0, axis=axis).any()
+
+
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan, 1e308, -1.0])
+def test_balanced_weights_of_targets_that_are_no_probabilities(bad: float) -> None:
+    """Counted before the targets are checked: the check's error all the same, with no warning of NumPy's beside it."""
+    q, z = np.eye(4)[[0, 1, 2, 3, 0]], np.zeros((5, 4))
+    q[1:3, 2] = bad
+    options: Any = {"class_weight": "balanced"}
+    columns = np.broadcast_to(np.arange(4), (5, 4))
+    asked: list[Any] = [
+        lambda: ce.cross_entropy(q, logits=z, **options),
+        lambda: ce.cross_entropy(q, probs=z + 0.25, **options),
+        lambda: ce.SymmetricCrossEntropy(label_smoothing=0.5, **options).grad_and_hess(q, logits=z, curvature="upper"),
+        lambda: ce.linear_cross_entropy(q, hidden=z, weight=z[:4], **options),
+        lambda: ce.linear_cross_entropy((columns, q), hidden=z, weight=z[:4], **options),
+        lambda: ce.binary_cross_entropy(q, logits=z, **options),
+    ]
+    for loss in asked:
+        with pytest.raises(ce.LabelError, match=r"targets.*\[1, [2:]\]"):
+            loss()

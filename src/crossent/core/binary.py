@@ -17,7 +17,7 @@ from crossent.core.options import BinaryOptions
 from crossent.core.probability import ProbabilityNotes, clipped, logarithm_clip
 from crossent.core.terms import BinaryTerms
 from crossent.core.types import NDArray
-from crossent.core.weights import class_weights, real_numbers, row_weights, unit_scaled
+from crossent.core.weights import balanced_by, class_weights, real_numbers, row_weights, unit_scaled
 from crossent.errors import CrossentError, DtypeError, ShapeError, UnsupportedError, WeightError
 
 __all__ = ["BinaryLogits", "BinaryProbs", "binary_job"]
@@ -72,8 +72,9 @@ class _BinaryBase:
             w = np.ones(()) if self.weight is None else self._per_element()
             kept = np.broadcast_to(w > 0, self.shape)
             y = np.where(kept, self.targets, 0).astype(np.float64)
-            count = np.array([np.sum(w * (1 - y), where=kept), np.sum(w * y, where=kept)])
-            pair = np.divide(count.sum(), 2 * count, out=np.zeros(2), where=count > 0)
+            with np.errstate(invalid="ignore", over="ignore"):  # targets are checked later
+                count = np.array([np.sum(w * (1 - y), where=kept), np.sum(w * y, where=kept)])
+            pair = balanced_by(count)
         elif (found := class_weights(given, 2, self.options.classes)) is None:
             return 1.0, 1.0
         else:

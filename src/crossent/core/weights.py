@@ -12,7 +12,17 @@ from crossent.core.labels import Targets, class_position, label_error, value_tex
 from crossent.core.types import NDArray
 from crossent.errors import ShapeError, WeightError
 
-__all__ = ["balanced", "class_weights", "largest", "log_priors", "real_numbers", "row_weights", "unit_scaled"]
+__all__ = [
+    "balanced",
+    "balanced_by",
+    "class_weights",
+    "largest",
+    "log_priors",
+    "real_numbers",
+    "row_weights",
+    "sum_by_class",
+    "unit_scaled",
+]
 
 _SMALLEST_PRIOR = 1e-300
 
@@ -121,7 +131,19 @@ def balanced(targets: Targets, K: int, row_weight: NDArray | None, soft_factor: 
         soft = np.moveaxis(targets.soft, targets.axis, -1).reshape(-1, K)
         factor = np.ones(len(soft)) if soft_factor is None else soft_factor
         kept = np.ones(len(soft), bool) if w is None else w > 0
-        count = (factor if w is None else factor * w)[kept] @ soft[kept].astype(np.float64)
-    weights = np.zeros(K)
-    np.divide(count.sum(), K * count, out=weights, where=count > 0)
+        count = sum_by_class(factor if w is None else factor * w, soft, kept)
+    return balanced_by(count)
+
+
+def sum_by_class(weight: NDArray, soft: NDArray, kept: NDArray) -> NDArray:
+    """sum_i weight_i q_i over the rows kept; what is no probability counts as it is, for the check that will name it."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return weight[kept] @ soft[kept].astype(np.float64)
+
+
+def balanced_by(count: NDArray) -> NDArray:
+    """n / (K count_k); 0 for a class that does not occur."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        weights = np.zeros(len(count))
+        np.divide(count.sum(), len(count) * count, out=weights, where=count > 0)
     return weights

@@ -14,7 +14,7 @@ from crossent.core.linear.sparse import SparseTargets, is_sparse
 from crossent.core.options import SoftmaxOptions
 from crossent.core.softmax import SoftmaxLogits
 from crossent.core.types import NDArray
-from crossent.core.weights import balanced
+from crossent.core.weights import balanced, balanced_by, sum_by_class
 from crossent.errors import CrossentError, UnsupportedError
 
 __all__ = ["LinearSoftmax"]
@@ -79,8 +79,8 @@ class LinearSoftmax(LinearJob):
             q = soft.read(first, min(job.rows, first + step), np.dtype(np.float64))
             w = np.ones(len(q)) if weight is None else weight[first : first + step]
             factor = 1.0 if job.soft_factor is None else job.soft_factor[first : first + step]
-            counts += (w * factor) @ np.where(w[:, None] > 0, q, 0)
-        return np.asarray(np.divide(counts.sum(), base.K * counts, out=np.zeros(base.K), where=counts > 0))
+            counts += sum_by_class(w * factor, q, w > 0)
+        return balanced_by(counts)
 
     # ------------------------------------------------------------ what reductions ask
 
