@@ -142,7 +142,7 @@ CROSSENT_INLINE void write_group(const FamilyJob& job, const Transform<kPair>& t
             if (targeted) w = dense ? weights(k, load(stage.q + j * kGroup)) : (labelled ? splat<F64>(weights.class_weight(k)) : zero);
             const Twin<F64> gap = gap_of<kPair>(transform(z, k), row.m);
             ClassSlopes out;
-            if (!targeted && !at.h && plain) {
+            if (!targeted && plain) {
                 out.g = at_top(gap, row) ? factors.at_top : scaled_exp<kPair>(gap, factors.scaled);
             } else {
                 out = class_slopes<kPair>(job, row, targets, factors, w, gap, plain);

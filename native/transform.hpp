@@ -77,7 +77,6 @@ template <bool kPair> class Transform {
     // Whether a larger logit never becomes a smaller one, and the class does not matter.
     CROSSENT_INLINE bool monotone() const { return !job_.bias; }
     CROSSENT_INLINE bool identity() const { return !job_.bias && !capped_ && !tempered_; }
-    CROSSENT_INLINE bool capped() const { return capped_; }
 
     CROSSENT_INLINE Twin<F64> bias(int64_t k) const {
         return {splat<F64>(job_.bias[k]), splat<F64>(job_.bias[job_.base.classes + k])};

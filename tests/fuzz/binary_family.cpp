@@ -13,6 +13,8 @@ template <int32_t storage> struct Labels : Elements {
     Shape shape{kFocal, 1, 2};
     double up_by = 1, down_by = 1;
     int32_t curvature = kExact;
+
+    double target(int64_t i) const { return targets[size_t(i)]; }
 };
 
 template <int32_t storage> struct Answer {
@@ -118,26 +120,8 @@ template <int32_t storage>
 void check(const KernelTable& table, const Labels<storage>& q, const Manner& how, Bytes bytes) {
     const Answer<storage> got = run(table, q, how);
     if (!q.sane) return;
-    int64_t bad = kNoBadRow;
-    Real mass = 0, kept = 0;
-    for (int64_t i = 0; i < q.size() && bad == kNoBadRow; ++i) {
-        if (q.weight_at(i) == 0) continue;
-        const double y = q.targets[size_t(i)], m = q.mass(y);
-        if (!(y >= 0 && y <= 1)) bad = i * 8 + kLabel;
-        else if (std::isnan(widened<storage>(q.logits[size_t(i)]))) bad = i * 8 + kNonFinite;
-        else if (m != 0) {
-            mass += Real(q.weight_at(i)) * m;
-            kept += 1;
-        }
-    }
-    expect_bad(table.name, got.tally.bad, bad);
-    if (bad != kNoBadRow) return;
-    for (int64_t i = 0; i < q.size(); ++i) {
-        if (q.weight_at(i) != 0 && q.mass(q.targets[size_t(i)]) != 0) check_element(table, q, got, i);
-        else EXPECT(got.grad.empty() || widened<storage>(got.grad[size_t(i)]) == 0, "%s: element %lld left out",
-                    table.name, (long long)i);
-    }
-    expect_sums(table.name, got.tally, kept, mass, 1e-12L, got.values);
+    const auto element = [&](int64_t i) { check_element(table, q, got, i); };
+    if (!elements_fit<storage>(table, q, got, element)) return;
     expect_any_manner(table.name, got, how, bytes, [&](const Manner& other) { return run(table, q, other); });
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "question.hpp"
+#include "running.hpp"
 
 namespace fuzz {
 
@@ -89,5 +90,32 @@ class BoundElements {
     const Elements& q_;
     Exact<double> pos_weight_, weight_;
 };
+
+// Bad elements, sums, elements that are left out, and check(i) for the others; false: there was a bad one.
+template <int32_t storage, class Q, class A, class F>
+bool elements_fit(const KernelTable& table, const Q& q, const A& got, const F& check) {
+    int64_t bad = kNoBadRow;
+    Real mass = 0, kept = 0;
+    for (int64_t i = 0; i < q.size() && bad == kNoBadRow; ++i) {
+        if (q.weight_at(i) == 0) continue;
+        const double y = q.target(i), m = q.mass(y);
+        if (!(y >= 0 && y <= 1)) bad = i * 8 + kLabel;
+        else if (std::isnan(widened<storage>(q.logits[size_t(i)]))) bad = i * 8 + kNonFinite;
+        else if (m != 0) {
+            mass += Real(q.weight_at(i)) * m;
+            kept += 1;
+        }
+    }
+    expect_bad(table.name, got.tally.bad, bad);
+    if (bad != kNoBadRow) return false;
+    for (int64_t i = 0; i < q.size(); ++i) {
+        const double y = q.target(i);
+        if (q.weight_at(i) != 0 && q.mass(y) != 0) check(i);
+        else EXPECT(got.grad.empty() || widened<storage>(got.grad[size_t(i)]) == 0, "%s: element %lld left out",
+                    table.name, (long long)i);
+    }
+    expect_sums(table.name, got.tally, kept, mass, 1e-12L, got.values);
+    return true;
+}
 
 }  // namespace fuzz
