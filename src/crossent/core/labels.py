@@ -68,7 +68,7 @@ def _distinct(targets: NDArray) -> tuple[list[Any], NDArray]:
             inverse[row] = number.setdefault(value, len(number))
         except TypeError:
             raise LabelError(
-                f"{_place(row, targets.shape)} is {value_text(value)}, a {type(value).__name__}: no class has such a name."
+                f"{_place(row, targets.shape)} is {value_text(value)}: a {type(value).__name__} names no class."
             ) from None
     return list(number), inverse
 
