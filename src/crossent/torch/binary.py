@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from crossent.torch.fused import evaluate
+from crossent.torch.arguments import float_of, is_floating, reduction_name
 from crossent.torch.label_call import LabelCall, ProbabilityCall
-from crossent.torch.route import float_of, is_floating, is_plain, reduction_name
+from crossent.torch.route import evaluate
 
 __all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits"]
 
@@ -57,7 +57,7 @@ def binary_cross_entropy(
     if not _fits(input, target, weight):  # torch has the words for what is wrong
         return F.binary_cross_entropy(input, target, weight, reduction=reduction)
     call = ProbabilityCall(target, weight, reduction)
-    return evaluate(call, input, is_plain(input, target, weight))
+    return evaluate(call, input, target, weight)
 
 
 def binary_cross_entropy_with_logits(
@@ -95,4 +95,4 @@ def binary_cross_entropy_with_logits(
     if not _fits(input, target, weight, pos_weight):  # torch has the words for what is wrong
         return F.binary_cross_entropy_with_logits(input, target, weight, reduction=reduction, pos_weight=pos_weight)
     call = LabelCall(target, weight, pos_weight, reduction=reduction)
-    return evaluate(call, input, is_plain(input, target, weight, pos_weight))
+    return evaluate(call, input, target, weight, pos_weight)

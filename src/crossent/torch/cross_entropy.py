@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from crossent.torch.arguments import float_of, is_floating, reduction_name
 from crossent.torch.class_call import ClassCall
-from crossent.torch.fused import evaluate
-from crossent.torch.route import float_of, is_floating, is_plain, reduction_name
+from crossent.torch.route import evaluate
 
 __all__ = ["cross_entropy"]
 
@@ -76,4 +76,4 @@ def cross_entropy(
         float_of(target) if soft else target, soft, axis, weight, None if soft else ignore_index, label_smoothing,
         reduction=reduction, mean_over="rows" if soft else "mass", massless_stay=True,
     )  # fmt: skip
-    return evaluate(call, input, is_plain(input, target, weight))
+    return evaluate(call, input, target, weight)

@@ -17,7 +17,7 @@ from crossent.core.buffers import new_array
 from crossent.core.pool import with_threads
 from crossent.core.types import NDArray
 
-__all__ = ["Call", "array_of", "evaluate", "tensor_of"]
+__all__ = ["Call", "Fused", "array_of", "native_pass", "scaled", "tensor_of"]
 
 _BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 _NUMPY = {
@@ -69,7 +69,8 @@ def _new_like(input: Tensor, z: NDArray) -> NDArray:
     return array_of(torch.empty_like(input))
 
 
-def _pass(call: Call, input: Tensor, wanted: bool) -> tuple[Tensor, NDArray | None, float]:
+def native_pass(call: Call, input: Tensor, wanted: bool) -> tuple[Tensor, NDArray | None, float]:
+    """The loss, its gradient if wanted, and the factor that the gradient lacks; BadRow."""
     z = array_of(input)
     grad = _new_like(input, z) if wanted else None
     if z.size > _MANY:
@@ -82,12 +83,12 @@ def _pass(call: Call, input: Tensor, wanted: bool) -> tuple[Tensor, NDArray | No
     return torch.tensor(value, dtype=input.dtype), grad, lacks
 
 
-class _Fused(torch.autograd.Function):  # type: ignore[misc]  # torch's types are not followed
+class Fused(torch.autograd.Function):  # type: ignore[misc]  # torch's types are not followed
     """The loss of `call`, with its gradient computed beside it."""
 
     @staticmethod
     def forward(ctx: Any, input: Tensor, call: Call) -> Tensor:
-        loss, ctx.grad, ctx.lacks = _pass(call, input, True)
+        loss, ctx.grad, ctx.lacks = native_pass(call, input, True)
         ctx.call = call
         ctx.save_for_backward(input)
         return loss
@@ -104,11 +105,11 @@ class _Fused(torch.autograd.Function):  # type: ignore[misc]  # torch's types ar
             return slope, None
         if grad is None:
             (input,) = ctx.saved_tensors
-            _, grad, lacks = _pass(call, input, True)
-        return _scaled(tensor_of(grad), upstream, lacks, call.axis), None
+            _, grad, lacks = native_pass(call, input, True)
+        return scaled(tensor_of(grad), upstream, lacks, call.axis), None
 
 
-def _scaled(grad: Tensor, upstream: Tensor, lacks: float, axis: int | None) -> Tensor:
+def scaled(grad: Tensor, upstream: Tensor, lacks: float, axis: int | None) -> Tensor:
     """The gradient times what comes from above, in place."""
     if torch._C._functorch.is_legacy_batchedtensor(upstream):  # many upstreams at once: is_grads_batched=True
         upstream = upstream if axis is None or upstream.dim() == 0 else upstream.unsqueeze(axis)
@@ -121,17 +122,3 @@ def _scaled(grad: Tensor, upstream: Tensor, lacks: float, axis: int | None) -> T
     if axis is not None:
         upstream = upstream.unsqueeze(axis)
     return grad.mul_(upstream)  # of row losses, whose gradients lack nothing
-
-
-def evaluate(call: Call, input: Tensor, plain: bool) -> Tensor:
-    """The loss by the way that fits: `plain` says whether native code may have the input."""
-    if not plain:
-        return call.formula(input)
-    try:
-        if input.requires_grad and torch.is_grad_enabled():
-            loss: Tensor = _Fused.apply(input, call)
-            return loss
-        return _pass(call, input, False)[0]
-    except BadRow as bad:
-        call.refuse(bad, input)
-    return call.formula(input)

@@ -12,10 +12,10 @@ from crossent.core.check import unit_factor
 from crossent.core.options import BinaryOptions, SharedOptions, SoftmaxOptions
 from crossent.core.weights import class_weights, real_numbers
 from crossent.errors import DtypeError, OptionError, ShapeError, UnsupportedError
+from crossent.torch.arguments import float_of, is_floating
 from crossent.torch.class_call import ClassCall
-from crossent.torch.fused import evaluate
 from crossent.torch.label_call import LabelCall
-from crossent.torch.route import float_of, is_floating, is_plain
+from crossent.torch.route import evaluate
 
 __all__ = ["ClassLoss", "LabelLoss", "loss"]
 
@@ -104,7 +104,7 @@ class ClassLoss(_Lifted):
             target if soft else target.long(), soft, axis, weight, options.ignore_index, float(options.label_smoothing),
             self.terms, options.reduction, over_nothing=self.over_nothing, factor=self.factor,
         )  # fmt: skip
-        return evaluate(call, input, is_plain(input, target))
+        return evaluate(call, input, target)
 
     def _normalised(self, target: Tensor, axis: int) -> Tensor:
         if not target.is_floating_point():
@@ -172,4 +172,4 @@ class LabelLoss(_Lifted):
             target, None, pos_weight, float(options.label_smoothing), self.negative, self.positive, self.terms,
             options.reduction, "mass", self.over_nothing, self.factor,
         )  # fmt: skip
-        return evaluate(call, input, is_plain(input, target))
+        return evaluate(call, input, target)

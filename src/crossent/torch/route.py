@@ -1,34 +1,33 @@
-"""Which way a call takes: eager native code for plain CPU tensors, the formula in torch operations for all else.
+"""Which way a call takes: native code for plain CPU tensors, operators while compiling, the formula for all else.
 
 A gradient that the forward pass computed is a constant to autograd: under forward mode, torch.func or a tracer it would
 be silently wrong. So native code sees only plain CPU tensors of which nothing but the input wants a gradient, while no
 transform, mode or tracer is at work. Even there a backward pass with create_graph=True goes through the formula.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-__all__ = ["float_of", "is_floating", "is_plain", "reduction_name"]
+from crossent.core.blocks import BadRow
+from crossent.torch.arguments import is_floating
+from crossent.torch.fused import Call, Fused, native_pass
+from crossent.torch.operators import compiled
+
+__all__ = ["evaluate"]
 
 _PLAIN = (Tensor, torch.nn.Parameter)
-_DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
-_HALVES = (torch.bfloat16, torch.float16)
 
 
-def is_plain(input: Tensor, *constants: Tensor | None) -> bool:
+def _is_plain(input: Tensor, constants: tuple[Tensor | None, ...]) -> bool:
     """Whether native code may have the input; the constants (targets, weights) must not ask for a gradient."""
-    if torch.compiler.is_compiling() or type(input) not in _PLAIN or not input.is_cpu or input.dtype not in _DTYPES:
+    if type(input) not in _PLAIN or not input.is_cpu or input.is_neg() or input.layout != torch.strided:
         return False
     for each in constants:
         if each is not None and (type(each) not in _PLAIN or not each.is_cpu or each.requires_grad or each.is_neg()):
             return False
     return not (
-        input.layout != torch.strided
-        or input.is_neg()
-        or torch._C._are_functorch_transforms_active()
+        torch._C._are_functorch_transforms_active()
         or forward_ad._current_level >= 0
         or torch._C._len_torch_dispatch_stack()
         or torch._C._len_torch_function_stack()
@@ -36,22 +35,26 @@ def is_plain(input: Tensor, *constants: Tensor | None) -> bool:
     )
 
 
-def is_floating(x: Tensor) -> bool:
-    """Whether the dtype is one that losses are computed for."""
-    return x.dtype in _DTYPES
+def _has_operator(input: Tensor, constants: tuple[Tensor | None, ...]) -> bool:
+    """As `_is_plain`, of what torch.compile is tracing."""
+    given = [each for each in constants if each is not None]
+    if not input.is_cpu or any(not each.is_cpu or each.requires_grad for each in given):
+        return False
+    return not torch._C._are_functorch_transforms_active() and forward_ad._current_level < 0
 
 
-def float_of(x: Any) -> Any:
-    """Under autocast float32 for half precision, as torch's own loss functions have it."""
-    if isinstance(x, Tensor) and x.dtype in _HALVES and torch.is_autocast_enabled(x.device.type):
-        return x.to(torch.float32)
-    return x
-
-
-def reduction_name(reduction: str, size_average: bool | None, reduce: bool | None) -> str:
-    """Torch's reduction; the two arguments that it deprecates go before, with its warning, and its ValueError."""
-    if size_average is not None or reduce is not None:
-        return str(torch.nn._reduction.legacy_get_string(size_average, reduce))
-    if reduction not in ("mean", "sum", "none"):
-        torch.nn._reduction.get_enum(reduction)
-    return reduction
+def evaluate(call: Call, input: Tensor, *constants: Tensor | None) -> Tensor:
+    """The loss of a floating input; the constants are the tensors of the call."""
+    assert is_floating(input)
+    if torch.compiler.is_compiling():
+        return compiled(call, input) if _has_operator(input, constants) else call.formula(input)
+    if not _is_plain(input, constants):
+        return call.formula(input)
+    try:
+        if input.requires_grad and torch.is_grad_enabled():
+            loss: Tensor = Fused.apply(input, call)
+            return loss
+        return native_pass(call, input, False)[0]
+    except BadRow as bad:
+        call.refuse(bad, input)
+    return call.formula(input)
