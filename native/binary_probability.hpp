@@ -105,7 +105,7 @@ struct ElementFactors {
     F64 value, grad;
 };
 
-constexpr double kCeiling = 100, kLeastVariance = 1e-12;  // of `clamped`
+constexpr double kCeiling = 100, kLeastVariance = 1e-12f;  // of `clamped`; the latter is a float there
 
 CROSSENT_INLINE F64 at_most(F64 x, double ceiling) {
     const F64 most = splat<F64>(ceiling);

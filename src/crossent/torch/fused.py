@@ -95,7 +95,6 @@ class Fused(torch.autograd.Function):  # type: ignore[misc]  # torch's types are
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
-        grad, ctx.grad = ctx.grad, None
         call, lacks = ctx.call, ctx.lacks
         again = torch.is_grad_enabled()  # create_graph=True
         if again or torch._C._are_functorch_transforms_active():
@@ -103,6 +102,7 @@ class Fused(torch.autograd.Function):  # type: ignore[misc]  # torch's types are
             with torch.enable_grad():
                 (slope,) = torch.autograd.grad(call.formula(input), input, upstream, create_graph=again)
             return slope, None
+        grad, ctx.grad = ctx.grad, None
         if grad is None:
             (input,) = ctx.saved_tensors
             _, grad, lacks = native_pass(call, input, True)
