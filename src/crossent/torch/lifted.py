@@ -42,7 +42,7 @@ def loss(options: SharedOptions) -> nn.Module:
     >>> focal = loss(ce.Focal(gamma=2.0))
     >>> z = torch.tensor([[2.0, 0.0, 0.0], [0.0, 0.0, 0.0]], requires_grad=True)
     >>> round(focal(z, torch.tensor([0, 1])).item(), 6)
-    0.249429
+    0.249571
     """
     if isinstance(options, type) or not isinstance(options, SoftmaxOptions | BinaryOptions):
         raise OptionError(f"loss() was given {options!r}; an object such as crossent.Focal() is needed.")
