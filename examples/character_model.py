@@ -19,7 +19,7 @@ from torch import nn
 import crossent as ce
 from crossent.torch import linear_cross_entropy
 
-CONTEXT, FEATURES, HIDDEN, BATCH = 24, 24, 384, 512
+CONTEXT, FEATURES, HIDDEN, BATCH = 24, 24, 256, 256
 
 
 class Text(NamedTuple):
@@ -105,7 +105,7 @@ def train(model: nn.Module, indices: Any, steps: int) -> None:
         schedule.step()
 
 
-def run(steps: int = 4000) -> Bits:
+def run(steps: int = 6000) -> Bits:
     """Bits per held-out character, of the model and of simple baselines."""
     text = load_text()
     torch.manual_seed(0)
@@ -119,7 +119,7 @@ def run(steps: int = 4000) -> Bits:
 def main(argv: list[str] | None = None) -> None:
     """Reads the command line, prints bits per character."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--steps", type=int, default=4000, help="of training")
+    parser.add_argument("--steps", type=int, default=6000, help="of training")
     for name, bits in run(parser.parse_args(argv).steps)._asdict().items():
         print(f"{name:8}{bits:8.3f} bits per held-out character")
 
