@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import keras
-from digits import Outcome, draw, outcome, split, table
 
 from crossent.keras import SparseCategoricalCrossentropy
+from digits import Outcome, draw, outcome, split, table
 
 OPTIMISERS: dict[str, Callable[[], keras.optimizers.Optimizer]] = {
     "SGD": lambda: keras.optimizers.SGD(learning_rate=0.03, momentum=0.9),

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from digits import Outcome, draw, outcome, split, table
 from torch import nn
 
 from crossent.torch import CrossEntropyLoss
+from digits import Outcome, draw, outcome, split, table
 
 OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "SGD": lambda parameters: torch.optim.SGD(parameters, lr=0.03, momentum=0.9),

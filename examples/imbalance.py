@@ -2,8 +2,8 @@
 
     python examples/imbalance.py
 
-The digits are thinned out to a long tail: there are 130 images of a 0 to train with, fewer of every following digit, and 4
-of a 9. The held-out images have as many of each. Needs pip install 'crossent[torch]' scikit-learn
+The digits are thinned out to a long tail: there are 130 images of a 0 to train with, fewer of every following digit,
+and 4 of a 9. The held-out images have as many of each. Needs pip install 'crossent[torch]' scikit-learn
 """
 
 import argparse
@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from digits import split
-from digits_torch import logits_of, network, train
 
 import crossent as ce
 import crossent.torch
+from digits import split
+from digits_torch import logits_of, network, train
 
 MOST, LEAST = 130, 4  # images of a 0 and of a 9
 

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from digits import split
-from digits_torch import logits_of, network, train
 
 import crossent as ce
 import crossent.torch
+from digits import split
+from digits_torch import logits_of, network, train
 
 WRONG = 0.4  # share of the labels
 LOSSES = {
