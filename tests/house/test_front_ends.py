@@ -37,6 +37,18 @@ def test_the_extras_bring_what_the_front_ends_need() -> None:
         assert [line.partition(">=")[0] for line in extras[front_end]] == list(libraries)
 
 
+def test_the_page_states_the_oldest_versions_that_are_tested() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    rows = [line.split("|") for line in (ROOT / "docs" / "frameworks.md").read_text(encoding="utf-8").splitlines()]
+    stated = {row[1].strip(" `"): row[3] for row in rows if len(row) == 6}
+    for front_end in LIBRARIES:
+        for line in extras[front_end]:
+            assert line.replace(">=", " ") in stated[f"crossent.{front_end}"]
+    for line in extras["frameworks"]:
+        if ">=" in line:
+            assert any(line.replace(">=", " ") in row for row in stated.values())
+
+
 def test_a_missing_framework_takes_its_front_end_out_of_the_run() -> None:
     without_jax = left_out(lambda name: None if name == "jax" else name)
     assert without_jax == ["src/crossent/jax*", "tests/front_ends/jax/*", "tests/examples/jax/*"]
