@@ -1,8 +1,8 @@
 """Which front-ends can be tested here: each needs its framework, which .venv does not have and .venv-frameworks has.
 
-Where a framework is missing, its front-end (whose docstrings are tests), that front-end's tests and its examples are
-not collected. `make test-frameworks` sets CROSSENT_FRAMEWORKS=1: there a missing framework is an error, so nothing
-quietly stops being tested.
+Where a framework is missing, its front-end (whose docstrings are tests), that front-end's tests, their helpers
+(tests/torch_*.py) and its examples are not collected. `make test-frameworks` sets CROSSENT_FRAMEWORKS=1: there a missing
+framework is an error, so nothing quietly stops being tested.
 """
 
 import os
@@ -24,5 +24,5 @@ def left_out(find: Callable[[str], Any] = find_spec) -> list[str]:
             f"CROSSENT_FRAMEWORKS=1, but {', '.join(libraries)} cannot be found: every front-end is to be tested here. "
             "Run: make test-frameworks"
         )
-    places = ("src/crossent/{}*", "tests/front_ends/{}/*", "tests/examples/{}/*")
+    places = ("src/crossent/{}*", "tests/{}_*", "tests/front_ends/{}/*", "tests/examples/{}/*")
     return [place.format(name) for name, without in missing.items() if without for place in places]
