@@ -3,14 +3,15 @@
 #   make demo       install what a user gets, run the demo
 #   make test       install what a developer gets, run the core tests (under 4 minutes on 2 cores)
 #   make test-all   the same with slow, framework, cluster, browser, postgres tests and the sanitizers
+#   make test-frameworks  the front-ends beside PyTorch, JAX, Keras and TensorFlow: newest and oldest versions
 #   make check      lint, format, types, layers
 #   make sanitize   native and core tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make fuzz       random calls and random native jobs, FUZZ_SECONDS=60 of each; the latter under the sanitizers
-#   make frameworks install PyTorch, JAX and TensorFlow into .venv-frameworks, to compare with
+#   make frameworks install PyTorch, JAX, Keras and TensorFlow beside crossent into .venv-frameworks
 #   make bench      benchmarks/RESULTS.md: crossent beside these, SciPy and scikit-learn (about 25 minutes)
 #   make tables     measure the worst errors again: tests/tables/errors.json, docs/accuracy.md
 #   make docs       docs/_build/html
-#   make clean      remove what was built, keep .venv and .venv-frameworks
+#   make clean      remove what was built, keep .venv, .venv-frameworks and .venv-frameworks-oldest
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,13 +26,17 @@ APP_MADE := $(VENV)/.made-app
 DEV_MADE := $(VENV)/.made-dev
 FRAMEWORKS := .venv-frameworks
 FRAMEWORKS_MADE := $(FRAMEWORKS)/.made
+OLDEST := .venv-frameworks-oldest
+OLDEST_MADE := $(OLDEST)/.made
+WHEELS := build/wheels
+WHEEL_MADE := $(WHEELS)/.made
 BUILD_INPUTS := CMakeLists.txt pyproject.toml $(wildcard native/*)
 
 PYTEST := $(BIN)/python -m pytest
 PYTEST_ARGS ?= -n auto
 SANITIZED := build/sanitize
 
-.PHONY: help demo test test-all check frameworks bench tables docs sanitize sanitized fuzz fuzz-native fuzz-api browser \
+.PHONY: help demo test test-all test-frameworks check frameworks bench tables docs sanitize sanitized fuzz fuzz-native fuzz-api browser \
 	clean
 .DELETE_ON_ERROR:
 
@@ -66,8 +71,9 @@ test: $(DEV_MADE)
 	$(PYTEST) -rs $(PYTEST_ARGS)
 
 # An empty -m takes back the selection in pyproject.toml; -rs counts what was skipped and says why.
-test-all: $(DEV_MADE) $(FRAMEWORKS_MADE) browser
+test-all: $(DEV_MADE) $(FRAMEWORKS_MADE) $(OLDEST_MADE) browser
 	$(PYTEST) -rs -m '' $(PYTEST_ARGS)
+	$(MAKE) test-frameworks
 	$(MAKE) sanitize
 	$(MAKE) fuzz FUZZ_SECONDS=30 FUZZ_SEED=1
 
@@ -77,14 +83,43 @@ check: $(DEV_MADE)
 	$(BIN)/mypy
 	$(PYTEST) -q tests/house/test_layers.py
 
-# Apart from .venv: these libraries are what crossent is compared with, and it must not see them by accident.
-$(FRAMEWORKS_MADE): $(VENV_MADE)
-	$(BIN)/python -m venv $(FRAMEWORKS)
-	$(FRAMEWORKS)/bin/python -m pip --disable-pip-version-check --quiet install 'torch==2.13.0' jax tensorflow \
-		numpy scipy scikit-learn
+# The compiled objects are those of the editable install: both build in build/{wheel tag}.
+$(WHEEL_MADE): $(TOOLS_MADE) $(BUILD_INPUTS) $(shell find src/crossent -type f ! -name '*.pyc' ! -name '*.so')
+	rm -rf $(WHEELS)
+	$(PIP) wheel --no-build-isolation --no-deps -w $(WHEELS) .
 	@touch $@
 
+# Apart from .venv, which must not see these libraries by accident: crossent is compared with them, and its front-ends
+# are tested beside them. The second line brings what is missing, the third what changed in crossent itself.
+define install_beside_frameworks
+	$(BIN)/python -m venv $(1)
+	$(1)/bin/python -m pip --disable-pip-version-check --quiet install "$$(echo $(WHEELS)/*.whl)[frameworks]" $(2)
+	$(1)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --force-reinstall $(WHEELS)/*.whl
+	@touch $(1)/.made
+endef
+
+$(FRAMEWORKS_MADE): $(WHEEL_MADE)
+	$(call install_beside_frameworks,$(FRAMEWORKS),'torch==2.13.0' scikit-learn matplotlib)
+
+# The oldest versions that pyproject.toml allows, each of them exactly.
+OLDEST_PINS := import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	extras = project["optional-dependencies"]; \
+	print(*(line.replace(">=", "==") for part in ("torch", "jax", "keras", "frameworks") for line in extras[part] + \
+	project["dependencies"] if ">=" in line))
+$(OLDEST_MADE): $(WHEEL_MADE)
+	$(call install_beside_frameworks,$(OLDEST),$$($(BIN)/python -c '$(OLDEST_PINS)'))
+
 frameworks: $(FRAMEWORKS_MADE)
+
+# The front-ends as installed, with their doctests, then the examples. CROSSENT_FRAMEWORKS=1 turns a missing framework into
+# an error. Keras has one backend a process: its tests start one for each, which runs the doctests of crossent.keras too.
+FRAMEWORKS_ARGS ?= -n auto
+front_end_tests = CROSSENT_FRAMEWORKS=1 $(1)/bin/python -m pytest -rs -m '' $(FRAMEWORKS_ARGS) \
+	--pyargs crossent.torch crossent.jax tests/front_ends
+
+test-frameworks: $(FRAMEWORKS_MADE) $(OLDEST_MADE)
+	$(call front_end_tests,$(FRAMEWORKS)) tests/examples
+	$(call front_end_tests,$(OLDEST))
 
 bench: $(DEV_MADE) $(FRAMEWORKS_MADE)
 	$(BIN)/crossent bench --suite loss --suite small --suite linear --suite scaling --vs torch,jax,tensorflow,scipy,sklearn,numpy \
