@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+import crossent as ce
 import crossent.torch as ct
 from crossent.torch import fused
 
@@ -239,3 +240,25 @@ def test_all_ignored_is_nan_as_in_torch() -> None:
     loss.backward()
     assert z.grad is not None
     assert not z.grad.any() or torch.isnan(z.grad).all()
+
+
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+def test_nothing_assumes_the_cpu(reduction: str, passes: list[bool]) -> None:
+    """On the meta device, which has shapes and dtypes only, every call goes through the formula and stays there."""
+    z, y = torch.randn(6, 4, device="meta", requires_grad=True), torch.zeros(6, dtype=torch.long, device="meta")
+    q, w = torch.rand(6, 4, device="meta"), torch.rand(4, device="meta")
+    calls = [
+        lambda: ct.cross_entropy(z, y, w, reduction=reduction, label_smoothing=0.1),
+        lambda: ct.cross_entropy(z, q, w, reduction=reduction),
+        lambda: ct.binary_cross_entropy(z.sigmoid(), q, reduction=reduction),
+        lambda: ct.binary_cross_entropy_with_logits(z, q, reduction=reduction, pos_weight=w),
+        lambda: ct.loss(ce.LogitAdjusted(priors=[1, 2, 3, 4], reduction=reduction, class_weight=[1, 2, 3, 4]))(z, y),
+        lambda: ct.loss(ce.BinaryFocal(reduction=reduction, pos_weight=[1, 2, 3, 4]))(z, q),
+    ]
+    for call in calls:
+        loss = call()
+        assert loss.device.type == "meta"
+        (grad,) = torch.autograd.grad(loss.sum(), z)
+        assert grad.device.type == "meta"
+        assert grad.shape == z.shape
+    assert passes == []
