@@ -75,7 +75,7 @@ test-all: $(DEV_MADE) $(FRAMEWORKS_MADE) $(OLDEST_MADE) browser
 	$(PYTEST) -rs -m '' $(PYTEST_ARGS)
 	$(MAKE) test-frameworks
 	$(MAKE) sanitize
-	$(MAKE) fuzz FUZZ_SECONDS=30
+	$(MAKE) fuzz FUZZ_SECONDS=30 FUZZ_SEED=1
 
 check: $(DEV_MADE)
 	$(BIN)/ruff check .
@@ -171,6 +171,8 @@ sanitize: sanitized
 # Random native jobs by libFuzzer where a clang has it (16 and later compile the kernels), else by tests/fuzz/driver.cpp
 # on the objects of make sanitize (FUZZ_CXX= forces that); random calls of the public functions by hypothesis.
 FUZZ_SECONDS ?= 60
+# Where the random numbers begin: anywhere, but in test-all, so that a change alone decides whether it passes.
+FUZZ_SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 FUZZ_CXX ?= $(shell for c in clang++ clang++-21 clang++-20 clang++-19 clang++-18 clang++-17 clang++-16; do \
 	printf 'static_assert(__clang_major__ > 15); extern "C" int LLVMFuzzerTestOneInput(char*, long) { return 0; }' | \
 	$$c -std=c++20 -x c++ -fsanitize=fuzzer,address,undefined - -o /dev/null 2>/dev/null && { echo $$c; break; }; done)
@@ -194,19 +196,19 @@ fuzz-native: sanitized
 	$(BIN)/cmake --build $$build --target fuzz_native; \
 	mkdir -p $(FUZZ_FOUND); \
 	for fault in value gradient sums 'bad row' overrun; do \
-		if CROSSENT_FUZZ_SPOIL="$$fault" $$build/fuzz_native -max_total_time=20 $(FUZZ_LENGTH) -exact_artifact_path=/dev/null >/dev/null 2>&1; \
+		if CROSSENT_FUZZ_SPOIL="$$fault" $$build/fuzz_native -seed=$(FUZZ_SEED) -max_total_time=20 $(FUZZ_LENGTH) -exact_artifact_path=/dev/null >/dev/null 2>&1; \
 		then echo "fuzz_native does not notice a wrong $$fault" >&2; exit 1; fi; \
 	done; \
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ASAN_OPTIONS=handle_abort=1 \
-	$$build/fuzz_native -max_total_time=$(FUZZ_SECONDS) $(FUZZ_LENGTH) -artifact_prefix=$(FUZZ_FOUND)/ || { \
+	$$build/fuzz_native -seed=$(FUZZ_SEED) -max_total_time=$(FUZZ_SECONDS) $(FUZZ_LENGTH) -artifact_prefix=$(FUZZ_FOUND)/ || { \
 		echo "An input that must not fail is in $(FUZZ_FOUND). Again: $$build/fuzz_native $(FUZZ_FOUND)/crash-..." >&2; exit 1; }
 
 # New examples in every round; what failed is printed with the decorator that repeats it.
 fuzz-api: $(DEV_MADE)
-	@end=$$(( $$(date +%s) + $(FUZZ_SECONDS) )); while test $$(date +%s) -lt $$end; do \
-		seed=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' '); \
+	@seed=$(FUZZ_SEED); end=$$(( $$(date +%s) + $(FUZZ_SECONDS) )); while test $$(date +%s) -lt $$end; do \
 		$(PYTEST) -q -x --hypothesis-profile=fuzz --hypothesis-seed=$$seed tests/fuzz || { \
 			echo "Again: $(PYTEST) --hypothesis-profile=fuzz --hypothesis-seed=$$seed tests/fuzz" >&2; exit 1; }; \
+		seed=$$(( seed + 1 )); \
 	done
 
 clean:
