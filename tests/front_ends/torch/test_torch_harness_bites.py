@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from torch_samples import OPS, Call, samples, torch_function, trouble_between, troubles
 
-pytestmark = pytest.mark.frameworks
+pytestmark = [pytest.mark.frameworks, pytest.mark.usefixtures("one_thread")]
 
 Function = Callable[..., Any]
 

@@ -9,7 +9,7 @@ import torch
 import crossent.torch
 from torch_samples import OPS, Call, outcome, quiet, samples, torch_function, trouble_between, troubles
 
-pytestmark = pytest.mark.frameworks
+pytestmark = [pytest.mark.frameworks, pytest.mark.usefixtures("one_thread")]
 
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 

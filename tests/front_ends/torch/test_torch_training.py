@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.frameworks
+pytestmark = [pytest.mark.frameworks, pytest.mark.usefixtures("one_thread")]
 
 SCRIPT = """
 import torch
