@@ -25,6 +25,7 @@ __all__ = [
     "MODULES",
     "OPS",
     "Call",
+    "Kind",
     "outcome",
     "quiet",
     "samples",
@@ -83,7 +84,8 @@ class Call(NamedTuple):
             def pick(value: Any) -> Any:
                 return next(left) if isinstance(value, torch.Tensor) and value.requires_grad else value
 
-            return function(*map(pick, self.args), **{name: pick(value) for name, value in self.kwargs.items()})
+            args = [pick(value) for value in self.args]
+            return function(*args, **{name: pick(value) for name, value in self.kwargs.items()})
 
         return of_variables
 
@@ -143,12 +145,12 @@ def troubles(
     reference: Callable[..., Any],
     call: Call,
     *,
-    product: bool = False,
+    kind: Kind = "element",
     context: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> list[str]:
     """What is wrong with a function's outcome, given the function whose semantics it must have.
 
-    product: whether it rounds a matrix product. context: what both are called in.
+    kind: of its elements, where the call does not tell. context: what both are called in.
     """
     with context():
         ours, theirs = outcome(function, call), outcome(reference, call)
@@ -159,10 +161,10 @@ def troubles(
     assert not isinstance(exact, type), f"torch has no float64 result for {call}: {exact}"
     if len(ours) != len(theirs):
         return [f"{len(ours) - 1} gradients where torch has {len(theirs) - 1}; {call}"]
-    soft = isinstance(call.args[1], torch.Tensor) and call.args[1].is_floating_point()
+    soft = kind == "element" and isinstance(call.args[1], torch.Tensor) and call.args[1].is_floating_point()
     found = []
     for i, (a, b, c) in enumerate(zip(ours, theirs, exact, strict=True)):
-        trouble = trouble_between(a, b, c, "product" if product else "difference" if soft and i else "element")
+        trouble = trouble_between(a, b, c, "difference" if soft and i else kind)
         if trouble:
             found.append(f"{f'gradient {i - 1}' if i else 'value'}: {trouble}; {call}")
     return found

@@ -15,20 +15,15 @@ import math
 from typing import Any
 
 import torch
-from torch.autograd import forward_ad
-from torch.utils._python_dispatch import _get_current_dispatch_mode
+from torch import Tensor
 
-__all__ = ["Chunked", "formula", "takes_chunks", "wide"]
+from crossent.torch.numbers import wide
+from crossent.torch.route import is_plain
 
-Tensor = Any
+__all__ = ["Chunked", "formula", "takes_chunks"]
 
 _CHUNK = 1 << 16  # elements: torch uses several threads from 2^15, and three buffers of it stay in the cache
 _LOG_OF_0 = -1000.0  # below log of every positive number; 0 times it is 0
-
-
-def wide(x: Tensor) -> Any:
-    """float64 where the device has it."""
-    return torch.float32 if x.device.type == "mps" else torch.float64
 
 
 def formula(x: Tensor, t: Tensor, log_target: bool) -> Tensor:
@@ -47,20 +42,15 @@ def formula(x: Tensor, t: Tensor, log_target: bool) -> Tensor:
 
 def takes_chunks(x: Tensor, t: Tensor) -> bool:
     """Whether these are two large tensors of the same form that hold numbers, and nobody is watching."""
-    plain = (torch.Tensor, torch.nn.Parameter)
     return (
         not torch.compiler.is_compiling()
-        and type(x) in plain
-        and type(t) in plain
+        and is_plain(x, ())
+        and is_plain(t, ())
         and x.numel() > _CHUNK
         and x.shape == t.shape
         and x.dtype == t.dtype
-        and x.device.type == t.device.type == "cpu"
         and x.is_contiguous()
         and t.is_contiguous()
-        and torch._C._functorch.peek_interpreter_stack() is None
-        and forward_ad._current_level < 0
-        and _get_current_dispatch_mode() is None
     )
 
 

@@ -11,14 +11,14 @@ import warnings
 from typing import Any
 
 import torch
-import torch.nn._reduction as legacy
-import torch.nn.functional as F
+from torch import Tensor
+from torch.nn import functional as F
 
-from crossent.torch.divergence import Chunked, formula, takes_chunks, wide
+from crossent.torch.arguments import reduction_name
+from crossent.torch.divergence import Chunked, formula, takes_chunks
+from crossent.torch.numbers import summed, wide
 
 __all__ = ["kl_div", "nll_loss"]
-
-Tensor = Any
 
 
 def nll_loss(
@@ -51,8 +51,7 @@ def nll_loss(
     >>> print(f"{nll_loss(log_probs, torch.tensor([0, 2])).item():.6f}")
     1.039721
     """
-    if size_average is not None or reduce is not None:
-        reduction = legacy.legacy_get_string(size_average, reduce)
+    reduction = reduction_name(reduction, size_average, reduce)
     losses = F.nll_loss(input, target, ignore_index=ignore_index, reduction="none")  # exact: no sum, no product
     if reduction not in ("none", "mean", "sum") or not _fits(weight, losses.dtype, input):
         return F.nll_loss(input, target, weight, ignore_index=ignore_index, reduction=reduction)
@@ -63,7 +62,8 @@ def nll_loss(
     kept = index != ignore_index
     row_losses, row_weights = losses.to(exact), kept.to(exact)
     if weight is not None:
-        row_weights = torch.where(kept, weight.to(exact)[torch.where(kept, index, 0)], 0.0)
+        known = torch.where(kept, index, 0).reshape(-1)
+        row_weights = torch.where(kept, weight.to(exact).index_select(0, known).reshape(index.shape), 0.0)
         row_losses = torch.where(row_weights == 0, 0.0, row_losses) * row_weights
     if reduction == "none":
         return row_losses.to(losses.dtype)
@@ -104,23 +104,22 @@ def kl_div(
     >>> print(f"{kl_div(prediction, truth, reduction='batchmean').item():.6f}")
     0.143841
     """
-    way = reduction
-    if size_average is not None or reduce is not None:
-        way = legacy.legacy_get_string(size_average, reduce)
-    elif reduction == "mean":
+    old = size_average is not None or reduce is not None
+    way = "sum" if reduction == "batchmean" and not old else reduction_name(reduction, size_average, reduce)
+    if reduction == "mean" and not old:
         warnings.warn(
             "reduction='mean' divides by the number of elements, which gives no Kullback-Leibler divergence; "
             "'batchmean' divides by the number of rows and does.",
             stacklevel=2,
         )
-    known = way in ("none", "mean", "sum", "batchmean")
+    known = way in ("none", "mean", "sum")
     if not (known and torch.is_floating_point(input) and torch.is_floating_point(target)):
         return F.kl_div(input, target, reduction=reduction, log_target=log_target)
     if takes_chunks(input, target):
         losses = Chunked.apply(input, target, log_target, way != "none")
     else:
         losses = formula(input, target, log_target)
-        losses = losses if way == "none" else losses.sum()
+        losses = losses if way == "none" else summed(losses)
     if way == "mean":
         losses = losses / math.prod(torch.broadcast_shapes(input.shape, target.shape))
     if reduction == "batchmean" and input.dim():  # beside size_average too, as in torch
@@ -137,6 +136,8 @@ def _fits(weight: Tensor | None, dtype: Any, input: Tensor) -> bool:
 
 
 def _common_dtype(input: Tensor, target: Tensor) -> Any:
-    """As torch promotes, and autocast to float32 at least."""
-    dtype = torch.result_type(input, target)
+    """As torch promotes: a tensor without axes gives way; and autocast to float32 at least."""
+    dtype = torch.promote_types(input.dtype, target.dtype)
+    if (input.dim() == 0) != (target.dim() == 0):
+        dtype = input.dtype if input.dim() else target.dtype
     return torch.promote_types(dtype, torch.float32) if torch.is_autocast_enabled(input.device.type) else dtype

@@ -46,10 +46,9 @@ def lax(function: Function) -> Function:
 
 def found_in(change: Callable[[Function], Function], op: Any, dtype: torch.dtype) -> list[str]:
     function = torch_function(op)
+    kind = "product" if "linear" in op.name else "element"
     calls = samples(op, dtype, requires_grad=True, layouts=False)
-    return [
-        trouble for call in calls for trouble in troubles(change(function), function, call, product="linear" in op.name)
-    ]
+    return [trouble for call in calls for trouble in troubles(change(function), function, call, kind=kind)]
 
 
 PLAIN = [op for op in OPS if not op.variant_test_name]

@@ -27,8 +27,8 @@ def ours_of(op: Any) -> Any:
 
 
 def found_in(op: Any, calls: list[Call], **options: Any) -> list[str]:
-    ours, theirs, product = ours_of(op), torch_function(op), "linear" in op.name
-    return [trouble for call in calls for trouble in troubles(ours, theirs, call, product=product, **options)]
+    ours, theirs, kind = ours_of(op), torch_function(op), "product" if "linear" in op.name else "element"
+    return [trouble for call in calls for trouble in troubles(ours, theirs, call, kind=kind, **options)]
 
 
 @each_op
