@@ -1,0 +1,148 @@
+"""The products of a linear layer on torch's own matrix product, chunk by chunk: logits, and the gradients of its parts.
+
+bfloat16 is multiplied as it is where the processor has instructions for that, several times as fast as float32. torch
+rounds such a product to bfloat16, the logits too, exactly as its own layer does; no product of torch on CPU takes
+bfloat16 and leaves float32. float16 is multiplied in float32 (torch's float16 product is slower than that on most
+processors, and gradients divided by many rows would underflow): weights go there by blocks of classes. Products of one
+chunk are added to those of others in float32, so that a gradient is not rounded chunk by chunk.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from crossent.core.buffers import new_array
+from crossent.torch.fused import array_of, tensor_of
+
+__all__ = ["Gradients", "Layer", "Products", "make_gradients", "new_matrix"]
+
+
+def new_matrix(rows: int, columns: int, dtype: torch.dtype) -> Tensor:
+    """Unset numbers; from the pool of large results if there are many."""
+    return tensor_of(new_array((rows, columns), array_of(torch.empty(0, dtype=dtype, device="cpu")).dtype))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """logits = hidden @ weight.T + bias: hidden [N, D], weight [K, D], bias [K] of one dtype."""
+
+    hidden: Tensor
+    weight: Tensor
+    bias: Tensor | None
+
+    @property
+    def rows(self) -> int:
+        """N."""
+        return int(self.hidden.shape[0])
+
+    @property
+    def classes(self) -> int:
+        """K."""
+        return int(self.weight.shape[0])
+
+    @property
+    def features(self) -> int:
+        """D."""
+        return int(self.weight.shape[1])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the products."""
+        dtype = self.hidden.dtype
+        if dtype is torch.float16 or (dtype is torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported()):
+            return torch.float32
+        return dtype
+
+    @property
+    def direct(self) -> bool:
+        """Whether the matrix product reads the weights where they lie; of others torch would make a copy."""
+        w = self.weight
+        lies_well = (w.stride(1) == 1 and w.stride(0) >= w.shape[1]) or (w.stride(0) == 1 and w.stride(1) >= w.shape[0])
+        return w.dtype is self.dtype and (lies_well or w.is_contiguous())
+
+    @property
+    def sum_dtype(self) -> torch.dtype:
+        """Of sums over chunks."""
+        return torch.float32 if self.dtype is torch.bfloat16 else self.dtype
+
+
+@dataclass
+class Gradients:
+    """What a pass fills, where it is wanted; of a dtype that loses nothing, rounded to that of the parts afterwards."""
+
+    hidden: Tensor | None
+    weight: Tensor | None
+    bias: Tensor | None
+
+
+def make_gradients(layer: Layer, wanted: tuple[bool, bool, bool], *, several: bool) -> Gradients:
+    """Zeros for no row at all, else unset numbers. several: whether there are several chunks to be added up."""
+    dtype = layer.sum_dtype if several else layer.dtype
+    h, w, b = wanted
+    found = Gradients(
+        new_matrix(layer.rows, layer.features, layer.dtype) if h else None,
+        new_matrix(layer.classes, layer.features, dtype) if w else None,
+        torch.zeros(layer.classes, dtype=layer.sum_dtype, device="cpu") if b else None,
+    )
+    if not layer.rows and found.weight is not None:
+        found.weight.zero_()
+    return found
+
+
+class Products:
+    """h W^T + b, G W, G^T h and the sums of G, for chunks h [n, D] and G [n, K]."""
+
+    def __init__(self, layer: Layer, block: int) -> None:
+        """block: classes of a block, where a product goes by blocks."""
+        self._layer, self._direct = layer, layer.direct
+        self._scratch = torch.empty((block, layer.features), dtype=layer.dtype, device="cpu") if block else None
+
+    def _blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        """Blocks of classes, and the scratch for each."""
+        assert self._scratch is not None
+        step, classes = len(self._scratch), self._layer.classes
+        for k in range(0, classes, step):
+            yield slice(k, min(classes, k + step)), self._scratch[: min(classes, k + step) - k]
+
+    def logits(self, h: Tensor, out: Tensor) -> None:
+        """out = h W^T + b."""
+        weight, bias = self._layer.weight, self._layer.bias
+        if self._direct and bias is None:
+            torch.mm(h, weight.t(), out=out)
+        elif self._direct:
+            torch.addmm(bias, h, weight.t(), out=out)
+        else:
+            for classes, scratch in self._blocks():
+                torch.mm(h, scratch.copy_(weight[classes]).t(), out=out[:, classes])
+            if bias is not None:
+                out.add_(bias)
+
+    def to_hidden(self, g: Tensor, out: Tensor) -> None:
+        """out = G W."""
+        weight = self._layer.weight
+        if self._direct:
+            torch.mm(g, weight, out=out)
+            return
+        for classes, scratch in self._blocks():
+            scratch.copy_(weight[classes])
+            if classes.start == 0:
+                torch.mm(g[:, classes], scratch, out=out)
+            else:
+                out.addmm_(g[:, classes], scratch)
+
+    def to_weight(self, g: Tensor, h: Tensor, out: Tensor, *, first: bool) -> None:
+        """out = G^T h for the first chunk, out += G^T h for those after it."""
+        if out.dtype is g.dtype:
+            if first:
+                torch.mm(g.t(), h, out=out)
+            else:
+                out.addmm_(g.t(), h)
+            return
+        for classes, scratch in self._blocks():
+            torch.mm(g[:, classes].t(), h, out=scratch)
+            if first:
+                out[classes] = scratch
+            else:
+                out[classes] += scratch
