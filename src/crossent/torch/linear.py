@@ -11,7 +11,7 @@ from crossent.core.linear.plan import checked_limit
 from crossent.torch.linear_call import LinearCall, LinearLoss, layer_of
 from crossent.torch.route import is_floating, is_plain
 
-__all__ = ["linear_cross_entropy"]
+__all__ = ["cast_layer", "linear_cross_entropy"]
 
 
 def linear_cross_entropy(
@@ -72,7 +72,7 @@ def linear_cross_entropy(
             input, linear_weight, target, linear_bias=linear_bias, weight=weight, reduction=reduction,
             ignore_index=ignore_index, label_smoothing=label_smoothing,
         )  # fmt: skip
-    input, linear_weight, linear_bias, weight, lower = _cast(input, linear_weight, linear_bias, weight)
+    input, linear_weight, linear_bias, weight, lower = cast_layer(input, linear_weight, linear_bias, weight)
     dtype = torch.float32 if lower else input.dtype
     call = LinearCall(
         target, kind == "soft", weight, -100 if ignore_index is None else ignore_index, label_smoothing, reduction,
@@ -114,7 +114,7 @@ def _kind(
     return "index" if fits and (weight is None or weight.shape == (classes,)) else None
 
 
-def _cast(input: Tensor, linear_weight: Tensor, bias: Tensor | None, weight: Tensor | None) -> Any:
+def cast_layer(input: Tensor, linear_weight: Tensor, bias: Tensor | None, weight: Tensor | None) -> Any:
     """The layer as autocast has its products, the class weights as it has its losses; and whether it is at work."""
     device = input.device.type
     if not torch.is_autocast_enabled(device):

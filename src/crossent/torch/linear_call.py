@@ -23,7 +23,7 @@ from crossent.torch.fused import array_of
 from crossent.torch.linear_chunks import ChunkLoss, plan_for, run_chunks
 from crossent.torch.linear_products import Gradients, Layer, make_gradients, new_matrix
 
-__all__ = ["LinearCall", "LinearLoss", "class_weights", "layer_of", "returned"]
+__all__ = ["LinearCall", "LinearLoss", "Wanted", "class_weights", "layer_of", "returned", "row_factors", "target_mass"]
 
 _ROUNDED = 1 << 20  # numbers of a gradient at a time
 
@@ -65,22 +65,23 @@ class LinearCall:
 
     def run(self, layer: Layer, wanted: Wanted, upstream: Tensor | None = None) -> tuple[Tensor, Gradients | None]:
         """The loss, chunk by chunk, and the gradients that are wanted; upstream: of the row losses."""
-        mass = self.mass(layer.rows)
+        mass = self._mass(layer.rows)
         plan = plan_for(layer, self.memory_limit, self.chunk_rows)
         gradients = make_gradients(layer, wanted, several=plan.rows < layer.rows) if any(wanted) else None
         values = self.reduction == "none" and gradients is None
-        job, scale = self._job(layer, 1 / mass if mass else 0.0), None
+        job, scale = self._job(layer), None
+        job.grad_factor = 1 / mass if mass else 0.0
         if upstream is not None:
-            job.row_weight, scale = _row_factors(upstream, layer.dtype)
+            job.row_weight, scale = row_factors(upstream, layer.dtype)
         loss = ChunkLoss(job, torch.empty(layer.rows, dtype=self.dtype, device="cpu") if values else None)
         run_chunks(layer, loss, plan, gradients, scale)
         if self.soft and self.smoothing and upstream is None and loss.rows < layer.rows:
             raise BadRow(0, Fault.EMPTY_TARGET)  # torch smooths targets of nothing too
         if loss.values is not None:
             return loss.values, gradients
-        return torch.tensor(loss.total if mass else float("nan"), dtype=self.dtype, device="cpu"), gradients
+        return torch.tensor(loss.total / mass if mass else torch.nan, dtype=self.dtype, device="cpu"), gradients
 
-    def _job(self, layer: Layer, factor: float) -> SoftmaxJob:
+    def _job(self, layer: Layer) -> SoftmaxJob:
         """Of all rows, before any logit is known."""
         labels = soft = None
         if self.soft:
@@ -90,18 +91,22 @@ class LinearCall:
         return SoftmaxJob(
             array_of(layer.weight[:, :0]).T, 1, np.ascontiguousarray(labels) if soft is None else None, soft,
             class_weight=None if self.weight is None else class_weights(self.weight),
-            ignore_index=None if self.soft else self.ignore_index, smoothing=self.smoothing, value_factor=factor,
-            grad_factor=factor,
+            ignore_index=None if self.soft else self.ignore_index, smoothing=self.smoothing,
         )  # fmt: skip
 
-    def mass(self, rows: int) -> float:
+    def _mass(self, rows: int) -> float:
         """What a mean divides by; 1 for a sum."""
         if self.reduction != "mean" or self.soft:
             return float(rows) if self.reduction == "mean" else 1.0
-        kept = self.target != self.ignore_index
-        if self.weight is None:
-            return float(kept.sum())
-        return float(self.weight.detach().double()[self.target[kept].long()].sum())
+        return target_mass(self.target, self.weight, self.ignore_index)
+
+
+def target_mass(target: Tensor, weight: Tensor | None, ignore_index: int) -> float:
+    """The weights of the targets of all rows kept."""
+    kept = target != ignore_index
+    if weight is None:
+        return float(kept.sum())
+    return float(weight.detach().double()[target[kept].long()].sum())
 
 
 def class_weights(weight: Tensor) -> NDArray:
@@ -112,7 +117,7 @@ def class_weights(weight: Tensor) -> NDArray:
     return w
 
 
-def _row_factors(upstream: Tensor, dtype: torch.dtype) -> tuple[NDArray | None, Tensor | None]:
+def row_factors(upstream: Tensor, dtype: torch.dtype) -> tuple[NDArray | None, Tensor | None]:
     """What multiplies the rows' gradients: weights for native code, which rounds once, and the signs that it lacks."""
     if not upstream.isfinite().all():
         return None, upstream.to(dtype)
