@@ -3,14 +3,15 @@
 #   make demo       install what a user gets, run the demo
 #   make test       install what a developer gets, run the core tests (under 4 minutes on 2 cores)
 #   make test-all   the same with slow, framework, cluster, browser, postgres tests and the sanitizers
+#   make test-frameworks  the front-ends beside PyTorch, JAX, Keras and TensorFlow: newest and oldest versions
 #   make check      lint, format, types, layers
 #   make sanitize   native and core tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make fuzz       random calls and random native jobs, FUZZ_SECONDS=60 of each; the latter under the sanitizers
-#   make frameworks install PyTorch, JAX and TensorFlow into .venv-frameworks, to compare with
+#   make frameworks install PyTorch, JAX, Keras and TensorFlow beside crossent into .venv-frameworks
 #   make bench      benchmarks/RESULTS.md: crossent beside these, SciPy and scikit-learn (about 25 minutes)
 #   make tables     measure the worst errors again: tests/tables/errors.json, docs/accuracy.md
 #   make docs       docs/_build/html
-#   make clean      remove what was built, keep .venv and .venv-frameworks
+#   make clean      remove what was built, keep .venv, .venv-frameworks and .venv-frameworks-oldest
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,13 +26,17 @@ APP_MADE := $(VENV)/.made-app
 DEV_MADE := $(VENV)/.made-dev
 FRAMEWORKS := .venv-frameworks
 FRAMEWORKS_MADE := $(FRAMEWORKS)/.made
+OLDEST := .venv-frameworks-oldest
+OLDEST_MADE := $(OLDEST)/.made
+WHEELS := build/wheels
+WHEEL_MADE := $(WHEELS)/.made
 BUILD_INPUTS := CMakeLists.txt pyproject.toml $(wildcard native/*)
 
 PYTEST := $(BIN)/python -m pytest
 PYTEST_ARGS ?= -n auto
 SANITIZED := build/sanitize
 
-.PHONY: help demo test test-all check frameworks bench tables docs sanitize sanitized fuzz fuzz-native fuzz-api browser \
+.PHONY: help demo test test-all test-frameworks check frameworks bench tables docs sanitize sanitized fuzz fuzz-native fuzz-api browser \
 	clean
 .DELETE_ON_ERROR:
 
@@ -66,10 +71,11 @@ test: $(DEV_MADE)
 	$(PYTEST) -rs $(PYTEST_ARGS)
 
 # An empty -m takes back the selection in pyproject.toml; -rs counts what was skipped and says why.
-test-all: $(DEV_MADE) $(FRAMEWORKS_MADE) browser
+test-all: $(DEV_MADE) $(FRAMEWORKS_MADE) $(OLDEST_MADE) browser
 	$(PYTEST) -rs -m '' $(PYTEST_ARGS)
+	$(MAKE) test-frameworks
 	$(MAKE) sanitize
-	$(MAKE) fuzz FUZZ_SECONDS=30
+	$(MAKE) fuzz FUZZ_SECONDS=30 FUZZ_SEED=1
 
 check: $(DEV_MADE)
 	$(BIN)/ruff check .
@@ -77,14 +83,43 @@ check: $(DEV_MADE)
 	$(BIN)/mypy
 	$(PYTEST) -q tests/house/test_layers.py
 
-# Apart from .venv: these libraries are what crossent is compared with, and it must not see them by accident.
-$(FRAMEWORKS_MADE): $(VENV_MADE)
-	$(BIN)/python -m venv $(FRAMEWORKS)
-	$(FRAMEWORKS)/bin/python -m pip --disable-pip-version-check --quiet install 'torch==2.13.0' jax tensorflow \
-		numpy scipy scikit-learn
+# The compiled objects are those of the editable install: both build in build/{wheel tag}.
+$(WHEEL_MADE): $(TOOLS_MADE) $(BUILD_INPUTS) $(shell find src/crossent -type f ! -name '*.pyc' ! -name '*.so')
+	rm -rf $(WHEELS)
+	$(PIP) wheel --no-build-isolation --no-deps -w $(WHEELS) .
 	@touch $@
 
+# Apart from .venv, which must not see these libraries by accident: crossent is compared with them, and its front-ends
+# are tested beside them. The second line brings what is missing, the third what changed in crossent itself.
+define install_beside_frameworks
+	$(BIN)/python -m venv $(1)
+	$(1)/bin/python -m pip --disable-pip-version-check --quiet install "$$(echo $(WHEELS)/*.whl)[frameworks]" $(2)
+	$(1)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --force-reinstall $(WHEELS)/*.whl
+	@touch $(1)/.made
+endef
+
+$(FRAMEWORKS_MADE): $(WHEEL_MADE)
+	$(call install_beside_frameworks,$(FRAMEWORKS),'torch==2.13.0' scikit-learn matplotlib)
+
+# The oldest versions that pyproject.toml allows, each of them exactly.
+OLDEST_PINS := import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	extras = project["optional-dependencies"]; \
+	print(*(line.replace(">=", "==") for part in ("torch", "jax", "keras", "frameworks") for line in extras[part] + \
+	project["dependencies"] if ">=" in line))
+$(OLDEST_MADE): $(WHEEL_MADE)
+	$(call install_beside_frameworks,$(OLDEST),$$($(BIN)/python -c '$(OLDEST_PINS)'))
+
 frameworks: $(FRAMEWORKS_MADE)
+
+# The front-ends as installed, with their doctests, then the examples. CROSSENT_FRAMEWORKS=1 turns a missing framework into
+# an error. Keras has one backend a process: its tests start one for each, which runs the doctests of crossent.keras too.
+FRAMEWORKS_ARGS ?= -n auto
+front_end_tests = CROSSENT_FRAMEWORKS=1 $(1)/bin/python -m pytest -rs -m '' $(FRAMEWORKS_ARGS) \
+	--pyargs crossent.torch crossent.jax tests/front_ends
+
+test-frameworks: $(FRAMEWORKS_MADE) $(OLDEST_MADE)
+	$(call front_end_tests,$(FRAMEWORKS)) tests/examples
+	$(call front_end_tests,$(OLDEST))
 
 bench: $(DEV_MADE) $(FRAMEWORKS_MADE)
 	$(BIN)/crossent bench --suite loss --suite small --suite linear --suite scaling --vs torch,jax,tensorflow,scipy,sklearn,numpy \
@@ -136,6 +171,8 @@ sanitize: sanitized
 # Random native jobs by libFuzzer where a clang has it (16 and later compile the kernels), else by tests/fuzz/driver.cpp
 # on the objects of make sanitize (FUZZ_CXX= forces that); random calls of the public functions by hypothesis.
 FUZZ_SECONDS ?= 60
+# Where the random numbers begin: anywhere, but in test-all, so that a change alone decides whether it passes.
+FUZZ_SEED ?= $(shell od -An -N4 -tu4 /dev/urandom | tr -d ' ')
 FUZZ_CXX ?= $(shell for c in clang++ clang++-21 clang++-20 clang++-19 clang++-18 clang++-17 clang++-16; do \
 	printf 'static_assert(__clang_major__ > 15); extern "C" int LLVMFuzzerTestOneInput(char*, long) { return 0; }' | \
 	$$c -std=c++20 -x c++ -fsanitize=fuzzer,address,undefined - -o /dev/null 2>/dev/null && { echo $$c; break; }; done)
@@ -159,19 +196,19 @@ fuzz-native: sanitized
 	$(BIN)/cmake --build $$build --target fuzz_native; \
 	mkdir -p $(FUZZ_FOUND); \
 	for fault in value gradient sums 'bad row' overrun; do \
-		if CROSSENT_FUZZ_SPOIL="$$fault" $$build/fuzz_native -max_total_time=20 $(FUZZ_LENGTH) -exact_artifact_path=/dev/null >/dev/null 2>&1; \
+		if CROSSENT_FUZZ_SPOIL="$$fault" $$build/fuzz_native -seed=$(FUZZ_SEED) -max_total_time=20 $(FUZZ_LENGTH) -exact_artifact_path=/dev/null >/dev/null 2>&1; \
 		then echo "fuzz_native does not notice a wrong $$fault" >&2; exit 1; fi; \
 	done; \
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 ASAN_OPTIONS=handle_abort=1 \
-	$$build/fuzz_native -max_total_time=$(FUZZ_SECONDS) $(FUZZ_LENGTH) -artifact_prefix=$(FUZZ_FOUND)/ || { \
+	$$build/fuzz_native -seed=$(FUZZ_SEED) -max_total_time=$(FUZZ_SECONDS) $(FUZZ_LENGTH) -artifact_prefix=$(FUZZ_FOUND)/ || { \
 		echo "An input that must not fail is in $(FUZZ_FOUND). Again: $$build/fuzz_native $(FUZZ_FOUND)/crash-..." >&2; exit 1; }
 
 # New examples in every round; what failed is printed with the decorator that repeats it.
 fuzz-api: $(DEV_MADE)
-	@end=$$(( $$(date +%s) + $(FUZZ_SECONDS) )); while test $$(date +%s) -lt $$end; do \
-		seed=$$(od -An -N4 -tu4 /dev/urandom | tr -d ' '); \
+	@seed=$(FUZZ_SEED); end=$$(( $$(date +%s) + $(FUZZ_SECONDS) )); while test $$(date +%s) -lt $$end; do \
 		$(PYTEST) -q -x --hypothesis-profile=fuzz --hypothesis-seed=$$seed tests/fuzz || { \
 			echo "Again: $(PYTEST) --hypothesis-profile=fuzz --hypothesis-seed=$$seed tests/fuzz" >&2; exit 1; }; \
+		seed=$$(( seed + 1 )); \
 	done
 
 clean:

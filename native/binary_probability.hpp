@@ -2,6 +2,7 @@
 //
 // With A = positive weight * y, B = negative weight * (1 - y), as in sigmoid.hpp:
 //   loss = -A log p - B log(1 - p),  gradient = B / (1 - p) - A / p,  where a weight of 0 takes its term away.
+// `clamped`, as torch.nn.BCELoss: logarithms at -100, and the denominator p (1 - p) of the gradient at 1e-12.
 // A label 0 or 1 takes one logarithm, in the form that loses nothing of 1 - p; any other both. All in double.
 #pragma once
 
@@ -104,33 +105,51 @@ struct ElementFactors {
     F64 value, grad;
 };
 
+constexpr double kCeiling = 100, kLeastVariance = 1e-12f;  // of `clamped`; the latter is a float there
+
+CROSSENT_INLINE F64 at_most(F64 x, double ceiling) {
+    const F64 most = splat<F64>(ceiling);
+    return x < most ? x : most;
+}
+
 // y in {0, 1}: one logarithm, of p or of 1 - p, with the operations that soft_label takes for that side.
 template <bool kGrad>
-CROSSENT_INLINE ElementResult hard_label(F64 p, F64Mask positive, F64 up, F64 down, ElementFactors factors) {
+CROSSENT_INLINE ElementResult hard_label(F64 p, F64Mask positive, F64 up, F64 down, ElementFactors factors,
+                                         bool clamped) {
     const F64 zero{}, one = splat<F64>(1.0), u = positive ? p + zero : one - p;  // -0 is 0
     F64 k;
     const F64 m = split_power(u, k);
     const auto near = ~positive & (k == zero);
     const F64 f = near ? -p : m - one;
     const F64 lost = positive | near ? zero : (one - u) - p;  // as in split_rest
-    const F64 minus = with_small(u, zero - log_assembled(k, f, (lost + lost) * (one - f)));
+    F64 minus = with_small(u, zero - log_assembled(k, f, (lost + lost) * (one - f)));
+    if (clamped) minus = at_most(minus, kCeiling);
     const F64 weight = positive ? up : down;
     const auto none = weight == zero;
     const F64 value = none ? zero : weight * factors.value * minus;
     if constexpr (!kGrad) return {value, zero};
-    const F64 slope = none ? zero : factors.grad * weight / u;
+    F64 slope = none ? zero : factors.grad * weight / u;
+    if (clamped) {
+        const F64 rest = positive ? one - p : p, least = splat<F64>(kLeastVariance);
+        slope = u * rest < least ? factors.grad * weight * rest / least : slope;
+    }
     return {value, positive ? zero - slope : slope};
 }
 
-template <bool kGrad> CROSSENT_INLINE ElementResult soft_label(F64 p, F64 up, F64 down, ElementFactors factors) {
+template <bool kGrad>
+CROSSENT_INLINE ElementResult soft_label(F64 p, F64 up, F64 down, ElementFactors factors, bool clamped) {
     const F64 zero{};
     F64 rest, k, f, c;
     split_rest(p, rest, k, f, c);
-    const F64 yes = minus_log(p), no = with_small(rest, zero - log_assembled(k, f, c));
+    F64 yes = minus_log(p), no = with_small(rest, zero - log_assembled(k, f, c));
+    if (clamped) yes = at_most(yes, kCeiling), no = at_most(no, kCeiling);
     const auto has_up = up > zero, has_down = down > zero;
     const F64 value = (has_up ? up * factors.value * yes : zero) + (has_down ? down * factors.value * no : zero);
     if constexpr (!kGrad) return {value, zero};
-    return {value, (has_down ? factors.grad * down / rest : zero) - (has_up ? factors.grad * up / (p + zero) : zero)};
+    const F64 grad = (has_down ? factors.grad * down / rest : zero) - (has_up ? factors.grad * up / (p + zero) : zero);
+    if (!clamped) return {value, grad};
+    const F64 least = splat<F64>(kLeastVariance);
+    return {value, p * rest < least ? factors.grad * (p * down - rest * up) / least : grad};
 }
 
 // False if an entry that counts is no probability (the lowest is reported).
@@ -168,8 +187,8 @@ CROSSENT_INLINE void compute_elements(const BinaryProbabilityJob& job, const Ele
         if constexpr (!kPlain) p = counted ? p : splat<F64>(0.5);
         ElementResult r;
         const ElementFactors factors{weight * value_factor, weight * grad_factor};
-        if constexpr (kHard) r = hard_label<kGrad>(p, y != zero, up, down, factors);
-        else r = soft_label<kGrad>(p, up, down, factors);
+        if constexpr (kHard) r = hard_label<kGrad>(p, y != zero, up, down, factors, job.clamped);
+        else r = soft_label<kGrad>(p, up, down, factors, job.clamped);
         const F64 value = rounded<T>(counted ? r.value : zero);
         totals.value.add(value);
         if constexpr (!kPlain) {

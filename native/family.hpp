@@ -40,6 +40,13 @@ CROSSENT_INLINE void judge(const FamilyJob& job, int64_t index, const GroupRow& 
     }
 }
 
+// x r, r scaled up by kScaleUp, in the order in which nothing overflows nor leaves the normal numbers on the way.
+CROSSENT_INLINE F64 times_scaled(F64 x, F64 scaled) {
+    const F64 down = splat<F64>(kScaleDown), one = splat<F64>(1);
+    const auto large = (x >= one) | (x <= -one);
+    return large ? (x * down) * scaled : (x * scaled) * down;
+}
+
 // Row losses before rounding, weighted.
 template <bool kPair>
 CROSSENT_INLINE F64 row_values(const FamilyJob& job, const GroupRow& row, const GroupTargets& targets, F64 weight) {
@@ -53,7 +60,7 @@ CROSSENT_INLINE F64 row_values(const FamilyJob& job, const GroupRow& row, const 
     if (slope == 0 || job.entropy_weight != 0 || job.z_loss != 0) return all;
     // Nothing but the top class has a target, and its loss is below the normal numbers: r is taken as it was summed.
     const auto tiny = (row.r < splat<F64>(kTiny)) & (targets.gap == zero);
-    const F64 small = factor * targets.weight * splat<F64>(slope) * row.r_scaled * splat<F64>(kScaleDown);
+    const F64 small = times_scaled(factor * targets.weight * splat<F64>(slope), row.r_scaled);
     return tiny ? small : all;
 }
 
@@ -64,7 +71,7 @@ CROSSENT_INLINE GroupFactors group_factors(const FamilyJob& job, const GroupRow&
     out.factor = active ? weight * splat<F64>(job.base.grad_factor) : zero;
     const F64 A = targets.top_slope + targets.other_slopes;
     out.scaled = out.factor * A / row.s;
-    const F64 rest = out.factor * A * (row.r_scaled / row.s) * splat<F64>(kScaleDown);
+    const F64 rest = times_scaled(out.factor * A, row.r_scaled / row.s);
     out.at_top = out.factor * targets.other_slopes - rest;
     const F64 Q = out.factor * targets.weight;
     out.entropic = splat<F64>(job.entropy_weight) * Q;

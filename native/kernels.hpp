@@ -147,6 +147,7 @@ struct BinaryProbabilityJob {
     const double* weight;      // element (i, j) at i * weight_row + j * weight_column; 0 leaves the element out
     int64_t weight_row, weight_column, pos_weight_column;
     double smoothing, negative_weight, positive_weight, value_factor, grad_factor;
+    bool clamped;  // the limits of torch.nn.BCELoss
     int32_t target_type;
     void* values;  // [rows, columns] of T
     void* grad;    // as values; may be the probabilities themselves

@@ -63,7 +63,7 @@ int32_t target_type(const Any& targets) {
 template <class T> struct BinaryProbability {
     static OneBlock run(Maybe<In<T>> probs, Any targets, int64_t columns, Maybe<In<double>> pos_weight,
                     Maybe<In<double>> weight, double smoothing, double negative_weight, double positive_weight,
-                    double value_factor, double grad_factor, Maybe<Out<T>> values, Maybe<Out<T>> grad,
+                    double value_factor, double grad_factor, bool clamped, Maybe<Out<T>> values, Maybe<Out<T>> grad,
                     int64_t block_rows, int64_t last, Maybe<Out<int64_t>> state, Maybe<Out<double>> sums) {
         const Left left(state, sums);
         const int64_t size = int64_t(targets.size());
@@ -82,6 +82,7 @@ template <class T> struct BinaryProbability {
         job.positive_weight = positive_weight;
         job.value_factor = value_factor;
         job.grad_factor = grad_factor;
+        job.clamped = clamped;
         job.values = data(values, size, "values");
         job.grad = data(grad, size, "grad");
         run_unlocked(table().binary_probability[sizeof(T) == 4 ? kF32 : kF64], job);
@@ -100,8 +101,8 @@ template <class T> void bind(nb::module_& m, const char* rows, const char* binar
           "Cross-entropy of probability rows of a block range: see ProbabilityJob in native/kernels.hpp.");
     m.def(binary, &BinaryProbability<T>::run, CROSSENT_MAYBE("probs"), CROSSENT_ARG("targets"), nb::arg("columns"),
           CROSSENT_MAYBE("pos_weight"), CROSSENT_MAYBE("weight"), nb::arg("smoothing"), nb::arg("negative_weight"),
-          nb::arg("positive_weight"), nb::arg("value_factor"), nb::arg("grad_factor"), CROSSENT_MAYBE("values"),
-          CROSSENT_MAYBE("grad"), nb::arg("block_rows"), nb::arg("last"), CROSSENT_MAYBE("state"), CROSSENT_MAYBE("sums"),
+          nb::arg("positive_weight"), nb::arg("value_factor"), nb::arg("grad_factor"), nb::arg("clamped"),
+          CROSSENT_MAYBE("values"), CROSSENT_MAYBE("grad"), nb::arg("block_rows"), nb::arg("last"), CROSSENT_MAYBE("state"), CROSSENT_MAYBE("sums"),
           "Binary cross-entropy of probabilities of a block range: see BinaryProbabilityJob in native/kernels.hpp.");
 }
 

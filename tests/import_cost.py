@@ -11,13 +11,23 @@ import os
 import subprocess
 import sys
 
-__all__ = ["cost_ratio", "foreign_modules"]
+__all__ = ["cost_ratio", "foreign_modules", "wanted_modules"]
 
 MODULES = """
 import json, sys
 before = set(sys.modules)
 {statement}
 print(json.dumps(sorted({{name.partition('.')[0] for name in set(sys.modules) - before}})))
+"""
+WANTED = """
+import json, sys
+wanted = []
+class Watch:
+    def find_spec(name, path=None, target=None):
+        wanted.append(name.partition(".")[0])
+sys.meta_path.insert(0, Watch)
+{statement}
+print(json.dumps(sorted(set(wanted))))
 """
 TIMED = """
 import time
@@ -28,17 +38,22 @@ print(time.thread_time() - start)
 LEAST_ROUNDS, MOST_ROUNDS = 5, 20
 
 
-def _run(program: str) -> str:
+def _run(program: str, python: str = sys.executable) -> str:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    command = [sys.executable, "-c", program]
+    command = [python, "-c", program]
     return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
 
 
-def foreign_modules(statement: str) -> list[str]:
+def foreign_modules(statement: str, python: str = sys.executable) -> list[str]:
     """Top-level modules that a statement loads beside the standard library, NumPy and crossent."""
-    loaded = set(json.loads(_run(MODULES.format(statement=statement))))
-    with_numpy = set(json.loads(_run(MODULES.format(statement="import numpy"))))
+    loaded = set(json.loads(_run(MODULES.format(statement=statement), python)))
+    with_numpy = set(json.loads(_run(MODULES.format(statement="import numpy"), python)))
     return sorted(loaded - with_numpy - {"crossent", "numpy"} - sys.stdlib_module_names)
+
+
+def wanted_modules(statement: str) -> set[str]:
+    """Top-level modules that a statement looks for, whether they are installed or not."""
+    return set(json.loads(_run(WANTED.format(statement=statement))))
 
 
 def cost_ratio(statement: str, *, limit: float, most_rounds: int = MOST_ROUNDS) -> float:

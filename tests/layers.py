@@ -51,7 +51,7 @@ PUBLIC = _BASIC | _LOSSES | {"learn", "score", "plots", "explain", "report"}  # 
 THIRD_PARTY: list[tuple[str, set[str]]] = [
     ("errors.py", set()),
     ("wording.py", set()),
-    ("torch/*", {"numpy", "torch"}),
+    ("torch/*", {"numpy", "torch", "ml_dtypes"}),
     ("jax.py", {"numpy", "jax"}),
     ("keras.py", {"numpy", "keras"}),
     ("rows/*", {"numpy", "pyarrow", "duckdb"}),

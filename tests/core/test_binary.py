@@ -201,3 +201,13 @@ def test_two_classes_softmax_agree(isa: str) -> None:
     softmax = ce.CrossEntropy(reduction="none").value_and_grad(y, logits=both)
     np.testing.assert_allclose(binary.value, softmax.value, rtol=1e-15)
     np.testing.assert_allclose(binary.grad, softmax.grad[:, 1], rtol=2e-15)
+
+
+def test_weights_that_are_no_arrays_are_refused_by_name() -> None:
+    """Rows of several lengths, and masked arrays, some of which NumPy cannot even copy."""
+    y = z = np.zeros((2, 3))
+    with pytest.raises(ce.ShapeError, match="sample_weight is no array"):
+        ce.binary_cross_entropy(y, logits=z, sample_weight=[[1], [2, 3]])
+    masked = np.ma.masked_array(np.ones(3, np.float16))
+    with pytest.raises(ce.UnsupportedError, match="pos_weight is a masked array"):
+        ce.binary_cross_entropy(y, logits=z, pos_weight=masked)

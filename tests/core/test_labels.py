@@ -226,3 +226,12 @@ def test_class_targets_never_copies_integers_that_native_code_can_read() -> None
     labels = class_targets(y, (4, 3), 1, classes=None, ignore_index=None).labels
     assert labels is not None
     assert np.shares_memory(labels, y)
+
+
+@pytest.mark.parametrize("kind", [ce.cross_entropy, ce.binary_cross_entropy])
+def test_what_cannot_be_a_name_is_refused(kind: Any) -> None:
+    """A dictionary among the targets has no hash: the error is about the target, with its place."""
+    y = np.array(["a", {0: 2.0}], object)
+    z = np.zeros((2, 2) if kind is ce.cross_entropy else 2)
+    with pytest.raises(ce.LabelError, match=r"targets\[1\] is .*dict"):
+        kind(y, logits=z, classes=["a", "b"])

@@ -311,3 +311,18 @@ def test_binary_left_out_elements_are_not_looked_at() -> None:
         got = ce.BinaryCrossEntropy().value_and_grad([0, 1], probs=[p, 0.5], sample_weight=[0, 1])
         assert got.value == np.log(2)
         assert got.grad.tolist() == [0.0, -2.0]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("options", [{"eps": 1e-9}, {"clip": 1e-9}])
+def test_soft_targets_are_read_only_where_they_lie(dtype: Any, options: Any) -> None:
+    """Rows with weight 0 are left out without a write into the caller's targets; read-only ones will do."""
+    q = np.array([[0.5, 0.5], [0.25, 0.75]], dtype)
+    kept = q.copy()
+    q.flags.writeable = False
+    p = np.array([[0.5, 0.5], [0.9, 0.1]])
+    with_weight = ce.cross_entropy(q, probs=p, sample_weight=[1, 0], **options)
+    assert with_weight == pytest.approx(np.log(2), rel=1e-6)
+    wide = np.broadcast_to(q[0], (2, 2))
+    assert ce.cross_entropy(wide, probs=p[:1].repeat(2, axis=0), **options) == pytest.approx(np.log(2), rel=1e-6)
+    np.testing.assert_array_equal(q, kept)

@@ -67,3 +67,16 @@ def test_balanced_weights_of_targets_that_are_no_probabilities(bad: float) -> No
     for loss in asked:
         with pytest.raises(ce.LabelError, match=r"targets.*\[1, [2:]\]"):
             loss()
+
+
+@pytest.mark.parametrize("weight", [1e300, 1e280, 1e-300])
+@pytest.mark.parametrize("kind", [ce.Focal, ce.LogitAdjusted, ce.Poly1, ce.CrossEntropy])
+def test_extreme_row_weights_scale_gradients_and_curvature(kind: Any, weight: float) -> None:
+    """No product on the way overflows: all is what weight 1 gives, times the weight."""
+    z, q = np.array([[0.73594637, -2.24733632]]), np.array([[0.3254244, 0.6745756]])
+    loss = kind(**({"priors": [1.3, 1.8]} if kind is ce.LogitAdjusted else {}))
+    for curvature in ("exact", "upper"):
+        plain = loss.grad_and_hess(q, logits=z, curvature=curvature)
+        heavy = loss.grad_and_hess(q, logits=z, curvature=curvature, sample_weight=[weight])
+        assert_close(heavy.grad, plain.grad * weight, ulps=8)
+        assert_close(heavy.hess, plain.hess * weight, ulps=16)

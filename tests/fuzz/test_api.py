@@ -193,7 +193,8 @@ def test_answers_are_those_of_the_formula(data: Any) -> None:
     """Sound input in any dtype and layout: within the formula's own bound of core/formula in float64."""
     N, K = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 40))
     z = data.draw(arrays((N, K), ("normal",)).filter(lambda x: type(x) is np.ndarray and x.dtype in FLOATS))
-    t = data.draw(arrays((N,), ("labels",), (np.dtype("i8"), np.dtype("u1")), K).filter(lambda x: np.shape(x) == (N,)))
+    labels_of_rows = arrays((N,), ("labels",), (np.dtype("i8"), np.dtype("u1")), K)
+    t = data.draw(labels_of_rows.filter(lambda x: getattr(x, "shape", ()) == (N,)))
     a = data.draw(st.sampled_from([0.0, 0.1, 1.0]))
     cw = data.draw(st.sampled_from([None, np.linspace(0.5, 2, K)]))
     labels = np.asarray(t)

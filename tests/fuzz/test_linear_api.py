@@ -49,7 +49,8 @@ def ask(data: Any, loss: Any, y: Any, layer: dict[str, Any], weight: Any, option
     """The loss alone, and with its gradients."""
     call = {**layer, "sample_weight": weight}
     value = watched(loss, y, **call)
-    shape = np.shape(layer["hidden"])[:-1] if options.get("reduction") == "none" else ()
+    by_row = options.get("reduction") == "none" and not isinstance(value, Refused)  # refused: perhaps no array at all
+    shape = np.shape(layer["hidden"])[:-1] if by_row else ()
     upstream = data.draw(maybe_wrong(st.one_of(st.none(), arrays(shape, ("normal", "unit", "special"), FLOATS))))
     result = watched(loss.value_and_grad, y, **call, upstream=upstream)
     if isinstance(value, Refused):

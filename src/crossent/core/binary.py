@@ -10,7 +10,7 @@ import numpy as np
 
 from crossent.core import engine, engine_probability, formula_elements
 from crossent.core.blocks import BadRow, Rows, Sums, run_blocks
-from crossent.core.check import Prediction, compute_dtype
+from crossent.core.check import Prediction, compute_dtype, unmasked
 from crossent.core.faults import Fault, binary_fault
 from crossent.core.labels import binary_targets
 from crossent.core.options import BinaryOptions
@@ -43,8 +43,8 @@ def _element_weights(sample_weight: Any, shape: tuple[int, ...]) -> NDArray | No
     """One weight for each element, or one for each row of the last axis."""
     if sample_weight is None:
         return None
-    by_row = len(shape) > 1 and np.shape(sample_weight) == shape[:-1]
-    return row_weights(sample_weight, shape[:-1] if by_row else shape)
+    w = unmasked(sample_weight, "sample_weight")
+    return row_weights(w, shape[:-1] if len(shape) > 1 and w.shape == shape[:-1] else shape)
 
 
 class _BinaryBase:

@@ -127,6 +127,7 @@ class BinaryProbabilityJob:
     positive_weight: float = 1.0
     value_factor: float = 1.0
     grad_factor: float = 1.0
+    clamped: bool = False  # with the limits of torch.nn.BCELoss: logarithms at -100, p (1 - p) of gradients at 1e-12
 
     @property
     def target_dtype(self) -> np.dtype[Any]:
@@ -165,7 +166,7 @@ def _run_binary(
         return run_blocks(staged, size // columns, columns)
     arguments = (
         probs, job.targets, columns, job.pos_weight, job.weight, job.smoothing, job.negative_weight,
-        job.positive_weight, job.value_factor, job.grad_factor, values, grad,
+        job.positive_weight, job.value_factor, job.grad_factor, job.clamped, values, grad,
     )  # fmt: skip
     return run_direct(function, arguments, size // columns, columns)
 
@@ -192,7 +193,7 @@ def _staged_binary(
         arguments = (
             p, targets.read(first, end, y_dtype), columns, job.pos_weight,
             part(weight, first * per_row, end * per_row), job.smoothing, job.negative_weight, job.positive_weight,
-            job.value_factor, job.grad_factor, part(flat_values, first * columns, end * columns), g,
+            job.value_factor, job.grad_factor, job.clamped, part(flat_values, first * columns, end * columns), g,
         )  # fmt: skip
         sums[0] = run_one(function, arguments, end - first, first * columns)
         if output is not None and g is not None:

@@ -27,6 +27,7 @@ __all__ = [
     "one_hot",
     "row_gradient",
     "row_hessian",
+    "row_label_loss",
     "row_log_prob_gradient",
     "row_log_prob_loss",
     "row_loss",
@@ -55,7 +56,8 @@ def one_hot(xp: Any, labels: Array, K: int, dtype: Any) -> Array:
 def bootstrapped(xp: Any, q: Array, z: Array, hard: float) -> Array:
     """(1 - hard) q + hard onehot of the first largest logit, which softcap and temperature leave the largest."""
     top = xp.arange(z.shape[-1]) == xp.argmax(z, axis=-1)[..., None]
-    return (1 - hard) * q + xp.where(top, hard, 0.0)
+    kept = (1 - hard) * q
+    return xp.where(top, kept + hard, kept)
 
 
 def dense_targets(
@@ -97,7 +99,7 @@ class _Row(NamedTuple):
 
     def targeted(self, xp: Any, q: Array) -> tuple[Array, Array, Array]:
         """L, u, p where q > 0, else those of a certain class: no derivative of what is not used can be NaN."""
-        used = q > 0
+        used = q != 0
         return xp.where(used, self.L, 0.0), xp.where(used, self.u, 0.0), xp.where(used, self.p, 1.0)
 
 
@@ -132,14 +134,29 @@ def _softmax(xp: Any, z: Array) -> _Row:
 
 def _used(xp: Any, q: Array, x: Array) -> Array:
     """q x, 0 where q is, whatever x."""
-    return xp.where(q > 0, q * xp.where(q > 0, x, 0.0), 0.0)
+    return xp.where(q != 0, q * xp.where(q != 0, x, 0.0), 0.0)
 
 
 def row_loss(xp: Any, z: Array, q: Array, terms: Terms) -> Array:
     """sum_j q_j f_j + Q (omega H + lambda lse^2), [...]."""
     row = _softmax(xp, transformed(xp, z, terms)[0])
     loss = xp.sum(_used(xp, q, terms.shape.value(xp, *row.targeted(xp, q))), axis=-1)
-    Q = xp.sum(q, axis=-1)
+    return _with_extras(xp, row, loss, terms, xp.sum(q, axis=-1))
+
+
+def row_label_loss(xp: Any, z: Array, t: Array, terms: Terms) -> Array:
+    """f of the label t of each row, [...]: `row_loss` of one target a row, without targets as large as the logits.
+
+    For terms without `hard`; weights, which are a factor here, are the caller's.
+    """
+    row = _softmax(xp, transformed(xp, z, terms)[0])
+    L, u, p = (xp.take_along_axis(x, t[..., None], -1)[..., 0] for x in (row.L, row.u, row.p))
+    loss = terms.shape.value(xp, L, u, p)
+    return _with_extras(xp, row, loss, terms)
+
+
+def _with_extras(xp: Any, row: _Row, loss: Array, terms: Terms, Q: Array | float = 1.0) -> Array:
+    """The loss with Q (omega H + lambda lse^2)."""
     if terms.entropy_weight:
         loss = loss + terms.entropy_weight * Q * row.mean(xp, row.L)[..., 0]
     if terms.z_loss:

@@ -62,7 +62,14 @@ def _distinct(targets: NDArray) -> tuple[list[Any], NDArray]:
         found, inverse = np.unique(targets, return_inverse=True)
         return found.tolist(), inverse.reshape(-1)
     number: dict[Any, int] = {}
-    inverse = np.array([number.setdefault(value, len(number)) for value in targets.reshape(-1).tolist()], np.intp)
+    inverse = np.empty(targets.size, np.intp)
+    for row, value in enumerate(targets.reshape(-1).tolist()):
+        try:
+            inverse[row] = number.setdefault(value, len(number))
+        except TypeError:
+            raise LabelError(
+                f"{_place(row, targets.shape)} is {value_text(value)}: a {type(value).__name__} names no class."
+            ) from None
     return list(number), inverse
 
 

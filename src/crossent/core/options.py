@@ -146,8 +146,8 @@ class SharedOptions:
         one_of("empty", self.empty)
 
     def _own(self, name: str, value: Any) -> None:
-        """Copies what a caller may change later."""
-        if isinstance(value, (list, dict, np.ndarray)):
+        """Copies what a caller may change later; a masked array is refused where it is used, and NumPy may fail to."""
+        if isinstance(value, (list, dict, np.ndarray)) and not isinstance(value, np.ma.MaskedArray):
             object.__setattr__(self, name, copy(value))
 
 

@@ -9,13 +9,14 @@ import atexit
 import os
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from operator import index
 
 from crossent import _native
 from crossent.errors import OptionError
 
-__all__ = ["get_num_threads", "run_shares", "set_num_threads"]
+__all__ = ["get_num_threads", "run_shares", "set_num_threads", "with_threads"]
 
 
 class _Share:
@@ -98,6 +99,19 @@ if hasattr(os, "register_at_fork"):
 _threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+_own = threading.local()
+
+
+@contextmanager
+def with_threads(n: int) -> Iterator[None]:
+    """Calls of this thread use n threads: for frameworks with a number of their own."""
+    _own.threads = n
+    try:
+        yield
+    finally:
+        del _own.threads
+
+
 def get_num_threads() -> int:
     """The number of threads that a call may use.
 
@@ -136,7 +150,7 @@ def run_shares(work: Callable[[], None], stop: Callable[[], None], tasks: int) -
     An exception in any of them calls `stop`, and so does an interrupt of the calling one, even while it waits. The
     first is raised here after the threads that have begun are done: no memory is written afterwards.
     """
-    helpers = min(_threads, tasks) - 1 if _open else 0
+    helpers = min(getattr(_own, "threads", _threads), tasks) - 1 if _open else 0
     if helpers < 1:
         work()
         return

@@ -6,7 +6,7 @@ import numpy as np
 
 from crossent.core import engine
 from crossent.core.blocks import BadRow
-from crossent.core.check import axis_number, float_array
+from crossent.core.check import axis_number, float_array, unmasked
 from crossent.core.options import SoftmaxOptions
 from crossent.core.softmax import SoftmaxBase
 from crossent.core.states import empty_state
@@ -42,7 +42,7 @@ class ShardLogits(SoftmaxBase):
             raise UnsupportedError("classes= names columns; shards take indices 0..K-1 of the whole vocabulary.")
         if options.normalize_targets:
             raise UnsupportedError("normalize_targets needs whole rows; normalise the targets before they are cut.")
-        if isinstance(options.class_weight, str) and np.ndim(targets) == z.ndim:
+        if isinstance(options.class_weight, str) and unmasked(targets, "targets").ndim == z.ndim:
             raise UnsupportedError("class_weight='balanced' counts whole distributions; pass numbers for all classes.")
         super().__init__(options, targets, ("logits", z), sample_weight, engine.Shard(first, count))
         terms = self.job.terms or Terms()

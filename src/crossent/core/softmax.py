@@ -298,8 +298,8 @@ class SoftmaxProbs(SoftmaxBase):
 
     def _soft_rows(self, first: int, end: int, w: NDArray) -> NDArray:
         assert self.job.soft is not None
-        q = Rows(self.job.soft, self.axis).read(first, end, np.dtype(np.float64))
-        q[w == 0] = 0
+        given = Rows(self.job.soft, self.axis).read(first, end, np.dtype(np.float64))
+        q = np.where((w > 0)[:, None], given, 0.0)
         invalid = ~((q >= 0) & (q < np.inf)).all(axis=1)
         if invalid.any():
             raise BadRow(first + int(np.argmax(invalid)), Fault.TARGET)

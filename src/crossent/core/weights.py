@@ -136,7 +136,7 @@ def balanced(targets: Targets, K: int, row_weight: NDArray | None, soft_factor: 
 
 
 def sum_by_class(weight: NDArray, soft: NDArray, kept: NDArray) -> NDArray:
-    """sum_i weight_i q_i over the rows kept; what is no probability counts as it is, for the check that will name it."""
+    """sum_i weight_i q_i over the rows kept, of targets that are checked later."""
     with np.errstate(invalid="ignore", over="ignore"):
         return weight[kept] @ soft[kept].astype(np.float64)
 

@@ -1,0 +1,14 @@
+"""crossent inside PyTorch: the same definition of the loss, with torch's own signatures, semantics and errors."""
+
+from crossent.errors import MissingExtraError as _MissingExtraError
+
+try:
+    from crossent.torch.binary import binary_cross_entropy, binary_cross_entropy_with_logits
+    from crossent.torch.cross_entropy import cross_entropy
+    from crossent.torch.lifted import loss
+except ModuleNotFoundError as _error:
+    if _error.name not in ("torch", "ml_dtypes"):
+        raise
+    raise _MissingExtraError.for_extra("torch", _error.name, "crossent.torch") from _error
+
+__all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "loss"]

@@ -1,0 +1,23 @@
+"""Sums and means of row losses in torch operations: added in float64 where the device has it, rounded once."""
+
+import torch
+from torch import Tensor
+
+__all__ = ["mean_of", "summed"]
+
+_WITHOUT_FLOAT64 = ("mps", "xla")
+
+
+def summed(x: Tensor) -> Tensor:
+    """The sum of all elements, in float64."""
+    if x.device.type in _WITHOUT_FLOAT64:
+        return x.sum()
+    return x.sum(dtype=torch.float64)
+
+
+def mean_of(total: Tensor, divisor: Tensor | float, over_nothing: float) -> Tensor:
+    """total / divisor; over_nothing where the divisor is 0."""
+    if not isinstance(divisor, Tensor):
+        return total / divisor if divisor else total * over_nothing if over_nothing != 0 else torch.zeros_like(total)
+    some = divisor != 0
+    return torch.where(some, total / torch.where(some, divisor, 1.0), over_nothing)
