@@ -8,8 +8,9 @@ from torch.nn import functional as F
 
 from crossent.core.blocks import BadRow
 from crossent.core.linear.plan import checked_limit
+from crossent.torch.arguments import is_floating
 from crossent.torch.linear_call import LinearCall, LinearLoss, layer_of
-from crossent.torch.route import is_floating, is_plain
+from crossent.torch.route import is_plain
 
 __all__ = ["cast_layer", "linear_cross_entropy"]
 
@@ -131,14 +132,14 @@ def cast_layer(input: Tensor, linear_weight: Tensor, bias: Tensor | None, weight
 
 def _is_native(call: LinearCall, input: Tensor, linear_weight: Tensor, bias: Tensor | None) -> bool:
     """Whether the chunks may run; else all logits are made, or torch says what is wrong."""
-    if linear_weight.dim() > 2 or linear_weight.dtype is not input.dtype:
+    if torch.compiler.is_compiling() or linear_weight.dim() > 2 or linear_weight.dtype is not input.dtype:
         return False
-    if bias is not None and (bias.dtype is not input.dtype or not is_plain(bias)):
+    if bias is not None and (bias.dtype is not input.dtype or not is_plain(bias, ())):
         return False
     w = call.weight
     if w is not None and (w.shape != linear_weight.shape[:1] or (not call.soft and w.dtype is not call.dtype)):
         return False
-    if not is_plain(input, call.target, w) or not is_plain(linear_weight):
+    if not is_plain(input, (call.target, w)) or not is_plain(linear_weight, ()):
         return False
     # native code leaves out a row whose target has no weight; torch gives it the loss of the smoothed target
     return not (call.smoothing and w is not None and bool((w == 0).any()))

@@ -21,11 +21,9 @@ from crossent.core.types import NDArray
 from crossent.torch.cross_entropy import cross_entropy
 from crossent.torch.fused import array_of
 from crossent.torch.linear_chunks import ChunkLoss, plan_for, run_chunks
-from crossent.torch.linear_products import Gradients, Layer, make_gradients, new_matrix
+from crossent.torch.linear_products import Gradients, Layer, make_gradients
 
-__all__ = ["LinearCall", "LinearLoss", "Wanted", "class_weights", "layer_of", "returned", "row_factors", "target_mass"]
-
-_ROUNDED = 1 << 20  # numbers of a gradient at a time
+__all__ = ["LinearCall", "LinearLoss", "Wanted", "class_weights", "layer_of", "row_factors", "target_mass"]
 
 Wanted = tuple[bool, bool, bool]
 _NOTHING = (False, False, False)
@@ -125,25 +123,7 @@ def row_factors(upstream: Tensor, dtype: torch.dtype) -> tuple[NDArray | None, T
     return weight, upstream.sign().to(dtype) if (upstream < 0).any() else None
 
 
-def returned(held: Tensor | None, like: Tensor | None, factor: float) -> Tensor | None:
-    """A gradient as autograd wants it: factor times it, in place, or rounded to the dtype of its part."""
-    if held is None or like is None:
-        return None
-    if held.dtype is like.dtype:
-        out = held if factor == 1 else held.mul_(factor)
-        return out.reshape(like.shape)
-    out = (
-        torch.empty_like(held, dtype=like.dtype)
-        if held.dim() == 1
-        else new_matrix(held.shape[0], held.shape[1], like.dtype)
-    )
-    step = max(1, _ROUNDED // max(1, held[:1].numel()))
-    for some, wide in zip(out.split(step), held.split(step), strict=True):
-        some.copy_(wide if factor == 1 else wide * factor)
-    return out.reshape(like.shape)
-
-
-class LinearLoss(torch.autograd.Function):  # type: ignore[misc]  # torch is no more than Any here
+class LinearLoss(torch.autograd.Function):
     """The loss of `call` with its gradients."""
 
     @staticmethod
@@ -156,11 +136,10 @@ class LinearLoss(torch.autograd.Function):  # type: ignore[misc]  # torch is no 
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        gradients, ctx.gradients = ctx.gradients, None
-        call, wanted = ctx.call, ctx.needs_input_grad[:3]
-        parts = ctx.saved_tensors
-        if torch.is_grad_enabled() or torch._C._are_functorch_transforms_active():
+        call, wanted, parts = ctx.call, ctx.needs_input_grad[:3], ctx.saved_tensors
+        if torch.is_grad_enabled() or _is_batched(upstream):
             return (*_by_formula(call, parts, wanted, upstream), None)
+        gradients, ctx.gradients = ctx.gradients, None
         if call.reduction == "none":
             _, gradients = call.run(layer_of(*parts), wanted, upstream.reshape(-1))
             factor = 1.0
@@ -168,13 +147,14 @@ class LinearLoss(torch.autograd.Function):  # type: ignore[misc]  # torch is no 
             if gradients is None:
                 _, gradients = call.run(layer_of(*parts), wanted)
             factor = upstream.item()
-        held = (gradients.hidden, gradients.weight, gradients.bias)
-        del gradients  # so that autograd may keep what it is given
-        return (*_each_returned(held, parts, factor), None)
+        return (*gradients.handed_over(parts, factor), None)
 
 
-def _each_returned(held: Any, parts: Any, factor: float) -> tuple[Tensor | None, ...]:
-    return tuple(returned(g, part, factor) for g, part in zip(held, parts, strict=True))
+def _is_batched(upstream: Tensor) -> bool:
+    """Whether it stands for many: under torch.func, or with is_grads_batched=True."""
+    return bool(
+        torch._C._are_functorch_transforms_active() or torch._C._functorch.is_legacy_batchedtensor(upstream)
+    )  # fmt: skip
 
 
 def _by_formula(call: LinearCall, parts: Any, wanted: Wanted, upstream: Tensor) -> tuple[Tensor | None, ...]:

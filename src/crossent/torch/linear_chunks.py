@@ -22,7 +22,7 @@ from crossent.core.linear.plan import Needs, Plan, default_limit, make_plan
 from crossent.core.pool import with_threads
 from crossent.core.types import NDArray
 from crossent.torch.fused import array_of
-from crossent.torch.linear_products import Gradients, Layer, Products, new_matrix
+from crossent.torch.linear_products import Gradients, Layer, Products
 
 __all__ = ["ChunkLoss", "RowLoss", "chunk_job", "hopeless_rows", "kept_rows", "plan_for", "run_chunks"]
 
@@ -64,7 +64,8 @@ def run_chunks(
     """The loss over all rows; fills the gradients. scale [N]: by what each row's gradient is multiplied."""
     if not layer.rows:
         return
-    logits, products = new_matrix(plan.rows, layer.classes, layer.dtype), Products(layer, plan.classes)
+    logits = torch.empty((plan.rows, layer.classes), dtype=layer.dtype, device="cpu")
+    products = Products(layer, plan.classes)
     with with_threads(torch.get_num_threads()):
         for first in range(0, layer.rows, plan.rows):
             rows = slice(first, min(layer.rows, first + plan.rows))

@@ -7,7 +7,7 @@ processors, and gradients divided by many rows would underflow): weights go ther
 chunk are added to those of others in float32, so that a gradient is not rounded chunk by chunk.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +17,10 @@ from crossent.core.buffers import new_array
 from crossent.torch.fused import array_of, tensor_of
 
 __all__ = ["Gradients", "Layer", "Products", "make_gradients", "new_matrix"]
+
+
+_ROUNDED = 1 << 10  # rows of a gradient at a time
+_PIECE = 1 << 25  # bytes; as much or more the C library gives back at once
 
 
 def new_matrix(rows: int, columns: int, dtype: torch.dtype) -> Tensor:
@@ -70,25 +74,65 @@ class Layer:
 
 @dataclass
 class Gradients:
-    """What a pass fills, where it is wanted; of a dtype that loses nothing, rounded to that of the parts afterwards."""
+    """What a pass fills, where it is wanted; of a dtype that loses nothing, rounded to that of the parts afterwards.
+
+    weight: in pieces of some classes, where it will be rounded: each goes back to the system when that is done.
+    """
 
     hidden: Tensor | None
-    weight: Tensor | None
+    weight: list[Tensor] | None
     bias: Tensor | None
+
+    def handed_over(self, parts: Sequence[Tensor | None], factor: float) -> tuple[Tensor | None, ...]:
+        """factor times each, for hidden, weight and bias: in place, or rounded to the part's dtype.
+
+        Nothing is held here afterwards, so that autograd may keep what it is given.
+        """
+        held = [None if self.hidden is None else [self.hidden], self.weight, None if self.bias is None else [self.bias]]
+        self.hidden = self.weight = self.bias = None
+        return tuple(
+            None if pieces is None or part is None else _rounded(pieces, part, factor)
+            for pieces, part in zip(held, parts, strict=True)
+        )
+
+
+def _rounded(pieces: list[Tensor], like: Tensor, factor: float) -> Tensor:
+    """The pieces in one, times factor; they are let go one by one."""
+    if pieces[0].dtype is like.dtype:
+        whole = pieces.pop()
+        return (whole if factor == 1 else whole.mul_(factor)).reshape(like.shape)
+    width = pieces[0].shape[-1]
+    out = new_matrix(sum(len(torch.atleast_2d(piece)) for piece in pieces), width, like.dtype)
+    free = out
+    while pieces:
+        piece = torch.atleast_2d(pieces.pop(0))
+        for wide, some in zip(piece.split(_ROUNDED), free.split(_ROUNDED), strict=False):
+            some.copy_(wide if factor == 1 else wide * factor)
+        free = free[len(piece) :]
+    return out.reshape(like.shape)
 
 
 def make_gradients(layer: Layer, wanted: tuple[bool, bool, bool], *, several: bool) -> Gradients:
     """Zeros for no row at all, else unset numbers. several: whether there are several chunks to be added up."""
-    dtype = layer.sum_dtype if several else layer.dtype
     h, w, b = wanted
+    dtype = layer.sum_dtype if several else layer.dtype
     found = Gradients(
         new_matrix(layer.rows, layer.features, layer.dtype) if h else None,
-        new_matrix(layer.classes, layer.features, dtype) if w else None,
+        _pieces(layer, dtype) if w else None,
         torch.zeros(layer.classes, dtype=layer.sum_dtype, device="cpu") if b else None,
     )
-    if not layer.rows and found.weight is not None:
-        found.weight.zero_()
+    if not layer.rows:
+        for piece in found.weight or ():
+            piece.zero_()
     return found
+
+
+def _pieces(layer: Layer, dtype: torch.dtype) -> list[Tensor]:
+    if dtype is layer.hidden.dtype:
+        return [new_matrix(layer.classes, layer.features, dtype)]
+    step = -(-_PIECE // max(1, layer.features * dtype.itemsize))
+    sizes = [min(step, layer.classes - k) for k in range(0, layer.classes, step)]
+    return [torch.empty((size, layer.features), dtype=dtype, device="cpu") for size in sizes]
 
 
 class Products:
@@ -99,12 +143,12 @@ class Products:
         self._layer, self._direct = layer, layer.direct
         self._scratch = torch.empty((block, layer.features), dtype=layer.dtype, device="cpu") if block else None
 
-    def _blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        """Blocks of classes, and the scratch for each."""
+    def _blocks(self, first: int, end: int) -> Iterator[tuple[slice, Tensor]]:
+        """Blocks of the classes first .. end, and the scratch for each."""
         assert self._scratch is not None
-        step, classes = len(self._scratch), self._layer.classes
-        for k in range(0, classes, step):
-            yield slice(k, min(classes, k + step)), self._scratch[: min(classes, k + step) - k]
+        for k in range(first, end, len(self._scratch)):
+            stop = min(end, k + len(self._scratch))
+            yield slice(k, stop), self._scratch[: stop - k]
 
     def logits(self, h: Tensor, out: Tensor) -> None:
         """out = h W^T + b."""
@@ -114,7 +158,7 @@ class Products:
         elif self._direct:
             torch.addmm(bias, h, weight.t(), out=out)
         else:
-            for classes, scratch in self._blocks():
+            for classes, scratch in self._blocks(0, self._layer.classes):
                 torch.mm(h, scratch.copy_(weight[classes]).t(), out=out[:, classes])
             if bias is not None:
                 out.add_(bias)
@@ -125,24 +169,31 @@ class Products:
         if self._direct:
             torch.mm(g, weight, out=out)
             return
-        for classes, scratch in self._blocks():
+        for classes, scratch in self._blocks(0, self._layer.classes):
             scratch.copy_(weight[classes])
             if classes.start == 0:
                 torch.mm(g[:, classes], scratch, out=out)
             else:
                 out.addmm_(g[:, classes], scratch)
 
-    def to_weight(self, g: Tensor, h: Tensor, out: Tensor, *, first: bool) -> None:
+    def to_weight(self, g: Tensor, h: Tensor, out: list[Tensor], *, first: bool) -> None:
         """out = G^T h for the first chunk, out += G^T h for those after it."""
-        if out.dtype is g.dtype:
-            if first:
-                torch.mm(g.t(), h, out=out)
+        k = 0
+        for piece in out:
+            if piece.dtype is not g.dtype:
+                self._add_blocks(g, h, piece, k, first)
+            elif first:
+                torch.mm(g[:, k : k + len(piece)].t(), h, out=piece)
             else:
-                out.addmm_(g.t(), h)
-            return
-        for classes, scratch in self._blocks():
+                piece.addmm_(g[:, k : k + len(piece)].t(), h)
+            k += len(piece)
+
+    def _add_blocks(self, g: Tensor, h: Tensor, piece: Tensor, k: int, first: bool) -> None:
+        """The same for the classes from k on, of another dtype than the products."""
+        for classes, scratch in self._blocks(k, k + len(piece)):
             torch.mm(g[:, classes].t(), h, out=scratch)
+            some = piece[classes.start - k : classes.stop - k]
             if first:
-                out[classes] = scratch
+                some.copy_(scratch)
             else:
-                out[classes] += scratch
+                some.add_(scratch)

@@ -10,13 +10,13 @@ from torch.nn import functional as F
 
 from crossent.core.linear.plan import checked_limit
 from crossent.errors import DtypeError, OptionError, ShapeError, UnsupportedError
+from crossent.torch.arguments import float_of, is_floating, reduction_name
 from crossent.torch.linear import cast_layer
 from crossent.torch.linear_call import layer_of
 from crossent.torch.linear_chunks import plan_for
 from crossent.torch.parallel_call import LinearShard, LogitShard, ParallelCall
 from crossent.torch.parallel_device import SummedGradient
 from crossent.torch.parallel_group import Vocabulary, meet
-from crossent.torch.route import float_of, is_floating, reduction_name
 
 __all__ = ["vocab_parallel_cross_entropy", "vocab_parallel_linear_cross_entropy"]
 

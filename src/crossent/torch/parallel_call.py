@@ -18,7 +18,7 @@ from crossent.core.buffers import new_like
 from crossent.core.pool import with_threads
 from crossent.losses import CrossEntropy
 from crossent.torch.fused import array_of, tensor_of
-from crossent.torch.linear_call import Wanted, layer_of, returned, row_factors, target_mass
+from crossent.torch.linear_call import Wanted, layer_of, row_factors, target_mass
 from crossent.torch.linear_chunks import plan_for, run_chunks
 from crossent.torch.linear_products import Gradients, Layer, make_gradients
 from crossent.torch.parallel_device import DeviceRows
@@ -72,7 +72,7 @@ class ParallelCall:
         return loss
 
 
-class LogitShard(torch.autograd.Function):  # type: ignore[misc]  # torch is no more than Any here
+class LogitShard(torch.autograd.Function):
     """The loss of this process's logits [N, K']; its gradient comes from what the processes exchanged."""
 
     @staticmethod
@@ -100,7 +100,7 @@ class LogitShard(torch.autograd.Function):  # type: ignore[misc]  # torch is no 
         return found if sign is None else found.mul_(sign[:, None]), None
 
 
-class LinearShard(torch.autograd.Function):  # type: ignore[misc]
+class LinearShard(torch.autograd.Function):
     """The loss of the logits that this process's part of the layer makes, chunk by chunk."""
 
     @staticmethod
@@ -124,9 +124,7 @@ class LinearShard(torch.autograd.Function):  # type: ignore[misc]
             factor = upstream.item()
         if gradients is None:
             gradients = _run(ctx.call, layer, rows, ctx.needs_input_grad[:3], sign)
-        held = (gradients.hidden, gradients.weight, gradients.bias)
-        del gradients  # so that autograd may keep what it is given
-        return (*(returned(g, part, factor) for g, part in zip(held, parts, strict=True)), None)
+        return (*gradients.handed_over(parts, factor), None)
 
 
 def _run(call: ParallelCall, layer: Layer, rows: ShardRows, wanted: Wanted, scale: Tensor | None) -> Gradients | None:

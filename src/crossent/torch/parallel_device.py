@@ -16,7 +16,7 @@ from crossent.torch.parallel_group import Vocabulary, refuse_second_order
 __all__ = ["DeviceRows", "SummedGradient"]
 
 
-class SummedGradient(torch.autograd.Function):  # type: ignore[misc]  # torch is no more than Any here
+class SummedGradient(torch.autograd.Function):
     """What all processes have alike: as it is forward; backward the sum of what each found."""
 
     @staticmethod
@@ -32,7 +32,7 @@ class SummedGradient(torch.autograd.Function):  # type: ignore[misc]  # torch is
         return wide.to(upstream.dtype), None
 
 
-class DeviceRows(torch.autograd.Function):  # type: ignore[misc]
+class DeviceRows(torch.autograd.Function):
     """Row losses [N] of a shard of logits [N, K'], in float32 or float64."""
 
     @staticmethod
