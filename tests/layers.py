@@ -52,7 +52,7 @@ THIRD_PARTY: list[tuple[str, set[str]]] = [
     ("errors.py", set()),
     ("wording.py", set()),
     ("torch/*", {"numpy", "torch"}),
-    ("jax.py", {"numpy", "jax"}),
+    ("jax/*", {"numpy", "jax"}),
     ("keras.py", {"numpy", "keras"}),
     ("rows/*", {"numpy", "pyarrow", "duckdb"}),
     ("learn/store.py", {"numpy", "safetensors"}),
