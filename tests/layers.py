@@ -52,6 +52,7 @@ THIRD_PARTY: list[tuple[str, set[str]]] = [
     ("errors.py", set()),
     ("wording.py", set()),
     ("torch/*", {"numpy", "torch"}),
+    ("core/interchange.py", {"numpy", "ml_dtypes"}),  # loaded for numbers that NumPy has no type for
     ("jax/*", {"numpy", "jax"}),
     ("keras.py", {"numpy", "keras"}),
     ("rows/*", {"numpy", "pyarrow", "duckdb"}),

@@ -43,8 +43,9 @@ def _element_weights(sample_weight: Any, shape: tuple[int, ...]) -> NDArray | No
     """One weight for each element, or one for each row of the last axis."""
     if sample_weight is None:
         return None
-    by_row = len(shape) > 1 and np.shape(sample_weight) == shape[:-1]
-    return row_weights(sample_weight, shape[:-1] if by_row else shape)
+    w = real_numbers(sample_weight, "sample_weight")
+    by_row = len(shape) > 1 and w.shape == shape[:-1]
+    return row_weights(w, shape[:-1] if by_row else shape)
 
 
 class _BinaryBase:
