@@ -52,7 +52,8 @@ THIRD_PARTY: list[tuple[str, set[str]]] = [
     ("errors.py", set()),
     ("wording.py", set()),
     ("torch/*", {"numpy", "torch", "ml_dtypes"}),
-    ("jax.py", {"numpy", "jax"}),
+    ("core/interchange.py", {"numpy", "ml_dtypes"}),  # loaded for numbers that NumPy has no type for
+    ("jax/*", {"numpy", "jax"}),
     ("keras.py", {"numpy", "keras"}),
     ("rows/*", {"numpy", "pyarrow", "duckdb"}),
     ("learn/store.py", {"numpy", "safetensors"}),
