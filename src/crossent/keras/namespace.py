@@ -70,11 +70,17 @@ def tensor(x: Any) -> Tensor:
 
 def concrete(x: Tensor) -> NDArray | None:
     """The values, where they are at hand: not in a graph that is traced, and not on another device."""
-    if keras.backend.backend() == "torch":
-        compiling = getattr(getattr(sys.modules.get("torch"), "compiler", None), "is_compiling", bool)()
-        if compiling or getattr(getattr(x, "device", None), "type", "cpu") != "cpu":
-            return None
     try:
+        if keras.backend.backend() == "torch":
+            return _of_torch(x)
         return np.asarray(ops.convert_to_numpy(x))
     except Exception:  # each backend has an error of its own for "this is being traced"
         return None
+
+
+def _of_torch(x: Tensor) -> NDArray | None:
+    """The values of a CPU tensor outside of torch.compile."""
+    if x.device.type != "cpu" or sys.modules["torch"].compiler.is_compiling():
+        return None
+    values: NDArray = x.detach().numpy()
+    return values

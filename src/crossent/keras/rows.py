@@ -227,7 +227,9 @@ class ElementRows(_Base):
         wide = ops.expand_dims(keep, given.axis)
         bad = bad_targets(y, wide, 1.0)
         y = ops.where(ops.logical_or(bad, ops.logical_not(wide)), 0.5, y)
-        losses = ops.mean(self._elements(Namespace(given.dtype), given, y, wide), axis=given.axis)
+        elements = self._elements(Namespace(given.dtype), given, y, wide)
+        count = ops.cast(ops.shape(y)[given.axis], given.dtype)
+        losses = ops.sum(elements, axis=given.axis) / count  # Keras' mean of float64 is float32's on JAX
         return given.rows(losses, keep, ops.any(bad, axis=given.axis))
 
     def _elements(self, xp: Namespace, given: _Given, y: Tensor, keep: Tensor) -> Tensor:
@@ -260,9 +262,9 @@ class ElementRows(_Base):
         losses = element_loss(xp, z, A, B, terms.shape)
         if self.focus is None:
             return losses
-        e = ops.exp(-ops.abs(z))
-        near, far = 1 / (1 + e), e / (1 + e)
         up = z > 0
+        e = ops.exp(ops.where(up, 0 - z, z))  # abs would have the slope 0 at 0
+        near, far = 1 / (1 + e), e / (1 + e)
         return self.focus.factor(A, ops.where(up, near, far), ops.where(up, far, near)) * losses
 
     def _from_probs(self, xp: Namespace, p: Tensor, y: Tensor) -> Tensor:
