@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-__all__ = ["BACKEND", "WAYS", "Answer", "answer", "array", "tensor"]
+__all__ = ["BACKEND", "GRAPHS",
+    "WAYS", "Answer", "answer", "array", "compiled", "tensor"]
 
 BACKEND = keras.backend.backend()
 WAYS = {"tensorflow": ("eager", "graph", "XLA"), "jax": ("XLA",), "torch": ("eager",)}[BACKEND]
+GRAPHS = tuple(way for way in WAYS if way != "eager")  # where a function runs without values
 
 
 class Answer(NamedTuple):
@@ -68,3 +70,14 @@ def _torch(f: Callable[[Any], Any], x: Any, way: str) -> Any:
 
 
 _SIDES = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}
+
+
+def compiled(f: Callable[[Any], Any], x: Any, way: str) -> Any:
+    """f(x) where x has no values while f runs."""
+    if BACKEND == "jax":
+        import jax
+
+        return array(jax.jit(f)(tensor(x)))
+    import tensorflow as tf
+
+    return array(tf.function(f, autograph=False, jit_compile=way == "XLA")(tensor(x)))
