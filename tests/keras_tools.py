@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-__all__ = ["BACKEND", "GRAPHS",
-    "WAYS", "Answer", "answer", "array", "compiled", "tensor"]
+__all__ = ["BACKEND", "GRAPHS", "WAYS", "Answer", "answer", "array", "compiled", "tensor"]
 
 BACKEND = keras.backend.backend()
 WAYS = {"tensorflow": ("eager", "graph", "XLA"), "jax": ("XLA",), "torch": ("eager",)}[BACKEND]

@@ -53,7 +53,7 @@ THIRD_PARTY: list[tuple[str, set[str]]] = [
     ("wording.py", set()),
     ("torch/*", {"numpy", "torch"}),
     ("jax.py", {"numpy", "jax"}),
-    ("keras.py", {"numpy", "keras"}),
+    ("keras/*", {"numpy", "keras"}),
     ("rows/*", {"numpy", "pyarrow", "duckdb"}),
     ("learn/store.py", {"numpy", "safetensors"}),
     (

@@ -14,10 +14,11 @@ Where they differ from Keras 3, on every backend alike:
   has the loss 4e-18. Derivatives by a probability of 0 (below the dtype's normal numbers) count as 0, so that one such
   row shows in the loss but does not turn all weights into NaN.
 - **Logits behind probabilities.** Keras' softmax and sigmoid leave their logits on their result (`_keras_logits`) where
-  the backend's tensors can carry it: TensorFlow, torch, eager JAX. Where the activation of those logits gives a row (a
-  binary element), its loss and gradient come from them, which loses nothing, and flow past the probabilities; else,
-  say for the sigmoid in front of a loss over classes, from the probabilities as given. With `clip` and in
-  `KLDivergence` always the latter. A linear last layer and `from_logits=True` is exact on every backend.
+  the backend's tensors can carry it: TensorFlow, torch, eager JAX. If the activation that the loss undoes gives the
+  probabilities from those logits, loss and gradient come from them, which loses nothing, and the gradient flows past
+  the probabilities; else, say for a sigmoid in front of a loss over classes, from the probabilities as given. With
+  `clip` and in `KLDivergence` always the latter, whose relative error is about |log p| roundings. A linear last layer
+  and `from_logits=True` is exact on every backend.
 - **Labels.** A label outside 0..K-1, a fractional or negative one, a binary label outside [0, 1] is a `LabelError`
   naming it where values are at hand (eager, on the CPU); in a graph the row's loss is NaN. Keras gives 0 or a wrong
   number. Labels are not rounded to the loss' dtype on their way.
@@ -26,13 +27,10 @@ Where they differ from Keras 3, on every backend alike:
 - Half precision is computed in float32; functions then return float32.
 """
 
-from crossent.keras._keras import check_keras as _check_keras
-
-_check_keras()
-
-from crossent.keras import losses, metrics  # noqa: E402  # only where Keras is there in a version that works
-from crossent.keras.lift import loss  # noqa: E402
-from crossent.keras.losses import (  # noqa: E402
+import crossent.keras._keras  # noqa: F401  # first of all: it says what is missing
+from crossent.keras import losses, metrics
+from crossent.keras.lift import loss
+from crossent.keras.losses import (
     BinaryCrossentropy,
     BinaryFocalCrossentropy,
     CategoricalCrossentropy,

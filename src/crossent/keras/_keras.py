@@ -1,15 +1,15 @@
-"""Is Keras there, and in a version that works? Asked before anything else here imports it."""
+"""Is Keras there, and in a version that works? Asked when this file is imported, before any other here imports it."""
 
 from importlib import import_module
 
 from crossent.errors import MissingExtraError
 
-__all__ = ["MINIMUM", "check_keras"]
+__all__ = ["MINIMUM"]
 
-MINIMUM = (3, 8)  # older ones were not tried
+MINIMUM = (3, 8)  # the oldest that the tests ran on; 3.5 has no masks to ask for
 
 
-def check_keras() -> None:
+def _check() -> None:
     """Raises MissingExtraError without Keras, or with one that is too old."""
     try:
         keras = import_module("keras")
@@ -25,3 +25,6 @@ def check_keras() -> None:
             f"crossent.keras needs Keras {needed} or newer; Keras {found} is installed. "
             "Run: pip install --upgrade 'crossent[keras]'"
         )
+
+
+_check()

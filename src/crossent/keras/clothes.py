@@ -44,7 +44,7 @@ class RowLoss(keras.losses.Loss):  # type: ignore[misc]  # Keras has no types
         self._rows = rows
         self._options = options
         self._reduce = _Reduction(name=self.name, reduction=reduction, dtype=dtype)
-        vars(self).update(options)
+        self.__dict__.update(options)
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
         """The reduced loss; row i of weight 0, masked or ignored has left."""
@@ -73,7 +73,7 @@ class RowMetric(keras.metrics.Mean):  # type: ignore[misc]  # Keras has no types
         self._rows = rows
         self._options = options
         self._direction = "down"  # what Keras' callbacks ask to tell better from worse
-        vars(self).update(options)
+        self.__dict__.update(options)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Adds a batch."""

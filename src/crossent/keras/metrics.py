@@ -62,7 +62,7 @@ class BinaryCrossentropy(RowMetric):
         *,
         clip: float | None = None,
     ) -> None:
-        options = {"from_logits": from_logits, "label_smoothing": label_smoothing, "clip": clip}
+        options: dict[str, Any] = {"from_logits": from_logits, "label_smoothing": label_smoothing, "clip": clip}
         super().__init__(element_rows(**options, axis=-1), options, name=name, dtype=dtype)
 
 
@@ -94,7 +94,12 @@ class CategoricalCrossentropy(RowMetric):
         *,
         clip: float | None = None,
     ) -> None:
-        options = {"from_logits": from_logits, "label_smoothing": label_smoothing, "axis": axis, "clip": clip}
+        options: dict[str, Any] = {
+            "from_logits": from_logits,
+            "label_smoothing": label_smoothing,
+            "axis": axis,
+            "clip": clip,
+        }
         super().__init__(one_hot_rows(**options), options, name=name, dtype=dtype)
 
 
@@ -127,7 +132,7 @@ class SparseCategoricalCrossentropy(RowMetric):
         *,
         clip: float | None = None,
     ) -> None:
-        options = {"from_logits": from_logits, "ignore_class": ignore_class, "axis": axis, "clip": clip}
+        options: dict[str, Any] = {"from_logits": from_logits, "ignore_class": ignore_class, "axis": axis, "clip": clip}
         super().__init__(index_rows(**options), options, name=name, dtype=dtype)
 
 
@@ -150,5 +155,5 @@ class KLDivergence(RowMetric):
     """
 
     def __init__(self, name: Any = "kl_divergence", dtype: Any = None, *, clip: float | None = None) -> None:
-        options = {"clip": clip}
+        options: dict[str, Any] = {"clip": clip}
         super().__init__(divergence_rows(**options), options, name=name, dtype=dtype)

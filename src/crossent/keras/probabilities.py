@@ -14,7 +14,7 @@ _SLACK = 8  # eps between an activation's result and the same activation once mo
 
 
 class Scores(NamedTuple):
-    """For each row or element whether the probabilities were made of these logits; the logits, 0 where not."""
+    """Whether the probabilities were made of these logits (a single bool); the logits, 0 if not."""
 
     known: Tensor
     logits: Tensor
@@ -23,19 +23,24 @@ class Scores(NamedTuple):
 def scores(p: Tensor, axis: int | None) -> Scores | None:
     """The logits that Keras' softmax over `axis`, or its sigmoid for None, left on its result; None if there are none.
 
-    A whole row is known, or each element for itself: where the activation of the logits gives the probabilities.
+    The mark does not say which activation left it. So that one must give all the probabilities, and the other must not:
+    where both do (two equal logits of 0), derivatives through the probabilities are right whichever it was.
     """
     z = getattr(p, "_keras_logits", None)
     if z is None or tuple(z.shape) != tuple(p.shape):
         return None
+    soft = _give(ops.softmax(z, axis=-1 if axis is None else axis), p)
+    single = _give(ops.sigmoid(z), p)
+    wanted, other = (single, soft) if axis is None else (soft, single)
+    known = ops.logical_and(wanted, ops.logical_not(other))
+    return Scores(known, ops.where(known, ops.cast(z, compute_dtype(dtype_name(p))), 0.0))
+
+
+def _give(activated: Tensor, p: Tensor) -> Tensor:
+    """Whether all agree, up to the rounding of another way to compile them."""
     numbers = limits(p.dtype)
     eps = 2.0**-7 if dtype_name(p) == "bfloat16" else float(numbers.eps)
-    again = ops.cast(ops.sigmoid(z) if axis is None else ops.softmax(z, axis=axis), p.dtype)
-    known = ops.abs(again - p) <= _SLACK * eps * p + float(numbers.tiny)
-    if axis is not None:
-        known = ops.all(known, axis=axis, keepdims=True)
-    z = ops.cast(z, compute_dtype(dtype_name(p)))
-    return Scores(known, ops.where(known, z, 0.0))
+    return ops.all(ops.abs(ops.cast(activated, p.dtype) - p) <= _SLACK * eps * p + float(numbers.tiny))
 
 
 def warn_of_activation(y_pred: Any) -> None:
@@ -44,7 +49,7 @@ def warn_of_activation(y_pred: Any) -> None:
         warnings.warn(
             "from_logits=True, but y_pred comes from a softmax or sigmoid: these are probabilities, and a second "
             "softmax flattens them. Drop the activation of the last layer, or pass from_logits=False.",
-            stacklevel=5,
+            stacklevel=2,
         )
 
 

@@ -142,7 +142,7 @@ class ClassRows(_Base):
         ):
             raise ShapeError(
                 f"y_true has shape {tuple(given.y_true.shape)}, y_pred {tuple(given.y_pred.shape)} with its classes on "
-                f"axis {self.axis}: labels of shape {shape} are needed. For one-hot targets use the loss without Sparse."
+                f"axis {self.axis}: labels of shape {shape} are needed. One-hot targets go to the loss without Sparse."
             )
         name = dtype_name(labels)
         small = name in ("bool", "int8", "uint8", "int16", "uint16")
@@ -184,8 +184,8 @@ class ClassRows(_Base):
         found = scores(given.y_pred, given.axis)
         if found is None:
             return log_p
-        known, z = (ops.moveaxis(x, given.axis, -1) for x in found)
-        return ops.where(ops.logical_and(known, keep), ops.cast(z, given.dtype), log_p)
+        z = ops.where(keep, ops.moveaxis(ops.cast(found.logits, given.dtype), given.axis, -1), 0.0)
+        return ops.where(found.known, z, log_p)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What fits what: ranks, axes, labels beside predictions, weights and masks beside losses; unknown sizes fit anything."""
+"""What fits what: axes, targets beside predictions, weights and masks beside losses; unknown sizes fit anything."""
 
 from operator import index
 from typing import Any
@@ -63,6 +63,8 @@ def beside_rows(name: str, x: Tensor, shape: tuple[int | None, ...]) -> Tensor:
         x = ops.expand_dims(x, -1)
     free = [None if size == 1 else size for size in x.shape]
     if rank(x) and (rank(x) != len(shape) or not _fit(free, shape)):
-        advice = "Give the prediction one more axis, of size 1." if not shape else "One for each sample, or for each loss."
+        advice = (
+            "Give the prediction one more axis, of size 1." if not shape else "One for each sample, or for each loss."
+        )
         raise ShapeError(f"{name} has shape {given}, the losses {shape}: they do not fit. {advice}")
     return x

@@ -131,7 +131,7 @@ def test_half_precision_keeps_labels_and_computes_in_float32() -> None:
 @pytest.mark.parametrize(
     ("name", "y", "x", "text"),
     [
-        ("sparse_categorical_crossentropy", [0, 3], Z[:2], r"y_true\[1\] is 3, but y_pred has 3 classes \(labels 0..2\)"),
+        ("sparse_categorical_crossentropy", [0, 3], Z[:2], r"y_true\[1\] is 3, but y_pred has 3 classes \(labels 0"),
         ("sparse_categorical_crossentropy", [1, 3], Z[:2], "labels look 1-based"),
         ("sparse_categorical_crossentropy", [0, -1], Z[:2], r"y_true\[1\] is -1.*ignore_class=-1"),
         ("sparse_categorical_crossentropy", [0.0, 1.5], Z[:2], r"y_true\[1\] is 1.5"),
@@ -164,7 +164,7 @@ def test_in_a_graph_an_impossible_label_is_nan() -> None:
         ("categorical_crossentropy", np.eye(3)[:2], Z, r"y_true has shape \(2, 3\), y_pred \(4, 3\)"),
         ("categorical_crossentropy", LABELS, Z, "use the sparse loss"),
         ("categorical_crossentropy", LABELS[:, None], Z, "use the sparse loss"),
-        ("sparse_categorical_crossentropy", ONE_HOT, Z, "use the loss without Sparse"),
+        ("sparse_categorical_crossentropy", ONE_HOT, Z, "go to the loss without Sparse"),
         ("sparse_categorical_crossentropy", LABELS[:2], Z, r"labels of shape \(4,\) are needed"),
         ("binary_crossentropy", np.zeros((4, 2)), Z, "One target"),
         ("kl_divergence", np.zeros((4, 2)), Z, "distributions over the last axis"),

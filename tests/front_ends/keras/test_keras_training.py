@@ -59,7 +59,9 @@ def test_fit_evaluate_save_load(name: str, tmp_path: Path) -> None:
     again = keras.saving.load_model(path)
     assert type(again.loss) is type(loss)
     assert again.loss.get_config() == loss.get_config()
-    np.testing.assert_allclose(again.evaluate(X, targets, batch_size=48, verbose=0, return_dict=True)["loss"], want, rtol=1e-5)
+    np.testing.assert_allclose(
+        again.evaluate(X, targets, batch_size=48, verbose=0, return_dict=True)["loss"], want, rtol=1e-5
+    )
     again.fit(X, targets, epochs=1, verbose=0)
 
 
@@ -92,7 +94,9 @@ def test_signatures_are_keras_with_clip_behind(name: str) -> None:
         pairs.append((getattr(ck.metrics, name), getattr(keras.metrics, name)))
     for ours, theirs in pairs:
         got, want = ([(p.name, p.default) for p in inspect.signature(f).parameters.values()] for f in (ours, theirs))
-        assert got == [*want, ("clip", None)]
+        assert [p for p in got if p in want] == want
+        more = [p for p in got if p not in want]
+        assert more in ([("clip", None)], [("axis", -1), ("clip", None)])  # older Keras' sparse loss has no axis
 
 
 def test_class_and_sample_weights_reach_the_loss() -> None:
@@ -139,7 +143,7 @@ def test_metrics_give_keras_values() -> None:
         for weight in (None, sample):
             ours, theirs = (getattr(where, name)() for where in (ck.metrics, keras.metrics))
             for metric in (ours, theirs):
-                for part in (slice(0, 20), slice(20, 48)):
+                for part in (slice(0, 24), slice(24, 48)):
                     metric.update_state(targets[part], p[part], None if weight is None else weight[part])
             assert ours.name == theirs.name
             rtol = 1e-4 if name == "KLDivergence" else 2e-6  # Keras moves zeros of the targets to 1e-7

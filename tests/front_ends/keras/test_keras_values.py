@@ -50,7 +50,10 @@ def test_functions_give_keras_values(name: str, options: dict[str, Any], from_lo
     assert np.ptp(keras_.losses) > 0.05
     single = name.startswith("binary") and BACKEND != "tensorflow"  # where Keras' means of float64 are float32's
     np.testing.assert_allclose(ours.losses, keras_.losses, rtol=2e-7 if single else 1e-13, atol=1e-15)
-    np.testing.assert_allclose(ours.grad, keras_.grad, rtol=2e-7 if single else 1e-11, atol=1e-14)
+    right = ~np.isnan(keras_.grad)
+    assert right.all() or "ignore_class" in options  # older Keras: NaN
+    np.testing.assert_allclose(ours.grad[right], keras_.grad[right], rtol=2e-7 if single else 1e-11, atol=1e-14)
+    np.testing.assert_array_equal(ours.grad[~right], 0)
 
 
 def test_soft_targets_and_divergence_give_keras_values() -> None:
@@ -142,7 +145,9 @@ def test_a_confident_row_keeps_its_loss_and_gradient(way: str) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_equal_logits_have_the_right_gradient(way: str) -> None:
-    got = answer(lambda z: ck.sparse_categorical_crossentropy(np.array([1]), z, from_logits=True), np.zeros((1, 4)), way)
+    got = answer(
+        lambda z: ck.sparse_categorical_crossentropy(np.array([1]), z, from_logits=True), np.zeros((1, 4)), way
+    )
     np.testing.assert_allclose(got.grad, [[0.25, -0.75, 0.25, 0.25]], rtol=1e-15)
     for name in ("binary_crossentropy", "binary_focal_crossentropy"):
         binary = answer(lambda z, name=name: getattr(ck, name)(np.eye(2), z, from_logits=True), np.zeros((2, 2)), way)
@@ -161,9 +166,7 @@ def test_hard_elements(from_logits: bool, gamma: float, dtype: Any) -> None:
     for y in (0.0, 1.0):
         targets = np.full(x.shape, y)
         got = answer(
-            lambda x, y=targets: ck.binary_focal_crossentropy(
-                y[:, None], x, gamma=gamma, from_logits=from_logits
-            ),
+            lambda x, y=targets: ck.binary_focal_crossentropy(y[:, None], x, gamma=gamma, from_logits=from_logits),
             x[:, None],
         )
         exact = oracle_shapes.binary_answers(
