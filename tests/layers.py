@@ -54,7 +54,7 @@ THIRD_PARTY: list[tuple[str, set[str]]] = [
     ("torch/*", {"numpy", "torch", "ml_dtypes"}),
     ("core/interchange.py", {"numpy", "ml_dtypes"}),  # loaded for numbers that NumPy has no type for
     ("jax/*", {"numpy", "jax"}),
-    ("keras.py", {"numpy", "keras"}),
+    ("keras/*", {"numpy", "keras"}),
     ("rows/*", {"numpy", "pyarrow", "duckdb"}),
     ("learn/store.py", {"numpy", "safetensors"}),
     (
