@@ -60,7 +60,8 @@ def draw(outcomes: dict[str, Outcome], path: Path) -> None:
     figure = Figure(figsize=(6.4, 4), layout="constrained")
     axes = figure.subplots()
     for name, found in outcomes.items():
-        axes.plot(range(1, len(found.curve) + 1), found.curve, label=f"{name} (held out {found.accuracy:.1%})")
+        axes.plot(range(1, len(found.curve) + 1), found.curve, label=f"{name}, held-out accuracy {found.accuracy:.3f}")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="epoch", ylabel="training cross-entropy [nat]", yscale="log")
     axes.legend()
     figure.savefig(path, dpi=150)

@@ -16,10 +16,10 @@ from crossent.keras import SparseCategoricalCrossentropy
 from digits import Outcome, draw, outcome, split, table
 
 OPTIMISERS: dict[str, Callable[[], keras.optimizers.Optimizer]] = {
-    "SGD": lambda: keras.optimizers.SGD(learning_rate=0.03, momentum=0.9),
+    "SGD": lambda: keras.optimizers.SGD(learning_rate=0.02, momentum=0.9),
     "RMSprop": lambda: keras.optimizers.RMSprop(learning_rate=0.001),
-    "Adagrad": lambda: keras.optimizers.Adagrad(learning_rate=0.03),
-    "Adam": lambda: keras.optimizers.Adam(learning_rate=0.002),
+    "Adagrad": lambda: keras.optimizers.Adagrad(learning_rate=0.05),
+    "Adam": lambda: keras.optimizers.Adam(learning_rate=0.001),
 }
 
 
@@ -49,7 +49,7 @@ def run(epochs: int = 20) -> dict[str, Outcome]:
         keras.utils.set_random_seed(0)
         model = network()
         model.compile(optimizer=make(), loss=SparseCategoricalCrossentropy(from_logits=True))
-        curve = model.fit(data.x, data.y, batch_size=64, epochs=epochs, verbose=0).history["loss"]
+        curve = model.fit(data.x, data.y, batch_size=50, epochs=epochs, verbose=0).history["loss"]
         logits = model.predict(data.x_held, verbose=0)
         outcomes[name] = outcome(curve, logits, data.y_held)
     return outcomes

@@ -18,10 +18,10 @@ from crossent.torch import CrossEntropyLoss
 from digits import Outcome, draw, outcome, split, table
 
 OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "SGD": lambda parameters: torch.optim.SGD(parameters, lr=0.03, momentum=0.9),
+    "SGD": lambda parameters: torch.optim.SGD(parameters, lr=0.02, momentum=0.9),
     "RMSprop": lambda parameters: torch.optim.RMSprop(parameters, lr=0.001),
     "Adagrad": lambda parameters: torch.optim.Adagrad(parameters, lr=0.01),
-    "Adam": lambda parameters: torch.optim.Adam(parameters, lr=0.002),
+    "Adam": lambda parameters: torch.optim.Adam(parameters, lr=0.001),
 }
 
 
@@ -49,7 +49,7 @@ def train(model: nn.Module, criterion: nn.Module, optimiser: Any, x: Any, y: Any
     curve = []
     for _ in range(epochs):
         total = 0.0
-        for batch in torch.randperm(len(y)).split(64):
+        for batch in torch.randperm(len(y)).split(50):
             optimiser.zero_grad()
             loss = criterion(model(x[batch]), y[batch])
             loss.backward()

@@ -41,7 +41,7 @@ def with_wrong_labels(y: Any) -> Any:
     return np.where(wrong, (y + random.integers(1, 10, len(y))) % 10, y)
 
 
-def run(epochs: int = 60) -> dict[str, Outcome]:
+def run(epochs: int = 40) -> dict[str, Outcome]:
     """The outcome of each loss, all from the same weights and batches."""
     data = split()
     labels = with_wrong_labels(data.y)

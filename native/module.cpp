@@ -74,6 +74,40 @@ template <int32_t storage, class S = typename Held<storage>::S, class T = typena
     }
 };
 
+// Rows with int64 labels by their addresses, for callers whose arrays take longer to wrap than a few rows to compute: the
+// sum or mean goes to `loss`, the gradient to `grad` unless that is 0. Returns the lowest bad row * 8 + code. The caller
+// answers for sizes, alignment and lifetime.
+template <class T>
+int64_t rows_at(uintptr_t logits, uintptr_t labels, uintptr_t grad, uintptr_t loss, int64_t rows, int64_t classes,
+                int64_t ignore_index, bool mean) {
+    need(logits && labels && loss && rows > 0 && classes > 0, "rows");
+    int64_t state[2] = {0, INT64_MAX};
+    double sums[3] = {};
+    SoftmaxJob job{};
+    job.blocks = {rows, rows, 1, state, state + 1, sums};
+    job.classes = classes;
+    job.inner = 1;
+    job.logits = reinterpret_cast<const T*>(logits);
+    job.labels = reinterpret_cast<const int64_t*>(labels);
+    job.label_type = kInt64;
+    job.has_ignore = true;
+    job.ignore_index = ignore_index;
+    job.value_factor = 1;
+    job.grad_factor = mean ? 1.0 / double(rows) : 1;
+    job.sum_tolerance = -1;
+    job.output = kGradient;
+    T* slopes = reinterpret_cast<T*>(grad);
+    job.grad = slopes;
+    run_unlocked(table().softmax[sizeof(T) == 4 ? kF32 : kF64], job);
+    const double kept = sums[2];
+    *reinterpret_cast<T*>(loss) = T(mean ? sums[0] / kept : sums[0]);
+    if (mean && slopes && kept != double(rows) && kept > 0) {
+        const T factor = T(double(rows) / kept);
+        for (int64_t i = 0; i < rows * classes; ++i) slopes[i] *= factor;
+    }
+    return state[1];
+}
+
 template <int32_t storage, class S = typename Held<storage>::S, class T = typename Held<storage>::T> struct Sigmoid {
     static OneBlock run(In<S> logits, int64_t columns, Maybe<In<T>> targets, Maybe<In<double>> wide_targets,
                     Maybe<In<double>> pos_weight, Maybe<In<double>> weight, double smoothing,
@@ -201,6 +235,11 @@ NB_MODULE(_native, m) {
     if (isas.empty()) throw nb::import_error("crossent needs an x86-64-v2 processor (SSE4.2 and POPCNT)");
     select_table(isas.back().c_str());
     bind_buffers(m);
+    for (auto [name, function] : {std::pair("rows_at_f32", &rows_at<float>), std::pair("rows_at_f64", &rows_at<double>)}) {
+        m.def(name, function, nb::arg("logits"), nb::arg("labels"), nb::arg("grad"), nb::arg("loss"), nb::arg("rows"),
+              nb::arg("classes"), nb::arg("ignore_index"), nb::arg("mean"),
+              "Softmax cross-entropy of a few rows by their addresses: the lowest bad row * 8 + code.");
+    }
     bind<kF32>(m, "softmax_f32", "sigmoid_f32", "mass_f32");
     bind<kF64>(m, "softmax_f64", "sigmoid_f64", "mass_f64");
     bind<kBf16>(m, "softmax_bf16", "sigmoid_bf16", "mass_bf16");

@@ -1,8 +1,8 @@
 """Which front-ends can be tested here: each needs its framework, which .venv does not have and .venv-frameworks has.
 
 Where a framework is missing, its front-end (whose docstrings are tests), that front-end's tests, their helpers
-(tests/torch_*.py) and its examples are not collected. `make test-frameworks` sets CROSSENT_FRAMEWORKS=1: there a missing
-framework is an error, so nothing quietly stops being tested.
+(tests/torch_*.py) and its examples are not collected. `make test-frameworks` sets CROSSENT_FRAMEWORKS=1: there a
+missing framework is an error, so nothing quietly stops being tested.
 """
 
 import os

@@ -35,6 +35,16 @@ def pool_is_locked() -> bool:
 def hold_pool_lock(seconds: float) -> None:
     """Holds the pool's lock: for the test of fork."""
 
+def rows_at_f32(logits: int, labels: int, grad: int, loss: int, rows: int, classes: int, ignore_index: int, mean: bool) -> int:
+    """
+    Softmax cross-entropy of a few rows by their addresses: the lowest bad row * 8 + code.
+    """
+
+def rows_at_f64(logits: int, labels: int, grad: int, loss: int, rows: int, classes: int, ignore_index: int, mean: bool) -> int:
+    """
+    Softmax cross-entropy of a few rows by their addresses: the lowest bad row * 8 + code.
+    """
+
 def softmax_f32(logits: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], classes: int, inner: int, labels: Annotated[NDArray, dict(order='C', device='cpu', writable=False)] | None, soft: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)] | None, soft_factor: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, class_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, class_weight_lanes: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)] | None, row_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, ignore_index: int | None, smoothing: float, value_factor: float, grad_factor: float, sum_tolerance: float, output: int, values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None, grad: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None, hess: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')] | None, stream: bool, block_rows: int, last: int, state: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')] | None, sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None) -> tuple[float, float, int, int] | None:
     """
     Softmax cross-entropy of a block range: see SoftmaxJob in native/kernels.hpp.

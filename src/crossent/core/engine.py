@@ -19,6 +19,7 @@ __all__ = [
     "GRADIENT",
     "LOG_PROBS",
     "PROBS",
+    "ROWS_AT",
     "SigmoidJob",
     "SoftmaxJob",
     "columns_for",
@@ -35,6 +36,8 @@ _Kernels = dict[str, Callable[..., Any]]  # by the character of the dtype that t
 _SOFTMAX: _Kernels = {
     "f": _native.softmax_f32, "d": _native.softmax_f64, "e": _native.softmax_f16, "E": _native.softmax_bf16,
 }  # fmt: skip
+# Index targets by addresses, for a caller who has checked everything: see native/module.cpp.
+ROWS_AT: dict[int, Callable[..., int]] = {4: _native.rows_at_f32, 8: _native.rows_at_f64}
 _SIGMOID: _Kernels = {
     "f": _native.sigmoid_f32, "d": _native.sigmoid_f64, "e": _native.sigmoid_f16, "E": _native.sigmoid_bf16,
 }  # fmt: skip

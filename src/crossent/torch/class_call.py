@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from crossent.core import engine, formula
-from crossent.core.blocks import BadRow
+from crossent.core.blocks import NO_BAD_ROW, BadRow
 from crossent.core.check import compute_dtype
 from crossent.core.faults import Fault
 from crossent.core.terms import Terms
@@ -94,6 +94,27 @@ class ClassCall:
         return torch.where(kept & (weight != 0), weight * losses, 0.0), mass
 
     # ------------------------------------------------------------ native code
+
+    def small_pass(self, input: Tensor, wanted: bool) -> tuple[Tensor, Tensor | None, float] | None:
+        """See fused.Call: rows one after another with int64 labels, and no option beside ignore_index."""
+        target, shape = self.target, input.shape
+        if not (
+            self.weight is None and not self.smoothing and self.terms is None and not self.soft
+            and self.reduction != "none" and self.factor == 1 and self.ignore_index is not None
+            and self.over_nothing != self.over_nothing  # NaN, as 0 / 0 gives
+            and len(shape) == 2 and shape[0] and target.dtype is torch.int64
+            and input.is_contiguous() and target.is_contiguous() and input.element_size() != 2
+        ):  # fmt: skip
+            return None
+        loss = input.new_empty(())
+        grad = torch.empty_like(input) if wanted else None
+        bad = engine.ROWS_AT[input.element_size()](
+            input.data_ptr(), target.data_ptr(), 0 if grad is None else grad.data_ptr(), loss.data_ptr(), *shape,
+            self.ignore_index, self.reduction == "mean",
+        )  # fmt: skip
+        if bad != NO_BAD_ROW:
+            raise BadRow(*divmod(bad, 8))
+        return loss, grad, 1.0
 
     def run(self, z: NDArray, grad: NDArray | None) -> tuple[Any, float]:
         """See fused.Call."""

@@ -37,6 +37,9 @@ class Call(Protocol):
     def formula(self, input: Tensor) -> Tensor:
         """The loss in torch operations."""
 
+    def small_pass(self, input: Tensor, wanted: bool) -> tuple[Tensor, Tensor | None, float] | None:
+        """A pass over few numbers, where arrays take longer to make than to fill; None for what has no such way."""
+
     def run(self, z: NDArray, grad: NDArray | None) -> tuple[Any, float]:
         """One native pass: the loss (a number, or an array of row losses), and what the gradient lacks as a factor.
 
@@ -69,21 +72,23 @@ def _new_like(input: Tensor, z: NDArray) -> NDArray:
     return array_of(torch.empty_like(input))
 
 
-def native_pass(call: Call, input: Tensor, wanted: bool) -> tuple[Tensor, NDArray | None, float]:
+def native_pass(call: Call, input: Tensor, wanted: bool) -> tuple[Tensor, Tensor | None, float]:
     """The loss, its gradient if wanted, and the factor that the gradient lacks; BadRow."""
+    small = input.numel() <= _MANY
+    if small and (found := call.small_pass(input, wanted)) is not None:
+        return found
     z = array_of(input)
     grad = _new_like(input, z) if wanted else None
-    if z.size > _MANY:
+    if small:
+        value, lacks = call.run(z, grad)
+    else:
         with with_threads(torch.get_num_threads()):
             value, lacks = call.run(z, grad)
-    else:
-        value, lacks = call.run(z, grad)
-    if isinstance(value, np.ndarray):
-        return tensor_of(value).to(input.dtype), grad, lacks
-    return torch.tensor(value, dtype=input.dtype), grad, lacks
+    loss = tensor_of(value).to(input.dtype) if isinstance(value, np.ndarray) else torch.tensor(value, dtype=input.dtype)
+    return loss, None if grad is None else tensor_of(grad), lacks
 
 
-class Fused(torch.autograd.Function):  # type: ignore[misc]  # torch's types are not followed
+class Fused(torch.autograd.Function):
     """The loss of `call`, with its gradient computed beside it."""
 
     @staticmethod
@@ -106,7 +111,7 @@ class Fused(torch.autograd.Function):  # type: ignore[misc]  # torch's types are
         if grad is None:
             (input,) = ctx.saved_tensors
             _, grad, lacks = native_pass(call, input, True)
-        return scaled(tensor_of(grad), upstream, lacks, call.axis), None
+        return scaled(grad, upstream, lacks, call.axis), None
 
 
 def scaled(grad: Tensor, upstream: Tensor, lacks: float, axis: int | None) -> Tensor:
@@ -114,11 +119,13 @@ def scaled(grad: Tensor, upstream: Tensor, lacks: float, axis: int | None) -> Te
     if torch._C._functorch.is_legacy_batchedtensor(upstream):  # many upstreams at once: is_grads_batched=True
         upstream = upstream if axis is None or upstream.dim() == 0 else upstream.unsqueeze(axis)
         return grad * (lacks * upstream)
+    if upstream.dim() == 0:
+        factor = lacks * upstream.item()
+        return grad if factor == 1 else grad.mul_(factor)
     if upstream.numel() == 0:
         return grad
-    if upstream.dim() == 0 or not any(upstream.stride()):  # a number, perhaps expanded
-        factor = lacks * upstream[(0,) * upstream.dim()].item()
-        return grad if factor == 1 else grad.mul_(factor)
+    if not any(upstream.stride()):  # a number, expanded
+        return grad.mul_(lacks * upstream[(0,) * upstream.dim()])
     if axis is not None:
         upstream = upstream.unsqueeze(axis)
     return grad.mul_(upstream)  # of row losses, whose gradients lack nothing

@@ -67,6 +67,9 @@ class LabelCall:
             total = mean_of(total, divisor, self.over_nothing)
         return total.to(dtype)
 
+    def small_pass(self, input: Tensor, wanted: bool) -> None:
+        """See fused.Call: none."""
+
     def run(self, z: NDArray, grad: NDArray | None) -> tuple[Any, float]:
         """See fused.Call."""
         job = engine.SigmoidJob(
@@ -100,6 +103,9 @@ class ProbabilityCall:
         """Torch's own, which loses nothing from probabilities."""
         loss: Tensor = F.binary_cross_entropy(input, self.target, self.weight, reduction=self.reduction)
         return loss
+
+    def small_pass(self, input: Tensor, wanted: bool) -> None:
+        """See fused.Call: none."""
 
     def run(self, z: NDArray, grad: NDArray | None) -> tuple[Any, float]:
         """See fused.Call."""

@@ -60,7 +60,7 @@ def loss(options: SharedOptions) -> nn.Module:
     return LabelLoss(options) if isinstance(options, BinaryOptions) else ClassLoss(options)
 
 
-class _Lifted(nn.Module):  # type: ignore[misc]  # torch's types are not followed
+class _Lifted(nn.Module):
     """What both kinds share."""
 
     def __init__(self, options: Any) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from crossent.core.blocks import BadRow
 from crossent.torch.class_call import ClassCall
-from crossent.torch.fused import Call, native_pass, scaled, tensor_of
+from crossent.torch.fused import Call, native_pass, scaled
 from crossent.torch.label_call import LabelCall
 
 __all__ = ["compiled"]
@@ -64,7 +64,7 @@ class _Operator:
         except BadRow as bad:
             call.refuse(bad, input)
             (loss, grad), lacks = _by_formula(call, input, wanted), 1.0
-        slope = input.new_empty(0) if grad is None else grad if isinstance(grad, Tensor) else tensor_of(grad)
+        slope = input.new_empty(0) if grad is None else grad
         return loss, slope if lacks == 1 else slope.mul_(lacks)
 
     def _fake_forward(self, input: Tensor, *fields: Any) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,7 @@ _PLAIN = (Tensor, torch.nn.Parameter)
 
 
 def is_plain(input: Tensor, constants: tuple[Tensor | None, ...]) -> bool:
-    """Whether native code may have the input; the constants (targets, weights) must not ask for a gradient."""
+    """Whether the input just holds numbers; the constants (targets, weights) must not ask for a gradient."""
     if type(input) not in _PLAIN or not input.is_cpu or input.is_neg() or input.layout != torch.strided:
         return False
     for each in constants:

@@ -60,7 +60,7 @@ def test_long_tail(example: Example) -> None:
 
 def test_robust_losses_do_not_believe_wrong_labels(example: Example) -> None:
     label_noise = example("label_noise")
-    outcomes = label_noise.run(epochs=40)
+    outcomes = label_noise.run()
     plain, bootstrap, symmetric, generalized = outcomes.values()
     assert generalized.accuracy > plain.accuracy + 0.02
     assert generalized.accuracy > 0.93

@@ -114,3 +114,19 @@ def test_a_sum_of_many_float32_rows_is_rounded_once(reduction: str) -> None:
     for route in (with_gradient, by_formula):
         loss, _ = route(ct.cross_entropy, z, torch.from_numpy(y), reduction=reduction)
         assert float(loss) == pytest.approx(float(exact), rel=2e-7)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("ignored", [0, 3])
+def test_small_batches_have_the_numbers_of_large_ones(dtype: Any, reduction: str, ignored: int) -> None:
+    """Few rows go to native code by their addresses; a mean over fewer rows than there are is scaled afterwards."""
+    for K in (1, 2, 10, 100):
+        rng = np.random.default_rng(K)
+        z, y = rng.normal(scale=5, size=(12, K)).astype(dtype), rng.integers(0, K, 12)
+        y[:ignored] = -100
+        z[:ignored, 0] = np.nan
+        want = ce.CrossEntropy(reduction=reduction, ignore_index=-100).value_and_grad(y, logits=z)
+        loss, grad = with_gradient(ct.cross_entropy, z, torch.from_numpy(y), reduction=reduction)
+        assert_close(loss, np.asarray(want.value), ulps=1)
+        assert_close(grad, want.grad, ulps=0 if reduction == "sum" or not ignored else 3)
