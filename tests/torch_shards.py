@@ -153,6 +153,7 @@ def within(case: dict[str, Any]) -> Any:
 
 _DO = (
     loss_and_grads,
+    autocast,
     loss_alone,
     twice,
     second_order,

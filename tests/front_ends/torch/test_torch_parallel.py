@@ -225,6 +225,7 @@ def test_autocast(tmp_path: Any) -> None:
     for found in torch_shards.run(2, asked, tmp_path):
         for case, (loss, grads) in zip((logits, layer), found, strict=True):
             exact = expected(case)[0]
+            assert isinstance(loss, torch.Tensor), (loss, grads)
             assert loss.dtype is torch.float32
             close(loss if case is logits else loss.bfloat16(), exact, "loss")
             assert {x.dtype for x in grads.values()} == {torch.bfloat16 if case is logits else torch.float32}
