@@ -77,6 +77,15 @@ def loss_and_grads(case: dict[str, Any]) -> Any:
     return loss.detach(), _grads(parts)
 
 
+def autocast(case: dict[str, Any]) -> Any:
+    """Losses and gradients of float32 parts under autocast."""
+    parts = _parts(case)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = _call(case, parts)
+    loss.backward()
+    return loss.detach(), _grads(parts)
+
+
 def loss_alone(case: dict[str, Any]) -> Any:
     """Without gradients."""
     with torch.no_grad():
@@ -144,6 +153,7 @@ def within(case: dict[str, Any]) -> Any:
 
 _DO = (
     loss_and_grads,
+    autocast,
     loss_alone,
     twice,
     second_order,

@@ -217,6 +217,20 @@ def test_every_process_hears_of_an_error(tmp_path: Any) -> None:
     assert kinds[1] == [*["IndexError"] * 2, "ShapeError", "ShapeError", "ShapeError", "RuntimeError", *common]
 
 
+def test_autocast(tmp_path: Any) -> None:
+    """Half precision becomes float32 before the loss; float32 parts of a layer half precision before the product."""
+    logits, _ = both(target=labels(N), dtype=torch.bfloat16)
+    _, layer = both(target=labels(N), dtype=torch.float32)
+    asked = [{"do": "autocast", "cuts": [4], **case} for case in (logits, layer)]
+    for found in torch_shards.run(2, asked, tmp_path):
+        for case, (loss, grads) in zip((logits, layer), found, strict=True):
+            exact = expected(case)[0]
+            assert isinstance(loss, torch.Tensor), (loss, grads)
+            assert loss.dtype is torch.float32
+            close(loss if case is logits else loss.bfloat16(), exact, "loss")
+            assert {x.dtype for x in grads.values()} == {torch.bfloat16 if case is logits else torch.float32}
+
+
 def test_a_group_of_some_processes(tmp_path: Any) -> None:
     asked = [{"do": "within", "cuts": [4], **case} for case in both(target=labels(N))]
     by_process = torch_shards.run(3, asked, tmp_path)

@@ -45,7 +45,8 @@ def test_every_dtype_of_torch_is_tried() -> None:
     assert {dtype for op in OPS for dtype in op.dtypes} == set(DTYPES)
 
 
-@pytest.mark.parametrize("op", [op for op in OPS if not op.variant_test_name], ids=name_of)
+# The products that autocast rounds to half precision are compared in test_torch_linear.py, at that precision.
+@pytest.mark.parametrize("op", [op for op in OPS if "linear" not in op.name], ids=name_of)
 @pytest.mark.parametrize("low", [torch.bfloat16, torch.float16], ids=str)
 def test_autocast(op: Any, low: torch.dtype) -> None:
     calls = [call for dtype in (low, torch.float32) for call in samples(op, dtype, requires_grad=True, layouts=False)]
