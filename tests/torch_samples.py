@@ -146,11 +146,13 @@ def troubles(
     call: Call,
     *,
     kind: Kind = "element",
+    precision: torch.dtype | None = None,
     context: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> list[str]:
     """What is wrong with a function's outcome, given the function whose semantics it must have.
 
-    kind: of its elements, where the call does not tell. context: what both are called in.
+    kind: of its elements, where the call does not tell. precision: what is computed in, if not the result's dtype.
+    context: what both are called in.
     """
     with context():
         ours, theirs = outcome(function, call), outcome(reference, call)
@@ -164,13 +166,19 @@ def troubles(
     soft = kind == "element" and isinstance(call.args[1], torch.Tensor) and call.args[1].is_floating_point()
     found = []
     for i, (a, b, c) in enumerate(zip(ours, theirs, exact, strict=True)):
-        trouble = trouble_between(a, b, c, "difference" if soft and i else kind)
+        trouble = trouble_between(a, b, c, "difference" if soft and i else kind, precision)
         if trouble:
             found.append(f"{f'gradient {i - 1}' if i else 'value'}: {trouble}; {call}")
     return found
 
 
-def trouble_between(ours: torch.Tensor, theirs: torch.Tensor, exact: torch.Tensor, kind: Kind = "element") -> str:
+def trouble_between(
+    ours: torch.Tensor,
+    theirs: torch.Tensor,
+    exact: torch.Tensor,
+    kind: Kind = "element",
+    precision: torch.dtype | None = None,
+) -> str:
     """What is wrong with one tensor; empty if nothing is."""
     if (ours.dtype, ours.shape) != (theirs.dtype, theirs.shape):
         return f"{ours.dtype}{list(ours.shape)} where torch has {theirs.dtype}{list(theirs.shape)}"
@@ -185,7 +193,7 @@ def trouble_between(ours: torch.Tensor, theirs: torch.Tensor, exact: torch.Tenso
         return ""
     with np.errstate(invalid="ignore"):
         error = np.where(a == b, 0.0, np.abs(a - c))  # both may have overflowed
-        good = error <= np.where(np.isnan(b), 0.0, np.abs(b - c)) + _slack(c, ours.dtype, kind)
+        good = error <= np.where(np.isnan(b), 0.0, np.abs(b - c)) + _slack(c, precision or ours.dtype, kind)
     worst = np.argmax(np.where(good, -1.0, error))
     return "" if good.all() else f"{a[worst]}, torch {b[worst]}, exactly {c[worst]}; {(~good).sum()} such elements"
 

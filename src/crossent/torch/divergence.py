@@ -6,9 +6,9 @@ in float64. An element with t = 0 is 0, and so are all of its derivatives where 
 given as its logarithm; otherwise d loss/dt is -inf there.
 
 The formula needs ten arrays of float64 as large as its inputs. Chunks stay in the cache, so that one array of the
-inputs' dtype is written, the gradient: half torch's time for (2048, 32000) float32. Chunks are for tensors that hold
-nothing but numbers; under torch.compile, torch.func, forward-mode differentiation or a mode of torch's, the formula is.
-The backward pass of the chunks is written in operations that torch differentiates when it is asked to.
+inputs' dtype is written, the gradient: for (512, 32000) float32 0.4 of torch's time, with the gradient 0.5 to 0.7. They
+are for tensors that just hold numbers; under torch.compile, torch.func, forward-mode differentiation or a mode of
+torch's, the formula stays. The backward pass of chunks is written in operations that torch differentiates if asked to.
 """
 
 import math

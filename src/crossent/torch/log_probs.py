@@ -57,18 +57,16 @@ def nll_loss(
         return F.nll_loss(input, target, weight, ignore_index=ignore_index, reduction=reduction)
     if weight is None and reduction == "none":
         return losses
-    exact = wide(losses)
     index = target.long()  # a comparison of uint8 with -100 would wrap around
     kept = index != ignore_index
-    row_losses, row_weights = losses.to(exact), kept.to(exact)
-    if weight is not None:
-        known = torch.where(kept, index, 0).reshape(-1)
-        row_weights = torch.where(kept, weight.to(exact).index_select(0, known).reshape(index.shape), 0.0)
-        row_losses = torch.where(row_weights == 0, 0.0, row_losses) * row_weights
+    if weight is None:
+        return _reduced(summed(losses), kept.sum(), reduction, losses.dtype)
+    known = torch.where(kept, index, 0).reshape(-1)
+    row_weights = torch.where(kept, weight.to(wide(weight)).index_select(0, known).reshape(index.shape), 0.0)
+    row_losses = torch.where(row_weights == 0, 0.0, losses) * row_weights
     if reduction == "none":
         return row_losses.to(losses.dtype)
-    total = row_losses.sum()
-    return (total / row_weights.sum() if reduction == "mean" else total).to(losses.dtype)
+    return _reduced(row_losses.sum(), row_weights.sum(), reduction, losses.dtype)
 
 
 def kl_div(
@@ -106,7 +104,7 @@ def kl_div(
     """
     old = size_average is not None or reduce is not None
     way = "sum" if reduction == "batchmean" and not old else reduction_name(reduction, size_average, reduce)
-    if reduction == "mean" and not old:
+    if reduction == "mean" and not old and not torch.compiler.is_compiling():  # which cannot trace a warning
         warnings.warn(
             "reduction='mean' divides by the number of elements, which gives no Kullback-Leibler divergence; "
             "'batchmean' divides by the number of rows and does.",
@@ -125,6 +123,11 @@ def kl_div(
     if reduction == "batchmean" and input.dim():  # beside size_average too, as in torch
         losses = losses / input.shape[0]
     return losses.to(_common_dtype(input, target))
+
+
+def _reduced(total: Tensor, mass: Tensor, reduction: str, dtype: torch.dtype) -> Tensor:
+    """The sum or mean, rounded."""
+    return (total / mass if reduction == "mean" else total).to(dtype)
 
 
 def _fits(weight: Tensor | None, dtype: Any, input: Tensor) -> bool:

@@ -50,7 +50,8 @@ def test_every_dtype_of_torch_is_tried() -> None:
 @pytest.mark.parametrize("low", [torch.bfloat16, torch.float16], ids=str)
 def test_autocast(op: Any, low: torch.dtype) -> None:
     calls = [call for dtype in (low, torch.float32) for call in samples(op, dtype, requires_grad=True, layouts=False)]
-    assert found_in(op, calls, context=partial(torch.autocast, "cpu", dtype=low)) == []
+    precision = low if "linear" in op.name else None  # autocast rounds what is multiplied, and adds in float32
+    assert found_in(op, calls, context=partial(torch.autocast, "cpu", dtype=low), precision=precision) == []
 
 
 @pytest.mark.parametrize("op", [op for op in OPS if op.error_inputs_func], ids=name_of)
