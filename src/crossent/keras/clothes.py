@@ -16,7 +16,7 @@ Tensor = Any
 _MEANS = ("sum_over_batch_size", "mean")
 
 
-class _Reduction(keras.losses.Loss):  # type: ignore[misc]  # Keras has no types
+class _Reduction(keras.losses.Loss):
     """Keras' own reduction of losses that are there already."""
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
@@ -34,7 +34,7 @@ def _weights(rows: Rows, dtype: Any) -> Tensor | None:
     return weight
 
 
-class RowLoss(keras.losses.Loss):  # type: ignore[misc]  # Keras has no types
+class RowLoss(keras.losses.Loss):
     """A Keras loss from row losses; `options` are its own arguments, attributes and config."""
 
     def __init__(
@@ -65,7 +65,7 @@ class RowLoss(keras.losses.Loss):  # type: ignore[misc]  # Keras has no types
         return {"name": self.name, "reduction": self.reduction, "dtype": self.dtype, **self._options}
 
 
-class RowMetric(keras.metrics.Mean):  # type: ignore[misc]  # Keras has no types
+class RowMetric(keras.metrics.Mean):
     """A Keras metric: the weighted mean of row losses over all batches."""
 
     def __init__(self, rows: Callable[..., Rows], options: dict[str, Any], *, name: Any, dtype: Any) -> None:

@@ -47,7 +47,7 @@ def test_the_number_of_classes_must_be_known() -> None:
         input_signature=[tf.TensorSpec((None,), tf.int64), tf.TensorSpec((None, None), tf.float32)],
         autograph=False,
     )
-    with pytest.raises(ce.ShapeError, match=r"number of classes .* is not known"):
+    with pytest.raises(ce.ShapeError, match="whose number of classes"):
         step(LABELS[0], Z[0])
 
 
