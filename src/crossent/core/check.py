@@ -123,13 +123,12 @@ def _same_memory(out: NDArray, array: NDArray) -> bool:
     return out.ctypes.data == array.ctypes.data and out.strides == array.strides and out.dtype == array.dtype
 
 
-def output_buffer(out: Any, array: NDArray, inputs: Sequence[NDArray | None]) -> NDArray:
-    """The gradient's buffer: `out` after its checks, as an array on its memory.
+def output_buffer(given: Any, array: NDArray, inputs: Sequence[NDArray | None]) -> NDArray:
+    """The gradient's buffer: the `out` that was given, after its checks, as an array on its memory.
 
     Memory identical to the prediction's is in-place work; any other overlap is refused.
     """
-    if not isinstance(out, np.ndarray):
-        out = shared_array(out, "out")
+    out: NDArray = given if isinstance(given, np.ndarray) else shared_array(given, "out")
     if out.dtype != array.dtype:
         dtype = array.dtype.newbyteorder("=")
         if out.dtype != dtype and not (dtype.name in _HALVES and out.dtype == np.float32):
