@@ -123,27 +123,27 @@ def _same_memory(out: NDArray, array: NDArray) -> bool:
     return out.ctypes.data == array.ctypes.data and out.strides == array.strides and out.dtype == array.dtype
 
 
-def output_buffer(out: Any, array: NDArray, inputs: Sequence[NDArray | None]) -> NDArray:
-    """The gradient's buffer: `out` after its checks, as an array on its memory.
+def output_buffer(given: Any, array: NDArray, inputs: Sequence[NDArray | None]) -> NDArray:
+    """The gradient's buffer: the `out` that was given, after its checks, as an array on its memory.
 
     Memory identical to the prediction's is in-place work; any other overlap is refused.
     """
-    buffer: NDArray = out if isinstance(out, np.ndarray) else shared_array(out, "out")
-    if buffer.dtype != array.dtype:
+    out: NDArray = given if isinstance(given, np.ndarray) else shared_array(given, "out")
+    if out.dtype != array.dtype:
         dtype = array.dtype.newbyteorder("=")
-        if buffer.dtype != dtype and not (dtype.name in _HALVES and buffer.dtype == np.float32):
-            raise DtypeError(f"out has dtype {buffer.dtype}, the gradient {dtype}: they must agree.")
-    if buffer.shape != array.shape:
-        raise ShapeError(f"out has shape {buffer.shape}, the gradient {array.shape}: they must agree.")
-    if not buffer.flags.writeable:
+        if out.dtype != dtype and not (dtype.name in _HALVES and out.dtype == np.float32):
+            raise DtypeError(f"out has dtype {out.dtype}, the gradient {dtype}: they must agree.")
+    if out.shape != array.shape:
+        raise ShapeError(f"out has shape {out.shape}, the gradient {array.shape}: they must agree.")
+    if not out.flags.writeable:
         raise ShapeError("out is read-only; a writable array is needed.")
-    if _overlaps_itself(buffer):
+    if _overlaps_itself(out):
         raise ShapeError("out overlaps itself (a broadcast array); an array of its own memory is needed.")
     for other in inputs:
-        if other is None or not np.may_share_memory(buffer, other):
+        if other is None or not np.may_share_memory(out, other):
             continue
-        if not (other is array and _same_memory(buffer, array)) and np.shares_memory(buffer, other):
+        if not (other is array and _same_memory(out, array)) and np.shares_memory(out, other):
             raise ShapeError(
                 "out overlaps an input; pass the prediction itself to work in place, or memory of its own."
             )
-    return buffer
+    return out

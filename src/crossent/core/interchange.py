@@ -132,4 +132,5 @@ def _bfloat16(value: Any, name: str) -> NDArray | None:
             f"{name} is bfloat16, which NumPy lacks: install ml_dtypes (pip install ml_dtypes), or pass it as float32."
         ) from None
     code.value = _UINT
-    return np.asarray(np.from_dlpack(_Capsule(capsule)).view(bfloat16))
+    array: NDArray = np.from_dlpack(_Capsule(capsule)).view(bfloat16)
+    return array

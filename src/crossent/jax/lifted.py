@@ -27,7 +27,7 @@ def loss(of: Any) -> Callable[..., Array]:
 
     All options but classes, clip and eps (names, and probabilities), with the object's own reduction: a mean unless it
     says otherwise. Nothing is raised for values, since they may be traced: what crossent refuses (a label that is no
-    class, a target or weight below 0, a mean over nothing) gives NaN. `LinearCrossEntropy` becomes
+    class, a target or weight below 0, a mean over nothing) makes the loss NaN. `LinearCrossEntropy` becomes
     `f(hidden, weight, labels, *, bias=None, sample_weight=None)`, see `linear_cross_entropy`.
 
     Args:

@@ -89,8 +89,8 @@ def softmax_cross_entropy_with_integer_labels(
 
         loss = -log p_y,  p = softmax(logits)      [nat]
 
-    A label outside 0..K-1 gives NaN, loss and gradient (optax takes -1 for the last class, and gives such a row a
-    gradient); leave rows out by `where`, whatever their labels.
+    A label outside 0..K-1 gives NaN with gradient 0 (optax takes -1 for the last class, and has a gradient that knows
+    no target); rows that `where` leaves out may have any label.
 
     Args:
         logits: [..., K] scores; -inf rules a class out.

@@ -77,18 +77,17 @@ def _label_value(row: _Plain, z: Array, labels: Array) -> Array:
 
 
 def _label_loss(z: Array, labels: Array) -> Array:
-    """-log p_y, [...]; NaN where a label is not among 0..K-1."""
+    """-log p_y, [...]; NaN where a label is not among 0..K-1, with gradient 0: what is masked later stays 0 then."""
     return _label_value(_plain(z), z, labels)
 
 
 def _label_both(z: Array, labels: Array) -> tuple[Array, Array]:
-    """Loss and gradient, of one look at the rows."""
+    """Loss and gradient, of one look at the rows; a label that is no class has gradient 0."""
     row = _plain(z)
-    s = jnp.where(_known(z, labels)[..., None], row.s, jnp.nan)
     d = _below(z, _apart(_apart(row.finite_m)))
     hit = jnp.arange(z.shape[-1]) == labels[..., None]
-    gradient = jnp.where(hit & (d == 0), -row.r / s, jnp.exp(d) / s - hit)
-    return _label_value(row, z, labels), gradient
+    gradient = jnp.where(hit & (d == 0), -row.r / row.s, jnp.exp(d) / row.s - hit)
+    return _label_value(row, z, labels), jnp.where(_known(z, labels)[..., None], gradient, 0.0)
 
 
 def _label_rule(primals: Any, tangents: Any) -> Any:
