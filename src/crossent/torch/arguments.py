@@ -26,6 +26,8 @@ def float_of(x: Any) -> Any:
 def reduction_name(reduction: str, size_average: bool | None, reduce: bool | None) -> str:
     """Torch's reduction; the two arguments that it deprecates go before, with its warning, and its ValueError."""
     if size_average is not None or reduce is not None:
+        if torch.compiler.is_compiling():  # which takes torch's helper for an operator
+            return "none" if reduce is not None and not reduce else "mean" if size_average in (None, True) else "sum"
         return str(torch.nn._reduction.legacy_get_string(size_average, reduce))
     if reduction not in ("mean", "sum", "none"):
         torch.nn._reduction.get_enum(reduction)

@@ -4,6 +4,7 @@ gradcheck compares backward, forward-mode and batched gradients with finite diff
 gradient, on torch's own sample inputs, where torch says that its function has these modes.
 """
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -120,6 +121,17 @@ def test_compiled_in_one_graph(op: Any) -> None:
             near(value_and_gradients(compiled, call), value_and_gradients(call.of(torch_function(op)), call))
             with torch.no_grad():
                 near(compiled(*call.variables), call.of(torch_function(op))(*call.variables))
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "nll_loss", "binary_cross_entropy_with_logits", "kl_div"])
+def test_deprecated_words_compile(name: str) -> None:
+    z = torch.randn(4, 3)
+    target = torch.tensor([0, 1, 2, 1]) if name in ("cross_entropy", "nll_loss") else torch.rand(4, 3)
+    for old in ({"size_average": False}, {"reduce": False}, {"size_average": True, "reduce": True}):
+        torch.compiler.reset()
+        ours = torch.compile(partial(getattr(crossent.torch, name), **old), fullgraph=True, backend="aot_eager")
+        with quiet():
+            torch.testing.assert_close(ours(z, target), getattr(torch.nn.functional, name)(z, target, **old))
 
 
 @each_op
