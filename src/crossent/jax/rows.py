@@ -157,7 +157,7 @@ def row_loss(z: Array, q: Array, terms: Terms) -> Array:
     def rule(primals: Any, tangents: Any) -> Any:
         z, q = primals
         if _fixed(tangents[0]):
-            value = _values(z, q, terms)
+            value = loss(z, q)
             tangent = jnp.zeros_like(value)
         else:
             value, gradient = row_both(z, q, terms)
@@ -182,7 +182,7 @@ def element_loss(z: Array, A: Array, B: Array, shape: Shape = CROSS_ENTROPY) -> 
 
     def rule(primals: Any, tangents: Any) -> Any:
         z, A, B = primals
-        value = primal(z, A, B)
+        value = loss(z, A, B)
         tangent = jnp.zeros_like(value)
         if not _fixed(tangents[0]):
             tangent += formula_elements.element_gradient(jnp, z, A, B, shape) * tangents[0]
