@@ -122,7 +122,7 @@ test-frameworks: $(FRAMEWORKS_MADE) $(OLDEST_MADE)
 	$(call front_end_tests,$(OLDEST))
 
 bench: $(DEV_MADE) $(FRAMEWORKS_MADE)
-	$(BIN)/crossent bench --suite loss --suite small --suite linear --suite scaling --vs torch,jax,tensorflow,scipy,sklearn,numpy \
+	$(BIN)/crossent bench --suite loss --suite small --suite linear --suite torch --suite scaling --vs torch,jax,tensorflow,scipy,sklearn,numpy \
 		--notes benchmarks/notes.toml --json benchmarks/results.json --output benchmarks/RESULTS.md
 
 # A number may fall, not rise without a reason. The peers' numbers are measured where FRAMEWORKS_PYTHON has them.

@@ -39,7 +39,7 @@ ROOMS: dict[str, set[str]] = {
     "scale": _BELOW_VERBS | _VERBS | {"scale"},
     "report": _BELOW_REPORT | {"report"},
     "explore": _BELOW_REPORT | {"explore"},
-    "bench": _BELOW_REPORT | {"bench"},
+    "bench": _BELOW_REPORT | {"torch", "bench"},
     "demo": _BELOW_REPORT | {"report"},
     "cli": _BELOW_REPORT | {"report", "explore", "demo", "bench", "cli"},
     "__main__": {"cli"},
@@ -52,8 +52,9 @@ THIRD_PARTY: list[tuple[str, set[str]]] = [
     ("errors.py", set()),
     ("wording.py", set()),
     ("torch/*", {"numpy", "torch", "ml_dtypes"}),
-    ("jax.py", {"numpy", "jax"}),
-    ("keras.py", {"numpy", "keras"}),
+    ("core/interchange.py", {"numpy", "ml_dtypes"}),  # loaded for numbers that NumPy has no type for
+    ("jax/*", {"numpy", "jax"}),
+    ("keras/*", {"numpy", "keras"}),
     ("rows/*", {"numpy", "pyarrow", "duckdb"}),
     ("learn/store.py", {"numpy", "safetensors"}),
     (
@@ -67,6 +68,7 @@ THIRD_PARTY: list[tuple[str, set[str]]] = [
     # Workers of `crossent bench`: each alone in a process, which ends with its library missing where it is.
     ("bench/peers/crossent_peer.py", {"numpy", "ml_dtypes"}),
     ("bench/peers/torch_peer.py", {"numpy", "torch"}),
+    ("bench/peers/crossent_torch_peer.py", {"numpy"}),
     ("bench/peers/jax_peer.py", {"numpy", "jax"}),
     ("bench/peers/tensorflow_peer.py", {"numpy", "tensorflow"}),
     ("bench/peers/scipy_peer.py", {"numpy", "scipy"}),

@@ -100,6 +100,7 @@ def _probability(kind: str, *, soft: bool) -> dict[str, Any]:
 def _binary_probability(kind: str) -> dict[str, Any]:
     return _elements(kind) | {
         "probs": stored(np.full((ROWS, K), 0.25), kind), "targets": np.zeros((ROWS, K), np.int64),
+        "clamped": False,
     }  # fmt: skip
 
 

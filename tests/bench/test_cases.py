@@ -5,7 +5,7 @@ import pytest
 
 from crossent.bench.cases import SUITES, cases_of
 from crossent.bench.peers.data import Spec, make
-from crossent.bench.roster import PEERS
+from crossent.bench.roster import CROSSENT, IN_TORCH, PEERS
 from crossent.bench.worker import REGIMES
 
 REACH = {  # title: ratio for the loss, for loss and gradient
@@ -49,6 +49,28 @@ def test_linear_layers_have_their_target_and_are_larger_than_torch_could_take():
     assert not any(case.peers for case in large)
 
 
+def test_inside_torch_the_large_cases_keep_their_targets_and_small_batches_are_not_slower():
+    found = {case.title.removeprefix("torch "): case for case in cases_of("torch")}
+    kept = {title: reach for title, reach in REACH.items() if title in found}
+    assert len(kept) == 8
+    assert {title: tuple(found[title].targets[w].ratio for w in ("forward", "gradient")) for title in kept} == kept
+    assert all(target.against == "" for title in kept for target in found[title].targets.values())
+    for title, shape in (("(32, 10)", (32, 10)), ("(128, 1000)", (128, 1000))):
+        (target,) = found[title].targets.values()
+        assert found[title].shape == shape
+        assert (target.ratio, target.against) == (1, "torch eager")
+    for title, ratio in (("linear (2048, 1024, 32000)", 1.15), ("linear (2048, 1024, 32000) bfloat16", 1.35)):
+        target = found[title].targets["gradient"]
+        assert (target.ratio, target.extra_share, target.against) == (ratio, 0.5, "torch eager")
+    assert len(found) == 8 + 2 + 2
+
+
+def test_what_the_peers_are_compared_with():
+    for suite in SUITES:
+        assert {case.ours for case in cases_of(suite)} == {IN_TORCH if suite == "torch" else CROSSENT}
+    assert all(case.works == ("forward", "gradient") for case in cases_of("torch"))
+
+
 def test_growth_covers_four_decades():
     cases = cases_of("scaling")
     for what, place in (("rows", 0), ("classes", 1)):
@@ -61,7 +83,8 @@ def test_titles_peers_and_regimes_are_known():
     cases = [case for suite in SUITES for case in cases_of(suite)]
     assert len({case.title for case in cases}) == len(cases)
     for case in cases:
-        assert set(case.peers) <= set(PEERS)
+        assert {case.ours, *case.peers} <= set(PEERS)
+        assert case.ours not in case.peers
         assert set(case.regimes) <= set(REGIMES)
         assert all(t.against in ("", *case.peers) for t in case.targets.values())
         assert max(case.shrunk().shape) <= 60

@@ -2,13 +2,14 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
 from crossent.bench.cases import Case, Target
 from crossent.bench.pictures import GROWTHS, draw_growth
 from crossent.bench.results import SCHEMA, Measurement, Results, deviation
-from crossent.bench.roster import CROSSENT, LIMIT
+from crossent.bench.roster import CROSSENT, IN_TORCH, LIMIT
 from crossent.bench.table import markdown
 from crossent.bench.verdicts import Verdict, read_notes, verdicts
 from crossent.errors import DataError
@@ -118,6 +119,22 @@ def test_memory_of_layers_beside_their_gradients_and_all_logits():
     assert "| linear (100, 20, 5000), 7 MB | 0.1 ms | 7 | 0 | 7 | 2 | fast 20 |" in page
     assert "1.15 beside fast; 0.5 of its memory" in page
     assert "| not run |" in markdown(Results(MACHINE, [LAYER], layers(1, None).measurements[:1]), notes={}, pictures={})
+
+
+def test_another_base_has_the_column_and_the_targets():
+    """Halves of bytes: gradients of 100 x 20, 5000 x 20 and 5000 bfloat16 are 214 kB; all logits 1 MB."""
+    case = replace(LAYER, suite="torch", ours=IN_TORCH, dtype="bfloat16")
+    measurements = [replace(m, suite="torch", peer=IN_TORCH if m.peer == CROSSENT else m.peer)
+                    for m in layers(7_214_000, 20_000_000).measurements]  # fmt: skip
+    results = Results(MACHINE, [case], measurements)
+    assert results.ratio(case, "gradient", "default") == pytest.approx(1.2)
+    assert all(verdict.reached for verdict in verdicts(results, case, "gradient"))
+    page = markdown(results, notes={}, pictures={})
+    assert "## Inside PyTorch: crossent.torch" in page
+    assert "| case | crossent.torch | best peer |" in page
+    assert "extra memory, MB: crossent.torch / best peer |" in page
+    assert "| linear (100, 20, 5000), 7 MB | 10 ms | 12 ms (fast) | 1.2 |" in page
+    assert "| linear (100, 20, 5000), 7 MB | 0.1 ms | 7 | 0 | 7 | 1 | fast 20 |" in page
 
 
 def test_a_share_of_memory_is_held_against_the_peers():

@@ -3,6 +3,7 @@
 import tracemalloc
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -11,6 +12,7 @@ import oracle_binary
 from bits import assert_same
 from closeness import assert_close
 from crossent.core import formula_elements
+from crossent.core.engine_probability import BinaryProbabilityJob, run_binary_probability
 from crossent.core.shapes import Shape
 from crossent.core.terms import BinaryTerms
 from entries import LAYOUTS, hard_entries, laid_out
@@ -233,3 +235,25 @@ def test_minus_zero_is_zero(label: float, dtype: Any, isa: str) -> None:
     got = ce.BinaryCrossEntropy(reduction="none").value_and_grad(np.array([label]), probs=np.array([-0.0], dtype))
     assert got.value.tolist() == [np.inf]
     assert got.grad.tolist() == [-np.inf]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("soft", [False, True])
+def test_clamped_as_in_torch(dtype: Any, soft: bool, isa: str) -> None:
+    """What crossent.torch asks of the kernel: -log at 100, p (1 - p) in the gradient at 1e-12 (a float)."""
+    eps = float(np.finfo(dtype).eps)
+    p = np.array([0.0, 1.0, 1e-45, 1e-40, 1e-30, 1e-13, 1e-11, 0.3, 0.75, 1 - eps], dtype)
+    y = np.resize([0.0, 0.25, 0.75, 1.0] if soft else [0.0, 1.0], (40, len(p))).astype(dtype).T.copy()
+    probs = np.broadcast_to(p[:, None], y.shape).copy()
+    values, grad = np.empty_like(probs), np.empty_like(probs)
+    job = BinaryProbabilityJob(probs, y, clamped=True)
+    run_binary_probability(job, values=values, grad=grad)
+    with mpmath.workdps(60):
+        least = mpmath.mpf(float(np.float32(1e-12)))
+        for i, j in np.ndindex(y.shape):
+            chance, label = mpmath.mpf(float(probs[i, j])), mpmath.mpf(float(y[i, j]))
+            sides = ((label, chance), (1 - label, 1 - chance))
+            want = sum(w * (min(-mpmath.log(x), 100) if x else 100) for w, x in sides)
+            assert_close(values[i, j], want, ulps=4)
+            slope = (chance - label) / max(chance * (1 - chance), least)
+            assert_close(grad[i, j], slope, ulps=8, of=max(abs(slope), chance, abs(label - chance)))

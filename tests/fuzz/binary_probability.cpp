@@ -10,6 +10,7 @@ constexpr int kTargetBytes[] = {1, 2, 4, 8, 1, 2, 4, 8, 4, 8, 1};  // by LabelTy
 template <int32_t storage> struct Asked : Elements {
     std::vector<typename Format<storage>::E> probs;
     int32_t target_type = kFloat64;
+    bool clamped = false;
     std::vector<double> y;         // the targets, and
     std::vector<uint8_t> targets;  // as they are stored
 };
@@ -33,6 +34,7 @@ Answer<storage> run(const KernelTable& table, const Asked<storage>& q, const Man
     job.probs = mass ? nullptr : probs.data();
     job.targets = targets.data();
     job.target_type = q.target_type;
+    job.clamped = q.clamped;
     job.values = how.values && !mass ? values.data() : nullptr;
     job.grad = how.grad && !mass ? (how.in_place ? probs.data() : grad.data()) : nullptr;
     Answer<storage> answer;
@@ -90,8 +92,11 @@ template <int32_t storage> Asked<storage> decode(Bytes& bytes) {
         q.probs[size_t(bytes.below(q.size()))] = narrowed<storage>(special);
     }
     q.decode_options(bytes);
+    q.clamped = bytes.one_in(3);
     return q;
 }
+
+Real minus_log(Real log, bool clamped) { return clamped ? std::fmin(-log, Real(100)) : -log; }
 
 // One element by the definition, in long double; terms of weight 0 are not there.
 template <int32_t storage>
@@ -99,8 +104,12 @@ void check_element(const KernelTable& table, const Asked<storage>& q, const Answ
     using F = Format<storage>;
     const Real p = std::fabs(Real(q.probs[size_t(i)])), y = q.y[size_t(i)], w = q.weight_at(i);
     const Real A = q.up(i, y), B = q.down(y), f = w * q.grad_factor;
-    const Real value = w * q.value_factor * ((A > 0 ? A * -std::log(p) : 0) + (B > 0 ? B * -std::log1p(-p) : 0));
-    const Real falls = A > 0 ? f * A / p : 0, rises = B > 0 ? f * B / (1 - p) : 0;
+    const Real value = w * q.value_factor * ((A > 0 ? A * minus_log(std::log(p), q.clamped) : 0) +
+                                             (B > 0 ? B * minus_log(std::log1p(-p), q.clamped) : 0));
+    const Real least = 1e-12f;
+    const bool near_end = q.clamped && p * (1 - p) < least;
+    const Real falls = A > 0 ? (near_end ? f * A * (1 - p) / least : f * A / p) : 0;
+    const Real rises = B > 0 ? (near_end ? f * B * p / least : f * B / (1 - p)) : 0;
     const long long at = i;
     const Real v = got.values[size_t(i)];
     EXPECT(near<F>(v, value, 4 * ulp<F>(value)), "%s element %lld: value %.17Lg, exactly %.19Lg (p %.19Lg, y %Lg)",

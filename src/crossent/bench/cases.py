@@ -6,10 +6,12 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from crossent.bench.roster import CROSSENT, IN_TORCH
+
 __all__ = ["SUITES", "WORKS", "Case", "Target", "cases_of"]
 
-SUITES = ("loss", "small", "linear", "scaling")
-# What is done with a case. Only crossent has the last two: into a reused buffer, and over the logits themselves.
+SUITES = ("loss", "small", "linear", "torch", "scaling")
+# What is done with a case. Only crossent, beside NumPy, has the last two: into a reused buffer, and over the logits.
 WORKS = ("forward", "gradient", "gradient_out", "gradient_in_place")
 _QUICK = 60  # largest extent of an axis with --quick
 
@@ -33,7 +35,10 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One set of numbers and who computes its loss; `kind` to `memory_limit` as in peers.data.Spec."""
+    """One set of numbers and who computes its loss; `kind` to `memory_limit` as in peers.data.Spec.
+
+    ours: what the peers are compared with, in results as in times: crossent, or a front-end of it.
+    """
 
     suite: str
     title: str
@@ -42,6 +47,7 @@ class Case:
     dtype: str = "float32"
     axis: int = -1
     memory_limit: int | None = None
+    ours: str = CROSSENT
     peers: tuple[str, ...] = ()
     targets: Mapping[str, Target] = field(default_factory=dict)
     regimes: tuple[str, ...] = ("default", "tuned")  # how malloc treats what peers free: worker.REGIMES
@@ -64,12 +70,18 @@ class Case:
         """Number of predictions."""
         return math.prod(self.shape) // (self.features or 1)
 
+    @property
+    def itemsize(self) -> int:
+        """Bytes of a prediction."""
+        return {"float64": 8, "float32": 4, "bfloat16": 2}[self.dtype]
+
     def shrunk(self, largest: int = _QUICK) -> "Case":
         """The same with no axis longer than `largest`: shows that everything runs, and warms a worker up."""
         return replace(self, shape=tuple(min(extent, largest) for extent in self.shape))
 
 
-_FRAMEWORKS = ("torch eager", "torch.compile", "JAX jit")
+_TORCH = ("torch eager", "torch.compile")
+_FRAMEWORKS = (*_TORCH, "JAX jit")
 _PLAIN = ("SciPy", "NumPy")
 
 
@@ -132,6 +144,34 @@ def _linear_cases() -> list[Case]:
     ]  # fmt: skip
 
 
+def _torch_cases() -> list[Case]:
+    """crossent.torch beside torch's own functions: cases of "loss" with their targets, small batches, linear layers.
+
+    malloc is tuned only where a target is about that.
+    """
+    inside: dict[str, Any] = {"suite": "torch", "ours": IN_TORCH, "works": ("forward", "gradient")}
+    shapes = ("(2048, 32000)", "(65536, 1000)", "(5000000, 10)", "(8, 21, 512, 512)")
+    large = [
+        replace(case, title=f"torch {case.title}", peers=_TORCH, **inside,
+                regimes=("default", "tuned") if case.targets["gradient"].tuned else ("default",))
+        for case in _loss_cases()
+        if any(shape in case.title for shape in shapes) or case.kind == "binary"
+    ]  # fmt: skip
+    inside |= {"regimes": ("default",), "limited": False}
+    small = [
+        Case(title=f"torch {shape}", kind="index", shape=shape, peers=_TORCH,
+             targets={"gradient": Target(ratio=1, against="torch eager")}, **inside)
+        for shape in ((32, 10), (128, 1000))
+    ]  # fmt: skip
+    layers = [  # no limit: it would be the products of another library, NumPy's
+        Case(title=f"torch linear (2048, 1024, 32000){name}", kind="linear", shape=(2048, 1024, 32000), dtype=dtype,
+             peers=(*_TORCH, "torch chunked"),
+             targets={"gradient": Target(ratio=ratio, against="torch eager", extra_share=0.5)}, **inside)
+        for dtype, name, ratio in (("float32", "", 1.15), ("bfloat16", " bfloat16", 1.35))
+    ]  # fmt: skip
+    return large + small + layers
+
+
 def _scaling_cases() -> list[Case]:
     """Four decades of rows at 1000 classes, and of classes at 1000 rows; two points a decade."""
     counts = (10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)
@@ -145,7 +185,8 @@ def _scaling_cases() -> list[Case]:
 
 def cases_of(suite: str, *, pattern: str = "*", quick: bool = False) -> list[Case]:
     """The cases of a suite whose title fits a pattern (`*`, `?`; a plain word fits anywhere), shrunk if `quick`."""
-    makers = {"loss": _loss_cases, "small": _small_cases, "linear": _linear_cases, "scaling": _scaling_cases}
+    makers = {"loss": _loss_cases, "small": _small_cases, "linear": _linear_cases, "torch": _torch_cases,
+              "scaling": _scaling_cases}  # fmt: skip
     made = makers[suite]()
     glob = pattern if any(mark in pattern for mark in "*?[") else f"*{pattern}*"
     return [case.shrunk() if quick else case for case in made if fnmatchcase(case.title, glob)]

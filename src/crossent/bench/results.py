@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from crossent.bench.cases import Case
-from crossent.bench.roster import CROSSENT, LIMIT
+from crossent.bench.roster import LIMIT
 
 __all__ = ["SCHEMA", "Measurement", "Results", "deviation"]
 
@@ -63,9 +63,13 @@ class Results:
         """The measurement of one peer, if it was asked."""
         return next((m for m in self.of(case, work, regime) if m.peer == peer), None)
 
+    def ours(self, case: Case, work: str, regime: str = "default") -> Measurement | None:
+        """The measurement that the peers' are compared with."""
+        return self.one(case, work, regime, case.ours)
+
     def peers(self, case: Case, work: str, regime: str) -> list[Measurement]:
         """The peers' measurements, fastest first; those without a time last."""
-        found = [m for m in self.of(case, work, regime) if m.peer not in (CROSSENT, LIMIT)]
+        found = [m for m in self.of(case, work, regime) if m.peer not in (case.ours, LIMIT)]
         return sorted(found, key=lambda m: m.median if m.median is not None else math.inf)
 
     def best(self, case: Case, work: str, regime: str) -> Measurement | None:
@@ -78,14 +82,14 @@ class Results:
         None beside a wrong result, or none.
         """
         other = self.one(case, work, regime, against) if against else self.best(case, work, regime)
-        ours = self.one(case, work, regime, CROSSENT)
+        ours = self.ours(case, work, regime)
         if other is None or ours is None or not other.right or other.median is None or not ours.median:
             return None
         return other.median / ours.median
 
     def over_limit(self, case: Case, work: str) -> float | None:
         """crossent's median divided by the time in which the machine moves as many bytes."""
-        limit, ours = self.one(case, work, "default", LIMIT), self.one(case, work, "default", CROSSENT)
+        limit, ours = self.one(case, work, "default", LIMIT), self.ours(case, work)
         if limit is None or ours is None or not limit.median or ours.median is None:
             return None
         return ours.median / limit.median

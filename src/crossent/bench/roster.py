@@ -11,9 +11,9 @@ from pathlib import Path
 from crossent.errors import OptionError
 from crossent.wording import did_you_mean
 
-__all__ = ["CROSSENT", "LIBRARIES", "LIMIT", "PEERS", "Peer", "check_pythons", "python_for"]
+__all__ = ["CROSSENT", "IN_TORCH", "LIBRARIES", "LIMIT", "PEERS", "Peer", "check_pythons", "python_for"]
 
-CROSSENT, LIMIT = "crossent", "limit"
+CROSSENT, IN_TORCH, LIMIT = "crossent", "crossent.torch", "limit"
 FRAMEWORKS = Path(".venv-frameworks") / "bin" / "python"  # made by `make frameworks`
 
 
@@ -44,9 +44,11 @@ LIBRARIES: dict[str, tuple[str, str]] = {
 }
 PEERS: dict[str, Peer] = {
     CROSSENT: Peer(CROSSENT, "peers.crossent_peer", "", 2, 1),
+    IN_TORCH: Peer("torch", "peers.crossent_torch_peer", "", 3, 4),
     LIMIT: Peer(LIMIT, "peers.limits_peer", "", 1, 1),
     "torch eager": Peer("torch", "peers.torch_peer", "eager", 7, 3),
     "torch.compile": Peer("torch", "peers.torch_peer", "compile", 4, 12),
+    "torch chunked": Peer("torch", "peers.torch_peer", "chunked", 7, 3),
     "JAX jit": Peer("jax", "peers.jax_peer", "", 5, 3),
     "TF XLA": Peer("tensorflow", "peers.tensorflow_peer", "", 4, 6),
     "SciPy": Peer("scipy", "peers.scipy_peer", "scipy", 25, 2),

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from crossent.bench.cases import Case, cases_of
 from crossent.bench.results import Measurement, Results, deviation
-from crossent.bench.roster import CROSSENT, LIBRARIES, LIMIT, PEERS, python_for
+from crossent.bench.roster import LIBRARIES, LIMIT, PEERS, python_for
 from crossent.bench.wording import time_text
 from crossent.bench.worker import REGIMES, Worker, WorkerFailure
 
@@ -62,8 +62,8 @@ class Plan:
         return [replace(case, regimes=tuple(name for name in case.regimes if name in self.regimes)) for case in made]
 
     def peers(self, case: Case) -> list[str]:
-        """crossent, the machine's limit, and the peers of a case whose library was asked for."""
-        ours = (CROSSENT, LIMIT) if case.limited else (CROSSENT,)
+        """Ours, the machine's limit, and the peers of a case whose library was asked for."""
+        ours = (case.ours, LIMIT) if case.limited else (case.ours,)
         return [*ours, *(name for name in case.peers if PEERS[name].library in self.libraries)]
 
 
@@ -140,7 +140,7 @@ class _Crew:
     def _start(self, name: str) -> None:
         """Workers start in this thread: Linux ends a worker together with the thread that started it."""
         peer = PEERS[name]
-        regime = self._regime if peer.library in LIBRARIES else "default"  # the regimes are the peers'
+        regime = "default" if name in (self._case.ours, LIMIT) else self._regime  # the regimes are the peers'
         self._workers[name] = Worker(
             peer, python_for(peer, self._plan.pythons), regime=regime, threads=self._plan.threads, scratch=self._scratch
         )
@@ -196,13 +196,14 @@ class _Crew:
         self._probes[each.peer, each.work] = reply["probe"]
 
     def _compare(self) -> None:
-        """Every peer's value and gradient beside crossent's."""
+        """Every peer's value and gradient beside ours."""
+        base = self._case.ours
         for each in self.measurements:
-            ours = next((m for m in self.measurements if m.peer == CROSSENT and m.work == each.work), None)
-            if each.peer in (CROSSENT, LIMIT) or each.value is None or ours is None or ours.value is None:
+            ours = next((m for m in self.measurements if m.peer == base and m.work == each.work), None)
+            if each.peer in (base, LIMIT) or each.value is None or ours is None or ours.value is None:
                 continue
             each.wrong_by = deviation(
-                each.value, self._probes[each.peer, each.work], ours.value, self._probes[CROSSENT, each.work],
+                each.value, self._probes[each.peer, each.work], ours.value, self._probes[base, each.work],
                 self._case.dtype,
             )  # fmt: skip
 
@@ -239,6 +240,8 @@ class _Crew:
 
 def _not_installed(name: str, greeting: Mapping[str, Any]) -> str:
     module, package = LIBRARIES.get(PEERS[name].library, ("", ""))
+    if greeting["missing"] == "crossent":
+        return f"not installed in the Python that has {module} (pip install crossent there, or make frameworks)"
     if greeting["missing"].partition(".")[0] == module:
         return f"not installed (pip install {package}, or make frameworks)"
     return f"cannot be imported: {greeting['failure']}"
@@ -246,11 +249,12 @@ def _not_installed(name: str, greeting: Mapping[str, Any]) -> str:
 
 def _told(results: Results, case: Case, work: str) -> str:
     """One line about a case that is done."""
-    ours = results.one(case, work, "default", CROSSENT)
+    ours = results.ours(case, work)
     best, ratio = results.best(case, work, "default"), results.ratio(case, work, "default")
     if ours is None or ours.median is None:
-        return f"{case.title} {work}: crossent failed: {ours.failure if ours else 'not asked'}"
-    text = f"{case.title} {work}: crossent {time_text(ours.median)}"
+        reason = ours.failure if ours else results.missing.get(case.ours, "not asked")
+        return f"{case.title} {work}: {case.ours} failed: {reason}"
+    text = f"{case.title} {work}: {case.ours} {time_text(ours.median)}"
     if best is not None and best.median is not None and ratio is not None:
         text += f", best peer {best.peer} {time_text(best.median)}, ratio {ratio:.2f}"
     return text

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from crossent.bench.cases import Case
 from crossent.bench.results import Measurement, Results
-from crossent.bench.roster import CROSSENT, LIMIT
+from crossent.bench.roster import LIMIT
 from crossent.bench.verdicts import Notes, verdicts
 from crossent.bench.wording import milliseconds, number, time_text
 
@@ -15,6 +15,7 @@ _HEADINGS = {
     "loss": "Losses",
     "small": "Small calls",
     "linear": "Linear layer and loss",
+    "torch": "Inside PyTorch: crossent.torch",
     "scaling": "Growth",
 }
 _WORKS = {"forward": "Loss alone", "gradient": "Loss and gradient"}
@@ -40,7 +41,8 @@ def markdown(results: Results, *, notes: Notes, pictures: Mapping[str, str]) -> 
             able = [case for case in cases if work in case.works]
             if able:
                 lines += [f"### {heading}", "", *_work_table(results, able, work), ""]
-        lines += _memory_of_layers(results, cases) if suite == "linear" else _variants(results, cases)
+        layers = [case for case in cases if case.kind == "linear"]
+        lines += [*_variants(results, cases), *_memory_of_layers(results, layers)]
     lines += ["", *_targets(results, notes), *_troubles(results)]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -70,14 +72,14 @@ def _method(results: Results) -> list[str]:
 
 
 def _work_table(results: Results, cases: Sequence[Case], work: str) -> list[str]:
-    tuned = any("tuned" in case.regimes for case in cases)
-    heads = ["case", "crossent", "best peer", "ratio", "target", "times the limit"]
+    tuned, ours = any("tuned" in case.regimes for case in cases), cases[0].ours
+    heads = ["case", ours, "best peer", "ratio", "target", "times the limit"]
     heads += ["best peer, tuned malloc", "ratio"] if tuned else []
-    heads += ["others", "extra memory, MB: crossent / best peer"]
+    heads += ["others", f"extra memory, MB: {ours} / best peer"]
     lines = [_row(heads), _row(["---"] * len(heads))]
     for case in cases:
         over = results.over_limit(case, work)
-        row = [case.title, _time(results.one(case, work, "default", CROSSENT))]
+        row = [case.title, _time(results.ours(case, work))]
         row += _beside(results, case, work, "default")
         row += [_wanted(results, case, work), "" if over is None else number(over)]
         row += _beside(results, case, work, "tuned") if tuned else []
@@ -126,7 +128,7 @@ def _share(x: float) -> str:
 
 def _memory(results: Results, case: Case, work: str) -> str:
     shown = []
-    for found in (results.one(case, work, "default", CROSSENT), results.best(case, work, "default")):
+    for found in (results.ours(case, work), results.best(case, work, "default")):
         extra = found.extra_bytes if found else None
         shown.append("-" if extra is None else f"{extra / 1e6:.0f}")
     return " / ".join(shown)
@@ -134,14 +136,14 @@ def _memory(results: Results, case: Case, work: str) -> str:
 
 def _variants(results: Results, cases: Sequence[Case]) -> list[str]:
     """crossent's three ways to a gradient."""
-    able = [case for case in cases if all(results.one(case, work, "default", CROSSENT) for work in _VARIANTS)]
+    able = [case for case in cases if all(results.ours(case, work) for work in _VARIANTS)]
     if not able:
         return []
     lines = ["### Where crossent's gradient goes", "", "Milliseconds; the limit is scaling the logits in place.", ""]
     heads = ["case", "new array, dropped (from the pool)", "`out=` a buffer", "`out=` the logits", "limit"]
     lines += [_row(heads), _row(["---"] * 5)]
     for case in able:
-        found = [results.one(case, work, "default", CROSSENT) for work in _VARIANTS]
+        found = [results.ours(case, work) for work in _VARIANTS]
         found.append(results.one(case, "gradient", "default", LIMIT))
         lines.append(_row([case.title, *(milliseconds(m.median) if m and m.median else "-" for m in found)]))
     return lines
@@ -149,19 +151,21 @@ def _variants(results: Results, cases: Sequence[Case]) -> list[str]:
 
 def _memory_of_layers(results: Results, cases: Sequence[Case]) -> list[str]:
     """What crossent takes beyond the gradients, beside its limit and beside all logits."""
+    if not cases:
+        return []
     lines = ["### Memory of loss and gradient", ""]
     lines += ["Shapes are rows, features, classes; then the `memory_limit`. MB beyond the data: all of it, the three"]
     lines += ["gradients, and the rest, with what the BLAS keeps for itself.", ""]
     heads = ["case", "time a row", "extra", "the gradients", "the rest", "all logits would take", "peers' extra"]
     lines += [_row(heads), _row(["---"] * len(heads))]
     for case in cases:
-        ours = results.one(case, "gradient", "default", CROSSENT)
+        ours = results.ours(case, "gradient")
         if ours is None or ours.median is None or ours.extra_bytes is None:
             continue
         rows, features, classes = case.shape
-        gradients = 4 * (rows * features + classes * features + classes)
+        gradients = case.itemsize * (rows * features + classes * features + classes)
         peers = results.peers(case, "gradient", "default")
-        sizes = (ours.extra_bytes, gradients, max(0, ours.extra_bytes - gradients), 4 * case.elements)
+        sizes = (ours.extra_bytes, gradients, max(0, ours.extra_bytes - gradients), case.itemsize * case.elements)
         cells = [case.title, time_text(ours.median / rows), *(f"{size / 1e6:.0f}" for size in sizes)]
         told = "; ".join(f"{each.peer} {each.extra_bytes / 1e6:.0f}" for each in peers if each.extra_bytes)
         lines.append(_row([*cells, told or "not run"]))
@@ -177,13 +181,14 @@ def _growth(results: Results, cases: Sequence[Case], pictures: Mapping[str, str]
         lines += [f"![Time and extra memory against the number of {what}]({path})", ""]
     lines += [f"- {text}" for text in _exponents(results, cases)]
     peers = list(dict.fromkeys(m.peer for case in cases for m in results.peers(case, "gradient", "default")))
-    shown = [CROSSENT, *peers, LIMIT]
-    heads = ["case", *(f"{name}, ms" for name in shown), *(f"{name}, MB" for name in (CROSSENT, *peers))]
+    ours = cases[0].ours
+    shown = [ours, *peers, LIMIT]
+    heads = ["case", *(f"{name}, ms" for name in shown), *(f"{name}, MB" for name in (ours, *peers))]
     lines += ["", _row(heads), _row(["---"] * len(heads))]
     for case in cases:
         found = {name: results.one(case, "gradient", "default", name) for name in shown}
         times = [milliseconds(m.median) if m and m.median else "-" for m in found.values()]
-        memory = [_beyond(found[name], case) for name in (CROSSENT, *peers)]
+        memory = [_beyond(found[name], case) for name in (ours, *peers)]
         lines.append(_row([case.title, *times, *("-" if x is None else number(x / 1e6) for x in memory)]))
     return lines
 
@@ -203,7 +208,7 @@ def _exponents(results: Results, cases: Sequence[Case]) -> list[str]:
         largest = max(case.elements for case in some)
         points = []
         for case in some:
-            ours = results.one(case, "gradient", "default", CROSSENT)
+            ours = results.ours(case, "gradient")
             if ours is not None and ours.median and case.elements * 100 >= largest:
                 points.append((math.log(case.elements), math.log(ours.median)))
         slope = _slope(points)

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from crossent.bench.cases import SUITES, WORKS, Case, cases_of
 from crossent.bench.results import Measurement, Results
-from crossent.bench.roster import CROSSENT
 from crossent.bench.wording import number, time_text
 from crossent.errors import DataError
 from crossent.wording import did_you_mean, quoted
@@ -35,7 +34,7 @@ def verdicts(results: Results, case: Case, work: str) -> list[Verdict]:
         made.append(_at_least(name, target.ratio, results.ratio(case, work, "default", target.against)))
     if target.tuned is not None:
         made.append(_at_least(f"{target.tuned:g} tuned", target.tuned, results.ratio(case, work, "tuned")))
-    ours = results.one(case, work, "default", CROSSENT)
+    ours = results.ours(case, work)
     if target.extra_share is not None:
         made.append(_share(target.extra_share, ours, results.one(case, work, "default", target.against)))
     if target.seconds is not None:

@@ -28,6 +28,7 @@ REGIMES: dict[str, dict[str, str]] = {
 }
 _START = "import sys; sys.path.insert(0, {folder!r}); import peers.serve; sys.path.pop(0); peers.serve.main()"
 _PATIENCE = 900.0  # seconds for one answer
+_LOOK = 1.0  # seconds between looks whether anybody still wants it
 
 
 class WorkerFailure(Exception):
@@ -93,7 +94,11 @@ class Worker:
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             while b"\n" not in self._buffer:
-                if not selector.select(max(0.0, until - monotonic())):
+                if not selector.select(min(_LOOK, max(0.0, until - monotonic()))):
+                    if self._process.stdout.closed:  # by another thread: no end of file will wake this one
+                        raise WorkerFailure("was closed")
+                    if monotonic() < until:
+                        continue
                     self.kill()
                     raise WorkerFailure(f"no answer within {patience:g} s")
                 piece = os.read(self._process.stdout.fileno(), 1 << 16)

@@ -9,6 +9,7 @@ import click
 
 from crossent.bench import LIBRARIES, SUITES, Plan, Results, check_pythons, estimated_seconds, run
 from crossent.bench.pictures import GROWTHS, draw_growth
+from crossent.bench.roster import CROSSENT
 from crossent.bench.table import markdown
 from crossent.bench.verdicts import Notes, read_notes
 from crossent.bench.wording import time_text
@@ -33,7 +34,7 @@ _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else o
     default=("loss",),
     show_default=True,
     help="What to measure; may be given again: losses and gradients, the cost of small calls, a linear layer "
-    "and its loss, growth.",
+    "and its loss, crossent.torch inside PyTorch, growth.",
 )
 @click.option(
     "--vs",
@@ -68,7 +69,8 @@ _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else o
     "pythons",
     multiple=True,
     metavar="NAME=PATH",
-    help="Interpreter with the library NAME; otherwise this one or that of .venv-frameworks.",
+    help="Interpreter with the library NAME, for the suite torch also with crossent; otherwise this one or that of "
+    ".venv-frameworks.",
 )
 @click.option("--quick", is_flag=True, help="Tiny sizes: shows that everything runs, says nothing about speed.")
 @click.option(
@@ -151,7 +153,7 @@ def _check(plan: Plan) -> None:
     if not plan.cases():
         titles = [case.title for suite in plan.suites for case in Plan(suites=(suite,)).cases()]
         raise OptionError(f"--cases {plan.pattern!r} fits no case. There are {listed(titles, 40)}.")
-    if any(case.dtype == "bfloat16" for case in plan.cases()) and find_spec("ml_dtypes") is None:
+    if any(case.dtype == "bfloat16" and case.ours == CROSSENT for case in plan.cases()) and not find_spec("ml_dtypes"):
         raise MissingExtraError.for_extra("bench", "ml_dtypes", "The case in bfloat16")
     check_pythons(plan.pythons)
 

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from crossent.core.interchange import as_array, shared_array
 from crossent.core.types import NDArray
 from crossent.errors import DtypeError, OptionError, ShapeError, UnsupportedError
 
@@ -39,10 +40,7 @@ def unmasked(value: Any, name: str) -> NDArray:
             f"{name} is a masked array, and its mask would be ignored. Pass {name}.data, and sample_weight 0 (or "
             "ignore_index) for the rows that are masked."
         )
-    try:
-        return np.asarray(value)
-    except ValueError as error:
-        raise ShapeError(f"{name} is no array: {error}. Rows of one length are needed.") from None
+    return as_array(value, name)
 
 
 def float_array(value: Any, name: str) -> NDArray:
@@ -125,13 +123,12 @@ def _same_memory(out: NDArray, array: NDArray) -> bool:
     return out.ctypes.data == array.ctypes.data and out.strides == array.strides and out.dtype == array.dtype
 
 
-def output_buffer(out: Any, array: NDArray, inputs: Sequence[NDArray | None]) -> NDArray:
-    """The gradient's buffer: `out` after its checks.
+def output_buffer(given: Any, array: NDArray, inputs: Sequence[NDArray | None]) -> NDArray:
+    """The gradient's buffer: the `out` that was given, after its checks, as an array on its memory.
 
     Memory identical to the prediction's is in-place work; any other overlap is refused.
     """
-    if not isinstance(out, np.ndarray):
-        raise ShapeError(f"out is {type(out).__name__}; a writable NumPy array is needed.")
+    out: NDArray = given if isinstance(given, np.ndarray) else shared_array(given, "out")
     if out.dtype != array.dtype:
         dtype = array.dtype.newbyteorder("=")
         if out.dtype != dtype and not (dtype.name in _HALVES and out.dtype == np.float32):

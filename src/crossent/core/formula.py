@@ -5,8 +5,9 @@
 
 Native code is tested against it, and it runs where native code does not: for probabilities under `clip`, `eps` or a
 shape, and in other namespaces, for their devices and derivatives. Classes lie on the last axis; q are dense targets,
-smoothed and weighted, and count as constants. Infinite logits stay infinite through softcap, with slope 0 there. The
-maximum is gathered by its index: one that shares its gradient between ties would differentiate wrongly at equal logits.
+smoothed and weighted. Derivatives by q are right too, but 0 for a class that is ruled out and has no weight. Infinite
+logits stay infinite through softcap, with slope 0 there. The maximum is gathered by its index: one that shares its
+gradient between ties would differentiate wrongly at equal logits.
 Forms that do not cancel, with m the first largest z', D_k = m - z'_k, r = sum of the other exp(-D_j), s = 1 + r:
 L_k = D_k + log1p(r); u of the maximum r / s; L_k - H = D_k - sum_j p_j D_j.
 Error: relative to the sum of the terms' absolute values (for the gradient's first part min(A p + A_k, A u + A - A_k),
@@ -98,8 +99,8 @@ class _Row(NamedTuple):
         return xp.sum(self.p * xp.where(self.p > 0, x, 0.0), axis=-1, keepdims=True)
 
     def targeted(self, xp: Any, q: Array) -> tuple[Array, Array, Array]:
-        """L, u, p where q > 0, else those of a certain class: no derivative of what is not used can be NaN."""
-        used = q != 0
+        """L, u, p; of a ruled out class without weight those of a certain one, so that no derivative of it is NaN."""
+        used = (q != 0) | (xp.abs(self.L) < float("inf"))
         return xp.where(used, self.L, 0.0), xp.where(used, self.u, 0.0), xp.where(used, self.p, 1.0)
 
 
@@ -133,8 +134,8 @@ def _softmax(xp: Any, z: Array) -> _Row:
 
 
 def _used(xp: Any, q: Array, x: Array) -> Array:
-    """q x, 0 where q is, whatever x."""
-    return xp.where(q != 0, q * xp.where(q != 0, x, 0.0), 0.0)
+    """q x, 0 where q is, also beside inf; the derivative by q is x there too."""
+    return q * xp.where((q != 0) | (xp.abs(x) < float("inf")), x, 0.0)
 
 
 def row_loss(xp: Any, z: Array, q: Array, terms: Terms) -> Array:

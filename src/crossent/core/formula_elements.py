@@ -50,8 +50,8 @@ def _sides(xp: Any, z: Array) -> tuple[Side, Side]:
 
 
 def _used(xp: Any, weight: Array, x: Array) -> Array:
-    """weight x, 0 where the weight is, whatever x."""
-    return xp.where(weight > 0, weight * xp.where(weight > 0, x, 0.0), 0.0)
+    """weight x, 0 where the weight is, also beside inf; the derivative by the weight is x there too."""
+    return weight * xp.where((weight != 0) | (xp.abs(x) < float("inf")), x, 0.0)
 
 
 def element_loss(xp: Any, z: Array, A: Array, B: Array, shape: Shape) -> Array:

@@ -68,8 +68,9 @@ class Loss:
         Args:
             targets, logits, probs, log_probs, sample_weight: as in calling the loss.
             out: receives the gradient: a writable array of the prediction's shape and dtype (float32 beside half
-                precision too). The prediction itself works in place; after an error about its values, what it and
-                any other `out` hold is undefined (wrong targets are found before the prediction is written).
+                precision too), or an object that shares such memory, as a PyTorch tensor on the CPU does. The
+                prediction itself works in place; after an error about its values, what it and any other `out` hold
+                is undefined (wrong targets are found before the prediction is written).
         Returns: LossGrad(value, grad); with reduction="none" row i of grad is the gradient of row loss i.
         Raises: as the loss itself; ShapeError and DtypeError for a buffer that does not fit.
         Source: as the class.

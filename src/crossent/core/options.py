@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from crossent.core.interchange import as_array
 from crossent.core.shapes import Shape
 from crossent.core.terms import CROSS_ENTROPY, BinaryTerms, Terms
 from crossent.core.types import ArrayLike, Reduction, Unit
@@ -149,6 +150,8 @@ class SharedOptions:
         """Copies what a caller may change later; a masked array is refused where it is used, and NumPy may fail to."""
         if isinstance(value, (list, dict, np.ndarray)) and not isinstance(value, np.ma.MaskedArray):
             object.__setattr__(self, name, copy(value))
+        elif hasattr(value, "__dlpack__"):  # of another library
+            object.__setattr__(self, name, as_array(value, name).copy())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -24,7 +24,7 @@ class LossGrad(NamedTuple):
     """A loss and its gradient with respect to the prediction that was named.
 
     value: a float, or [...] row losses for reduction="none". grad: the prediction's shape, and its floating dtype in
-    native byte order (float64 for integers), or the `out` that was given.
+    native byte order (float64 for integers), or the `out` that was given, as a NumPy array.
     """
 
     value: Any

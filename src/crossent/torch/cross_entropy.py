@@ -15,6 +15,8 @@ __all__ = ["cross_entropy"]
 
 def _kind(input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int) -> Literal["index", "soft"] | None:
     """What the targets are; None for what torch refuses, or may."""
+    if not isinstance(input, Tensor) or not isinstance(target, Tensor):
+        return None
     shape, dtype = input.shape, target.dtype
     if not shape or not is_floating(input) or target.device != input.device:
         return None

@@ -3,16 +3,19 @@
 import torch
 from torch import Tensor
 
-__all__ = ["mean_of", "summed"]
+__all__ = ["mean_of", "summed", "wide"]
 
 _WITHOUT_FLOAT64 = ("mps", "xla")
 
 
+def wide(x: Tensor) -> torch.dtype:
+    """float64, or what its device has instead."""
+    return torch.float32 if x.device.type in _WITHOUT_FLOAT64 else torch.float64
+
+
 def summed(x: Tensor) -> Tensor:
     """The sum of all elements, in float64."""
-    if x.device.type in _WITHOUT_FLOAT64:
-        return x.sum()
-    return x.sum(dtype=torch.float64)
+    return x.sum(dtype=wide(x))
 
 
 def mean_of(total: Tensor, divisor: Tensor | float, over_nothing: float) -> Tensor:

@@ -14,13 +14,13 @@ from crossent.torch.arguments import is_floating
 from crossent.torch.fused import Call, Fused, native_pass
 from crossent.torch.operators import compiled
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "is_plain"]
 
 _PLAIN = (Tensor, torch.nn.Parameter)
 
 
-def _is_plain(input: Tensor, constants: tuple[Tensor | None, ...]) -> bool:
-    """Whether native code may have the input; the constants (targets, weights) must not ask for a gradient."""
+def is_plain(input: Tensor, constants: tuple[Tensor | None, ...]) -> bool:
+    """Whether the input just holds numbers; the constants (targets, weights) must not ask for a gradient."""
     if type(input) not in _PLAIN or not input.is_cpu or input.is_neg() or input.layout != torch.strided:
         return False
     for each in constants:
@@ -36,7 +36,7 @@ def _is_plain(input: Tensor, constants: tuple[Tensor | None, ...]) -> bool:
 
 
 def _has_operator(input: Tensor, constants: tuple[Tensor | None, ...]) -> bool:
-    """As `_is_plain`, of what torch.compile is tracing."""
+    """As `is_plain`, of what torch.compile is tracing."""
     given = [each for each in constants if each is not None]
     if not input.is_cpu or any(not each.is_cpu or each.requires_grad for each in given):
         return False
@@ -48,7 +48,7 @@ def evaluate(call: Call, input: Tensor, *constants: Tensor | None) -> Tensor:
     assert is_floating(input)
     if torch.compiler.is_compiling():
         return compiled(call, input) if _has_operator(input, constants) else call.formula(input)
-    if not _is_plain(input, constants):
+    if not is_plain(input, constants):
         return call.formula(input)
     try:
         if input.requires_grad and torch.is_grad_enabled():
