@@ -17,10 +17,10 @@ QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "JAX_ENABLE_
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
 def test_backend(backend: str, tmp_path: Path) -> None:
-    """`KERAS_BACKEND=... pytest -m '' tests/front_ends/keras src/crossent/keras` does the same by hand."""
+    """`KERAS_BACKEND=... pytest -m '' tests/front_ends/keras --pyargs crossent.keras` does the same by hand."""
     command = [sys.executable, "-m", "pytest", "-q", "-m", "", "-p", "no:cacheprovider", "--durations=5"]
     done = subprocess.run(
-        [*command, "tests/front_ends/keras", "src/crossent/keras"],
+        [*command, "tests/front_ends/keras", "--pyargs", "crossent.keras"],
         cwd=ROOT,
         env={**os.environ, **QUIET, "KERAS_BACKEND": backend, "KERAS_HOME": str(tmp_path)},
         capture_output=True,
