@@ -24,5 +24,6 @@ def left_out(find: Callable[[str], Any] = find_spec) -> list[str]:
             f"CROSSENT_FRAMEWORKS=1, but {', '.join(libraries)} cannot be found: every front-end is to be tested here. "
             "Run: make test-frameworks"
         )
-    places = ("src/crossent/{}*", "tests/{}_*", "tests/front_ends/{}/*", "tests/examples/{}/*")
-    return [place.format(name) for name, without in missing.items() if without for place in places]
+    places = ("src/crossent/{}*", "tests/{}_*", "tests/front_ends/{}", "tests/examples/{}")
+    common = ["tests/front_ends/test_*"] if any(missing.values()) else []  # of all frameworks
+    return common + [place.format(name) for name, without in missing.items() if without for place in places]

@@ -155,7 +155,7 @@ def read_only() -> Any:
         (lambda: OldDLPack(np.zeros_like(Z)), "out is read-only"),
         (
             lambda: OnlyArray(np.zeros_like(Z)),
-            "out is OnlyArray; a writable NumPy array, or one that shares its memory",
+            "out is OnlyArray; a writable NumPy array, or one of another library",
         ),
         (lambda: OnlyDLPack(np.zeros((6, 4), np.float32)), r"out has shape \(6, 4\)"),
     ],

@@ -51,7 +51,13 @@ def test_the_page_states_the_oldest_versions_that_are_tested() -> None:
 
 def test_a_missing_framework_takes_its_front_end_out_of_the_run() -> None:
     without_jax = left_out(lambda name: None if name == "jax" else name)
-    assert without_jax == ["src/crossent/jax*", "tests/jax_*", "tests/front_ends/jax/*", "tests/examples/jax/*"]
+    assert without_jax == [
+        "tests/front_ends/test_*",
+        "src/crossent/jax*",
+        "tests/jax_*",
+        "tests/front_ends/jax",
+        "tests/examples/jax",
+    ]
     assert left_out(lambda name: name) == []
 
 

@@ -60,8 +60,8 @@ def shared_array(value: Any, name: str) -> NDArray:
     if hasattr(value, "__dlpack__"):
         return _from_dlpack(value, name)
     raise ShapeError(
-        f"{name} is {type(value).__name__}; a writable NumPy array, or one that shares its memory by DLPack or "
-        "__array_interface__, is needed."
+        f"{name} is {type(value).__name__}; a writable NumPy array, or one of another library that lets NumPy write to "
+        "its memory (by DLPack), is needed."
     )
 
 

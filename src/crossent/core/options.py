@@ -148,7 +148,9 @@ class SharedOptions:
 
     def _own(self, name: str, value: Any) -> None:
         """Copies what a caller may change later; a masked array is refused where it is used, and NumPy may fail to."""
-        if isinstance(value, (list, dict, np.ndarray)) and not isinstance(value, np.ma.MaskedArray):
+        if isinstance(value, np.ma.MaskedArray):
+            return
+        if isinstance(value, (list, dict, np.ndarray)):
             object.__setattr__(self, name, copy(value))
         elif hasattr(value, "__dlpack__"):  # of another library
             object.__setattr__(self, name, as_array(value, name).copy())
