@@ -9,6 +9,7 @@ __all__ = ["float_of", "is_floating", "reduction_name"]
 
 _DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 _HALVES = (torch.bfloat16, torch.float16)
+_REDUCTIONS = ("none", "mean", "sum")  # in the order of torch's numbers
 
 
 def is_floating(x: Tensor) -> bool:
@@ -29,6 +30,6 @@ def reduction_name(reduction: str, size_average: bool | None, reduce: bool | Non
         if torch.compiler.is_compiling():  # which takes torch's helper for an operator
             return "none" if reduce is not None and not reduce else "mean" if size_average in (None, True) else "sum"
         return str(torch.nn._reduction.legacy_get_string(size_average, reduce))
-    if reduction not in ("mean", "sum", "none"):
-        torch.nn._reduction.get_enum(reduction)
-    return reduction
+    if reduction in _REDUCTIONS:
+        return reduction
+    return _REDUCTIONS[torch.nn._reduction.get_enum(reduction)]  # another word is an error, an old one a warning

@@ -45,11 +45,20 @@ class ClassCall:
     factor: float = 1.0
     massless_stay: bool = False
 
+    @property
+    def tensors(self) -> list[Tensor]:
+        """Targets and weights."""
+        return [self.target] if self.weight is None else [self.target, self.weight]
+
+    def loss_dtype(self, input: Tensor) -> torch.dtype:
+        """The input's, or that of wider targets, as in torch."""
+        return torch.promote_types(input.dtype, self.target.dtype) if self.soft else input.dtype
+
     # ------------------------------------------------------------ the formula
 
     def formula(self, input: Tensor) -> Tensor:
         """The loss in torch operations, differentiable as often as anybody likes."""
-        dtype = torch.promote_types(input.dtype, self.target.dtype) if self.soft else input.dtype
+        dtype = self.loss_dtype(input)
         wide = dtype if dtype == torch.float64 else torch.float32
         z = input.movedim(self.axis, -1).to(wide)
         losses, mass = self._soft_rows(z) if self.soft else self._label_rows(z)
@@ -76,7 +85,7 @@ class ClassCall:
 
     def _label_rows(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Row losses and masses of index targets; rows that are ignored have 0 of both, and no gradient."""
-        xp, terms, K = Namespace(z.device), self.terms or _PLAIN_TERMS, z.shape[-1]
+        xp, terms = Namespace(z.device), self.terms or _PLAIN_TERMS
         t = self.target.long()
         kept = torch.ones_like(t, dtype=torch.bool) if self.ignore_index is None else t != self.ignore_index
         t = torch.where(kept, t, 0)
@@ -84,7 +93,7 @@ class ClassCall:
         mass = torch.where(kept, mass, 0.0)
         z = torch.where(kept[..., None], z, 0.0)
         if self.smoothing or terms.hard:
-            q = formula.one_hot(xp, t, K, z.dtype)
+            q = torch.zeros_like(z).scatter(-1, t[..., None], 1.0)  # an error for a label that is no class
             w = None if self.weight is None else self.weight.to(z.dtype)
             q = formula.dense_targets(xp, q, terms, smoothing=self.smoothing, class_weight=w, z=z)
             losses = formula.row_loss(xp, z, q, terms)

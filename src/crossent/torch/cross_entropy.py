@@ -54,7 +54,7 @@ def cross_entropy(
         ignore_index: rows with this index are left out, whatever their logits.
         reduction: "mean", "sum" or "none".
         label_smoothing: a in [0, 1].
-    Returns: the loss with the input's dtype; under autocast float32 for half precision.
+    Returns: the loss with the input's dtype, or that of wider distributions; under autocast float32 for half precision.
     Raises: torch's own errors: ValueError, RuntimeError, IndexError.
     Source: torch 2.13; Blanchard, Higham & Higham, IMA J. Numer. Anal. 41 (2021), 2311-2330.
 

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from crossent.torch.fused import is_batched
 from crossent.torch.numbers import wide
 from crossent.torch.route import is_plain
 
@@ -79,7 +80,7 @@ class Chunked(torch.autograd.Function):
         """With respect to x and t."""
         x, t = ctx.saved_tensors
         of_x, of_t = ctx.needs_input_grad[:2]
-        if torch.is_grad_enabled():  # a higher derivative is wanted
+        if torch.is_grad_enabled() or is_batched(g):  # a higher derivative is wanted, or many at once
             slopes = _slopes(x, t, ctx.log_target, of_x, of_t)
             return (*(None if slope is None else (g * slope).to(x.dtype) for slope in slopes), None, None)
         results = tuple(torch.empty_like(x) if wanted else None for wanted in (of_x, of_t))

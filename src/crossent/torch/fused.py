@@ -17,7 +17,7 @@ from crossent.core.buffers import new_array
 from crossent.core.pool import with_threads
 from crossent.core.types import NDArray
 
-__all__ = ["Call", "Fused", "array_of", "native_pass", "scaled", "tensor_of"]
+__all__ = ["Call", "Fused", "array_of", "is_batched", "native_pass", "scaled", "tensor_of"]
 
 _BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 _NUMPY = {
@@ -33,6 +33,13 @@ class Call(Protocol):
     @property
     def axis(self) -> int | None:
         """Where the input has an axis that the row losses do not have."""
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """Targets and weights."""
+
+    def loss_dtype(self, input: Tensor) -> torch.dtype:
+        """The input's, or that of wider targets."""
 
     def formula(self, input: Tensor) -> Tensor:
         """The loss in torch operations."""
@@ -84,7 +91,8 @@ def native_pass(call: Call, input: Tensor, wanted: bool) -> tuple[Tensor, Tensor
     else:
         with with_threads(torch.get_num_threads()):
             value, lacks = call.run(z, grad)
-    loss = tensor_of(value).to(input.dtype) if isinstance(value, np.ndarray) else torch.tensor(value, dtype=input.dtype)
+    dtype = call.loss_dtype(input)
+    loss = tensor_of(value).to(dtype) if isinstance(value, np.ndarray) else torch.tensor(value, dtype=dtype)
     return loss, None if grad is None else tensor_of(grad), lacks
 
 
@@ -95,7 +103,7 @@ class Fused(torch.autograd.Function):
     def forward(ctx: Any, input: Tensor, call: Call) -> Tensor:
         loss, ctx.grad, ctx.lacks = native_pass(call, input, True)
         ctx.call = call
-        ctx.save_for_backward(input)
+        ctx.save_for_backward(input, *call.tensors)
         return loss
 
     @staticmethod
@@ -103,20 +111,25 @@ class Fused(torch.autograd.Function):
         call, lacks = ctx.call, ctx.lacks
         again = torch.is_grad_enabled()  # create_graph=True
         if again or torch._C._are_functorch_transforms_active():
-            (input,) = ctx.saved_tensors
+            input = ctx.saved_tensors[0]
             with torch.enable_grad():
                 (slope,) = torch.autograd.grad(call.formula(input), input, upstream, create_graph=again)
             return slope, None
         grad, ctx.grad = ctx.grad, None
         if grad is None:
-            (input,) = ctx.saved_tensors
+            input = ctx.saved_tensors[0]  # an error if it, the targets or the weights have been written to
             _, grad, lacks = native_pass(call, input, True)
         return scaled(grad, upstream, lacks, call.axis), None
 
 
+def is_batched(upstream: Tensor) -> bool:
+    """Whether these are many upstreams at once: is_grads_batched=True."""
+    return bool(torch._C._functorch.is_legacy_batchedtensor(upstream))
+
+
 def scaled(grad: Tensor, upstream: Tensor, lacks: float, axis: int | None) -> Tensor:
     """The gradient times what comes from above, in place."""
-    if torch._C._functorch.is_legacy_batchedtensor(upstream):  # many upstreams at once: is_grads_batched=True
+    if is_batched(upstream):
         upstream = upstream if axis is None or upstream.dim() == 0 else upstream.unsqueeze(axis)
         return grad * (lacks * upstream)
     if upstream.dim() == 0:
@@ -128,4 +141,4 @@ def scaled(grad: Tensor, upstream: Tensor, lacks: float, axis: int | None) -> Te
         return grad.mul_(lacks * upstream[(0,) * upstream.dim()])
     if axis is not None:
         upstream = upstream.unsqueeze(axis)
-    return grad.mul_(upstream)  # of row losses, whose gradients lack nothing
+    return grad.mul_(upstream.to(grad.dtype))  # of row losses, whose gradients lack nothing

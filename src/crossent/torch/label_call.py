@@ -45,9 +45,19 @@ class LabelCall:
     factor: float = 1.0
     axis: None = None
 
+    @property
+    def tensors(self) -> list[Tensor]:
+        """Targets and weights."""
+        given = (self.target, self.weight, self.pos_weight)
+        return [each for each in given if each is not None]
+
+    def loss_dtype(self, input: Tensor) -> torch.dtype:
+        """The input's, or that of wider targets, as in torch."""
+        return torch.promote_types(input.dtype, self.target.dtype)
+
     def formula(self, input: Tensor) -> Tensor:
         """The loss in torch operations, differentiable as often as anybody likes."""
-        dtype = torch.promote_types(input.dtype, self.target.dtype)
+        dtype = self.loss_dtype(input)
         wide = torch.float64 if dtype == torch.float64 else torch.float32
         z, y, terms = input.to(wide), self.target.to(wide), self.terms or _PLAIN_TERMS
         A, B = formula_elements.element_weights(
@@ -98,6 +108,16 @@ class ProbabilityCall:
     weight: Tensor | None = None
     reduction: str = "mean"
     axis: None = None
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """Targets and weights."""
+        given = (self.target, self.weight)
+        return [each for each in given if each is not None]
+
+    def loss_dtype(self, input: Tensor) -> torch.dtype:
+        """The input's, or that of wider targets, as in torch."""
+        return torch.promote_types(input.dtype, self.target.dtype)
 
     def formula(self, input: Tensor) -> Tensor:
         """Torch's own, which loses nothing from probabilities."""

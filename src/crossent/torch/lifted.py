@@ -15,6 +15,7 @@ from crossent.errors import DtypeError, OptionError, ShapeError, UnsupportedErro
 from crossent.torch.arguments import float_of, is_floating
 from crossent.torch.class_call import ClassCall
 from crossent.torch.label_call import LabelCall
+from crossent.torch.numbers import wide
 from crossent.torch.route import evaluate
 
 __all__ = ["ClassLoss", "LabelLoss", "loss"]
@@ -33,7 +34,8 @@ def loss(options: SharedOptions) -> nn.Module:
     Args:
         options: an object such as ce.Focal(), ce.LogitAdjusted(priors=...), ce.CrossEntropy(z_loss=1e-4).
     Returns: an nn.Module; its call takes input, (C), (N, C) or (N, C, d1, ...) logits, and target, class indices or
-        distributions; for losses of independent labels, two tensors of one shape. The loss has the input's dtype.
+        distributions; for losses of independent labels, two tensors of one shape. The loss has the
+        input's dtype, or that of wider targets.
     Raises: OptionError, UnsupportedError for options that tensors have no use for (names of classes, "balanced" and
         mapped weights, clip, eps, axis); in calls ShapeError, DtypeError, IndexError.
     Source: as the loss itself.
@@ -99,7 +101,7 @@ class ClassLoss(_Lifted):
             raise ShapeError(f"input has {input.shape[axis]} classes, the options of the loss {self.classes}.")
         input = float_of(input)
         target = self._normalised(float_of(target), axis) if options.normalize_targets else float_of(target)
-        weight = None if self.weight is None else self.weight.to(input.device)
+        weight = None if self.weight is None else self.weight.to(input.device, wide(input))
         call = ClassCall(
             target if soft else target.long(), soft, axis, weight, options.ignore_index, float(options.label_smoothing),
             self.terms, options.reduction, over_nothing=self.over_nothing, factor=self.factor,
@@ -167,7 +169,7 @@ class LabelLoss(_Lifted):
             )
         input = float_of(input)
         target = float_of(target) if target.is_floating_point() else target.to(input.dtype)
-        pos_weight = None if self.pos_weight is None else self.pos_weight.to(input.device)
+        pos_weight = None if self.pos_weight is None else self.pos_weight.to(input.device, wide(input))
         call = LabelCall(
             target, None, pos_weight, float(options.label_smoothing), self.negative, self.positive, self.terms,
             options.reduction, "mass", self.over_nothing, self.factor,

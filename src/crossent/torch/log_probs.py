@@ -53,7 +53,7 @@ def nll_loss(
     """
     reduction = reduction_name(reduction, size_average, reduce)
     losses = F.nll_loss(input, target, ignore_index=ignore_index, reduction="none")  # exact: no sum, no product
-    if reduction not in ("none", "mean", "sum") or not _fits(weight, losses.dtype, input):
+    if not _fits(weight, losses.dtype, input):
         return F.nll_loss(input, target, weight, ignore_index=ignore_index, reduction=reduction)
     if weight is None and reduction == "none":
         return losses
@@ -110,8 +110,7 @@ def kl_div(
             "'batchmean' divides by the number of rows and does.",
             stacklevel=2,
         )
-    known = way in ("none", "mean", "sum")
-    if not (known and torch.is_floating_point(input) and torch.is_floating_point(target)):
+    if not (torch.is_floating_point(input) and torch.is_floating_point(target)):
         return F.kl_div(input, target, reduction=reduction, log_target=log_target)
     if takes_chunks(input, target):
         losses = Chunked.apply(input, target, log_target, way != "none")

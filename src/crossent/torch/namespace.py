@@ -35,7 +35,7 @@ class Namespace:
         return torch.argmax(x, dim=axis)
 
     def take_along_axis(self, x: torch.Tensor, indices: torch.Tensor, axis: int) -> torch.Tensor:
-        return torch.take_along_dim(x, indices, axis)
+        return torch.gather(x, axis, indices)  # take_along_dim takes an index that is none modulo the size
 
     def sum(self, x: torch.Tensor, *, axis: int, keepdims: bool = False) -> torch.Tensor:
         return torch.sum(x, dim=axis, keepdim=keepdims)

@@ -68,10 +68,13 @@ class _Operator:
         return loss, slope if lacks == 1 else slope.mul_(lacks)
 
     def _fake_forward(self, input: Tensor, *fields: Any) -> tuple[Tensor, Tensor]:
-        shape = list(input.shape) if self._call(fields[:-1]).reduction == "none" else []
-        if shape and (axis := self._call(fields[:-1]).axis) is not None:
-            del shape[axis]
-        return input.new_empty(shape), torch.empty_like(input) if fields[-1] else input.new_empty(0)
+        call = self._call(fields[:-1])
+        shape = list(input.shape) if call.reduction == "none" else []
+        if shape and call.axis is not None:
+            del shape[call.axis]
+        return input.new_empty(shape, dtype=call.loss_dtype(input)), torch.empty_like(input) if fields[
+            -1
+        ] else input.new_empty(0)
 
     def _keep(self, ctx: Any, inputs: Any, output: Any) -> None:
         _remember(ctx, inputs[0], output[1], inputs[1:-1], self.tensors)
@@ -104,7 +107,9 @@ def _by_formula(call: Call, input: Tensor, wanted: bool) -> tuple[Tensor, Tensor
     def both() -> tuple[Tensor, Tensor | None]:
         x = input.detach().requires_grad_(wanted)
         loss = call.formula(x)
-        return loss.detach(), torch.autograd.grad(loss.sum(), x)[0] if wanted else None
+        grad = torch.autograd.grad(loss.sum(), x)[0] if wanted else None
+        as_promised = None if grad is None else torch.empty_like(input).copy_(grad)  # with the strides of the fake
+        return loss.detach().contiguous(), as_promised
 
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(both).result()
