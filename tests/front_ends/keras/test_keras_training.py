@@ -220,17 +220,18 @@ def test_a_lifted_loss_trains_and_loads(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "text"),
+    ("options", "error", "text"),
     [
-        (ce.CrossEntropy(reduction="sum"), "reduction belongs to the Keras loss"),
-        (ce.CrossEntropy(class_weight="balanced"), "balanced_weights"),
-        (ce.CrossEntropy(unit="bit"), "unit is 'bit', which a Keras loss does not take"),
-        (ce.CrossEntropy(temperature=2.0), "temperature is for logits"),
-        (ce.Focal, "a loss object of crossent is needed"),
-        (keras.losses.BinaryCrossentropy(), "a loss object of crossent is needed"),
+        (ce.CrossEntropy(reduction="sum"), ce.UnsupportedError, "reduction belongs to the Keras loss"),
+        (ce.CrossEntropy(class_weight="balanced"), ce.UnsupportedError, "balanced_weights"),
+        (ce.CrossEntropy(unit="bit"), ce.UnsupportedError, "unit is 'bit', which a Keras loss does not take"),
+        (ce.CrossEntropy(temperature=2.0), ce.UnsupportedError, "temperature is for logits"),
+        (ce.LinearCrossEntropy(), ce.UnsupportedError, "LinearCrossEntropy is no loss of a model's output"),
+        (ce.Focal, ce.OptionError, "an object such as"),
+        (keras.losses.BinaryCrossentropy(), ce.OptionError, "an object such as"),
     ],
     ids=str,
 )  # fmt: skip
-def test_what_cannot_be_lifted(kind: Any, text: str) -> None:
-    with pytest.raises(ce.CrossentError, match=text):
-        ck.loss(kind)
+def test_what_cannot_be_lifted(options: Any, error: Any, text: str) -> None:
+    with pytest.raises(error, match=text):
+        ck.loss(options)
