@@ -54,7 +54,7 @@ def loss(options: SharedOptions) -> Callable[..., Array]:
     refuse_names(options)
     if isinstance(options, LinearCrossEntropy):
         return partial(linear_loss, options)
-    return partial(_classes if isinstance(options, SoftmaxOptions) else _elements, options)
+    return partial(_classes, options) if isinstance(options, SoftmaxOptions) else partial(_elements, options)
 
 
 def _classes(options: SoftmaxOptions, logits: Any, labels: Any, *, sample_weight: Any = None) -> Array:

@@ -198,7 +198,8 @@ def _sum_forward(rule: Classes, size: int, rows: _Rows, fixed: _Fixed) -> Any:
 
 
 def _sum_backward(rule: Classes, size: int, kept: Any, upstream: Array) -> Any:
-    per_row, layer = _gradients(*kept, upstream)
+    rows, fixed, scanned = kept  # of rows and layer only the dtypes
+    per_row, layer = _gradients(rows, fixed, scanned, upstream)
     return per_row._replace(weight=per_row.weight * upstream), layer
 
 
