@@ -7,10 +7,10 @@ from typing import Any
 import jax.numpy as jnp
 
 from crossent.core import formula_elements
-from crossent.core.options import BinaryOptions, SoftmaxOptions
+from crossent.core.options import BinaryOptions, SharedOptions, SoftmaxOptions
 from crossent.core.terms import BinaryTerms
 from crossent.core.weights import class_weights
-from crossent.errors import ShapeError, UnsupportedError
+from crossent.errors import OptionError, ShapeError, UnsupportedError
 from crossent.jax.inputs import Array, Rows, floats, working_dtype
 from crossent.jax.linear import linear_loss
 from crossent.jax.reduction import Classes, balanced, class_targets, in_range, reduced, refuse_names, row_weights
@@ -20,7 +20,7 @@ from crossent.linear import LinearBinaryCrossEntropy, LinearCrossEntropy
 __all__ = ["loss"]
 
 
-def loss(of: Any) -> Callable[..., Array]:
+def loss(options: SharedOptions) -> Callable[..., Array]:
     """A loss object of crossent as a function of JAX arrays: `f(logits, labels, *, sample_weight=None)`.
 
         f = loss(ce.Focal(gamma=2.0, label_smoothing=0.1));  jax.value_and_grad(f)(logits, labels)
@@ -31,33 +31,30 @@ def loss(of: Any) -> Callable[..., Array]:
     `f(hidden, weight, labels, *, bias=None, sample_weight=None)`, see `linear_cross_entropy`.
 
     Args:
-        of: CrossEntropy, Focal, BinaryCrossEntropy, LinearCrossEntropy or another loss object.
+        options: CrossEntropy, Focal, BinaryCrossEntropy, LinearCrossEntropy or another loss object.
     Returns: a function of logits [..., K] (the class axis is the object's axis) and labels, which are integers [...] or
         distributions of the logits' shape; of logits and labels of one shape for independent labels. It gives float64
         for float64, else float32.
-    Raises: UnsupportedError; the function DtypeError, ShapeError, WeightError.
+    Raises: OptionError, UnsupportedError; the function DtypeError, ShapeError, WeightError.
     Source: as the object's class.
 
     >>> import crossent as ce
     >>> import jax
     >>> f = loss(ce.Focal(gamma=2.0))
     >>> value, grad = jax.value_and_grad(f)(jnp.array([[0.0, 0.0]]), jnp.array([0]))
-    >>> value.round(6).item(), grad.round(4).tolist()
-    (0.1732870042324066, [[-0.29829999804496765, 0.29829999804496765]])
+    >>> round(value.item(), 6), [round(x, 4) for x in grad[0].tolist()]
+    (0.173287, [-0.2983, 0.2983])
     """
-    if isinstance(of, LinearCrossEntropy):
-        refuse_names(of)
-        return partial(linear_loss, of)
-    if isinstance(of, SoftmaxOptions):
-        refuse_names(of)
-        return partial(_classes, of)
-    if isinstance(of, BinaryOptions) and not isinstance(of, LinearBinaryCrossEntropy):
-        refuse_names(of)
-        return partial(_elements, of)
-    raise UnsupportedError(
-        f"loss takes a loss object of crossent, and none of independent labels behind a linear layer; this is "
-        f"{type(of).__name__}. Pass for instance crossent.Focal(gamma=2.0)."
-    )
+    if isinstance(options, type) or not isinstance(options, SoftmaxOptions | BinaryOptions):
+        raise OptionError(f"loss() was given {options!r}; an object such as crossent.Focal() is needed.")
+    if isinstance(options, LinearBinaryCrossEntropy):
+        raise UnsupportedError(
+            "loss takes no LinearBinaryCrossEntropy: pass BinaryCrossEntropy and compute the logits."
+        )
+    refuse_names(options)
+    if isinstance(options, LinearCrossEntropy):
+        return partial(linear_loss, options)
+    return partial(_classes, options) if isinstance(options, SoftmaxOptions) else partial(_elements, options)
 
 
 def _classes(options: SoftmaxOptions, logits: Any, labels: Any, *, sample_weight: Any = None) -> Array:

@@ -55,6 +55,9 @@ def linear_cross_entropy(
 
         loss_i = log(sum_k exp(z_ik)) - z_i[y_i],  z_i = weight h_i + bias      [nat]
 
+    Arguments stand in optax' order, as in all functions here: what is predicted from, then the labels. (The functions
+    on NumPy arrays take the labels first.)
+
     Args:
         hidden: [..., D] floats; the leading axes are rows.
         weight: [K, D] floats, a row for each class.
@@ -71,8 +74,7 @@ def linear_cross_entropy(
     >>> round(linear_cross_entropy(h, W, jnp.array([0])).item(), 6)
     0.239545
     """
-    of = LinearCrossEntropy(**options)
-    return linear_loss(of, hidden, weight, labels, bias=bias, sample_weight=sample_weight)
+    return linear_loss(LinearCrossEntropy(**options), hidden, weight, labels, bias=bias, sample_weight=sample_weight)
 
 
 def linear_loss(
@@ -170,12 +172,12 @@ def _step(rule: Classes, fixed: _Fixed, sums: Any, chunk: _Rows, *, differentiat
     return sums, (found, product(g.astype(fixed.weight.dtype), fixed.weight), soft)
 
 
-def _gradients(rows: _Rows, fixed: _Fixed, scanned: Any) -> tuple[_Rows, _Fixed]:
-    """What flows back to the inputs, in their dtypes; nothing to labels and class weights."""
+def _gradients(rows: _Rows, fixed: _Fixed, scanned: Any, factor: Any) -> tuple[_Rows, _Fixed]:
+    """What flows back to the inputs: `factor` times it, then in their dtypes; nothing to labels and class weights."""
     (weight, bias), (losses, hidden, soft) = scanned
 
     def back(x: Array | None, like: Array | None) -> Array | None:
-        return None if x is None or like is None else x.astype(like.dtype)
+        return None if x is None or like is None else (x * factor).astype(like.dtype)
 
     targets = Targets(None, back(soft, rows.targets.soft))
     per_row = _Rows(back(hidden, rows.hidden), targets, None, losses)
@@ -189,13 +191,16 @@ def _weighted_sum(rule: Classes, size: int, rows: _Rows, fixed: _Fixed) -> Array
 
 
 def _sum_forward(rule: Classes, size: int, rows: _Rows, fixed: _Fixed) -> Any:
+    """Sums in half precision would overflow where the mean's gradient is small: they stay wide until the factor."""
     scanned = _scan(rule, size, rows, fixed, differentiate=True)
-    per_row, layer = _gradients(rows, fixed, scanned)
-    return jnp.sum(per_row.weight * rows.weight), (per_row, layer)
+    dtypes = jax.tree.map(lambda x: jnp.zeros(0, x.dtype), (rows, fixed))
+    return jnp.sum(scanned[1][0] * rows.weight), (*dtypes, scanned)
 
 
 def _sum_backward(rule: Classes, size: int, kept: Any, upstream: Array) -> Any:
-    return jax.tree.map(lambda x: (x * upstream).astype(x.dtype), kept)
+    rows, fixed, scanned = kept  # of rows and layer only the dtypes
+    per_row, layer = _gradients(rows, fixed, scanned, upstream)
+    return per_row._replace(weight=per_row.weight * upstream), layer
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -211,7 +216,7 @@ def _rows_forward(rule: Classes, size: int, rows: _Rows, fixed: _Fixed) -> Any:
 def _rows_backward(rule: Classes, size: int, given: Any, upstream: Array) -> Any:
     rows, fixed = given
     scanned = _scan(rule, size, rows._replace(weight=rows.weight * upstream), fixed, differentiate=True)
-    per_row, layer = _gradients(rows, fixed, scanned)
+    per_row, layer = _gradients(rows, fixed, scanned, 1.0)
     return per_row._replace(weight=per_row.weight * upstream), layer
 
 

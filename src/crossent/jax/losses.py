@@ -58,8 +58,8 @@ def softmax_cross_entropy(logits: Any, labels: Any, axis: Axis = -1, where: Any 
     Raises: DtypeError, ShapeError.
     Source: optax.losses, 0.2.8; the forms as in `crossent.CrossEntropy`.
 
-    >>> softmax_cross_entropy(jnp.array([[1.2, -0.8, -0.5]]), jnp.array([[1.0, 0.0, 0.0]])).round(4).tolist()
-    [0.2761000096797943]
+    >>> round(softmax_cross_entropy(jnp.array([1.2, -0.8, -0.5]), jnp.array([1.0, 0.0, 0.0])).item(), 4)
+    0.2761
     """
     return _softmax_losses(logits, labels, axis, where, PLAIN)[0]
 
@@ -102,8 +102,8 @@ def softmax_cross_entropy_with_integer_labels(
     Source: optax.losses, 0.2.8; the forms as in `crossent.CrossEntropy`.
 
     >>> logits = jnp.array([[1.2, -0.8, -0.5], [0.9, -1.2, 1.1]])
-    >>> softmax_cross_entropy_with_integer_labels(logits, jnp.array([0, 3])).round(4).tolist()
-    [0.2761000096797943, nan]
+    >>> [round(x, 4) for x in softmax_cross_entropy_with_integer_labels(logits, jnp.array([0, 3])).tolist()]
+    [0.2761, nan]
     """
     z, y = floats(logits, "logits"), integers(labels, "labels")
     rows = Rows(z.shape, axis, where)
@@ -187,8 +187,8 @@ def sigmoid_binary_cross_entropy(logits: Any, labels: Any) -> Array:
     Raises: DtypeError.
     Source: optax.losses, 0.2.8; the forms as in `crossent.BinaryCrossEntropy`.
 
-    >>> sigmoid_binary_cross_entropy(jnp.array([0.0, -100.0]), jnp.array([1, 0])).tolist()
-    [0.6931471824645996, 3.783506003282548e-44]
+    >>> [f"{x:.4g}" for x in sigmoid_binary_cross_entropy(jnp.array([0.0, -80.0]), jnp.array([1, 0])).tolist()]
+    ['0.6931', '1.805e-35']
     """
     z, y, dtype = _elements(logits, labels)
     return element_loss(z, y, 1 - y).astype(dtype)
@@ -211,8 +211,8 @@ def sigmoid_focal_loss(logits: Any, labels: Any, *, alpha: Any = None, gamma: An
     Raises: DtypeError.
     Source: Lin, Goyal, Girshick, He & Dollar, ICCV 2017, 2980-2988; optax.losses, 0.2.8.
 
-    >>> sigmoid_focal_loss(jnp.array([2.0, -30.0]), jnp.array([1.0, 0.0])).tolist()
-    [0.0018035858534276485, 8.194013365124408e-40]
+    >>> [f"{x:.4g}" for x in sigmoid_focal_loss(jnp.array([2.0, -20.0]), jnp.array([1.0, 0.0])).tolist()]
+    ['0.001804', '8.757e-27']
     """
     z, y, dtype = _elements(logits, labels)
     u = element_loss(z, y, 1 - y, _ONE_MINUS_P)

@@ -30,7 +30,7 @@ Where they differ from Keras 3, on every backend alike:
 
 import crossent.keras._keras  # noqa: F401  # first of all: it says what is missing
 from crossent.keras import losses, metrics
-from crossent.keras.lift import loss
+from crossent.keras.lifted import loss
 from crossent.keras.losses import (
     BinaryCrossentropy,
     BinaryFocalCrossentropy,

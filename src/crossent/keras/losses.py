@@ -4,7 +4,6 @@ from typing import Any
 
 from keras import saving
 
-from crossent.keras.clothes import RowLoss
 from crossent.keras.functions import (
     binary_crossentropy,
     binary_focal_crossentropy,
@@ -19,6 +18,7 @@ from crossent.keras.functions import (
     one_hot_rows,
     sparse_categorical_crossentropy,
 )
+from crossent.keras.wrappers import RowLoss
 
 __all__ = [
     "BinaryCrossentropy",

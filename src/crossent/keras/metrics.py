@@ -4,7 +4,6 @@ from typing import Any
 
 from keras import saving
 
-from crossent.keras.clothes import RowMetric
 from crossent.keras.functions import (
     binary_crossentropy,
     binary_focal_crossentropy,
@@ -17,6 +16,7 @@ from crossent.keras.functions import (
     one_hot_rows,
     sparse_categorical_crossentropy,
 )
+from crossent.keras.wrappers import RowMetric
 
 __all__ = [
     "BinaryCrossentropy",

@@ -1,5 +1,5 @@
 """The losses of rows and elements as Keras shapes them, by core.formula over keras.ops; functions, losses and metrics
-are different clothes of these three."""
+differ in how they wrap these three."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple

@@ -100,6 +100,7 @@ def test_rows_that_leave_are_not_read() -> None:
         g = jax.value_and_grad(lambda h, v: cj.linear_cross_entropy(h, v, Y[kept], memory_limit=CHUNKS), (0, 1))
         value, (dh, dv) = f(h, V)
         expected, (eh, ev) = g(H[kept], V)
+    dh = np.asarray(dh)
     close((value, dh[kept], dv), (expected, eh, ev))
     assert not dh[4].any()
 
@@ -124,6 +125,23 @@ def test_half_precision_adds_up_in_float32(dtype: Any) -> None:
     np.testing.assert_allclose(value, exact, rtol=1e-5)
     u = float(jnp.finfo(dtype).eps)
     for g, e in zip(grads, wide, strict=True):  # each product's terms are rounded once, not each sum
+        assert np.max(np.abs(g.astype(jnp.float32) - e)) < 2 * u * np.max(np.abs(e))
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_half_precision_is_rounded_once_after_the_mean(dtype: Any) -> None:
+    """Gradients of the sum, beyond float16's 65504 here, are divided by the mass before they are rounded."""
+    rng = np.random.default_rng(1)
+    args = [jnp.asarray(rng.normal(size=shape), dtype) for shape in ((40, 4), (64, 4), 64)]
+    y, w = np.zeros(40, int), np.full(40, 9000.0)
+    f = lambda h, v, b: cj.linear_cross_entropy(h, v, y, bias=b, sample_weight=w)  # noqa: E731
+    grads = jax.grad(f, (0, 1, 2))(*args)
+    wide = jax.grad(f, (0, 1, 2))(*(x.astype(jnp.float32) for x in args))
+    assert np.max(np.abs(wide[2])) * w.sum() > 65504
+    assert [g.dtype for g in grads] == [dtype] * 3
+    np.testing.assert_array_equal(grads[2], wide[2].astype(dtype))  # no product before it: one rounding is all
+    u = float(jnp.finfo(dtype).eps)
+    for g, e in zip(grads, wide, strict=True):
         assert np.max(np.abs(g.astype(jnp.float32) - e)) < 2 * u * np.max(np.abs(e))
 
 

@@ -8,9 +8,9 @@ from keras import saving
 
 from crossent import family, losses
 from crossent.core.options import BinaryOptions, SharedOptions, SoftmaxOptions
-from crossent.errors import OptionError
-from crossent.keras.clothes import RowLoss
+from crossent.errors import OptionError, UnsupportedError
 from crossent.keras.rows import ClassRows, ElementRows
+from crossent.keras.wrappers import RowLoss
 
 __all__ = ["LiftedLoss", "loss"]
 
@@ -23,10 +23,10 @@ def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.ndarray) else value
 
 
-def _config(kind: SharedOptions) -> dict[str, Any]:
+def _config(options: SharedOptions) -> dict[str, Any]:
     """The options that differ from the defaults."""
-    given = {field.name: _plain(getattr(kind, field.name)) for field in fields(kind)}
-    default = {field.name: field.default for field in fields(kind)}
+    given = {field.name: _plain(getattr(options, field.name)) for field in fields(options)}
+    default = {field.name: field.default for field in fields(options)}
     return {name: value for name, value in given.items() if value is not default[name] and value != default[name]}
 
 
@@ -65,7 +65,7 @@ class LiftedLoss(RowLoss):
 
 
 def loss(
-    kind: SharedOptions,
+    options: SharedOptions,
     *,
     from_logits: bool = False,
     reduction: Any = "sum_over_batch_size",
@@ -81,7 +81,7 @@ def loss(
     last axis.
 
     Args:
-        kind: an object with options that hold for single rows: axis, ignore_index, class_weight (numbers),
+        options: an object with options that hold for single rows: axis, ignore_index, class_weight (numbers),
             label_smoothing, pos_weight, clip, and those of its own.
         from_logits: whether predictions are logits or probabilities; for LogitAdjusted, Bootstrap and options such as
             temperature they must be logits.
@@ -94,17 +94,21 @@ def loss(
     >>> round(float(loss(ce.Poly1(epsilon=1.0), from_logits=True)([0], [[0.0, 0.0]])), 6)
     1.193147
     """
-    if not isinstance(kind, SoftmaxOptions | BinaryOptions) or type(kind).__name__ not in _KINDS:
-        raise OptionError(f"kind is {kind!r}; a loss object of crossent is needed, for instance crossent.Focal().")
-    options = _config(kind)
+    if isinstance(options, type) or not isinstance(options, SoftmaxOptions | BinaryOptions):
+        raise OptionError(f"loss() was given {options!r}; an object such as crossent.Focal() is needed.")
+    kind, given = type(options).__name__, _config(options)
+    if kind not in _KINDS:
+        raise UnsupportedError(f"{kind} is no loss of a model's output. Pass for instance crossent.Focal(gamma=2.0).")
     for option in _NOT_HERE:
-        if option in options:
-            raise OptionError(
-                f"{option} is {options[option]!r}, which a Keras loss does not take. Leave it out, and prepare the "
+        if option in given:
+            raise UnsupportedError(
+                f"{option} is {given[option]!r}, which a Keras loss does not take. Leave it out, and prepare the "
                 "targets before they reach the model."
             )
-    if options.pop("reduction", "mean") != "mean":
-        raise OptionError("reduction belongs to the Keras loss: pass it to crossent.keras.loss, in Keras' words.")
-    if isinstance(options.get("class_weight"), str):
-        raise OptionError("class_weight='balanced' needs all targets at once; pass crossent.balanced_weights(...).")
-    return LiftedLoss(type(kind).__name__, options, from_logits, reduction, name, dtype)
+    if given.pop("reduction", "mean") != "mean":
+        raise UnsupportedError("reduction belongs to the Keras loss: pass it to crossent.keras.loss, in Keras' words.")
+    if isinstance(given.get("class_weight"), str):
+        raise UnsupportedError(
+            "class_weight='balanced' needs all targets at once; pass crossent.balanced_weights(...)."
+        )
+    return LiftedLoss(kind, given, from_logits, reduction, name, dtype)
