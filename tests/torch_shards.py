@@ -151,7 +151,47 @@ def within(case: dict[str, Any]) -> Any:
     return loss.detach(), _grads(parts)
 
 
+def written_over(case: dict[str, Any]) -> Any:
+    """A backward pass after the buffer of the targets, or of the weights, was filled again; then another."""
+    parts, found = _parts(case), []
+    held = {"target": case["target"].clone(), "weight": case["options"]["weight"].clone()}
+    loss = _call({**case, "target": held["target"]}, parts, weight=held["weight"]).sum()
+    held[case["over"]].copy_(held[case["over"]].flip(0))
+    for _ in range(2):
+        try:
+            loss.backward(retain_graph=True)
+            found.append(_grads(parts))
+        except RuntimeError as error:
+            found.append(str(error))
+    return found
+
+
+def alone_in_trouble(case: dict[str, Any]) -> Any:
+    """Process 0 calls in a way that is refused, the others as they should."""
+    parts = _parts(case)
+    if dist.get_rank():
+        return _call(case, parts)
+    name = next(iter(parts))
+    x = parts[name].detach()
+    if case["trouble"] == "grad":
+        return torch.func.grad(lambda z: _call(case, {**parts, name: z}).sum())(x)
+    if case["trouble"] == "vmap":
+        return torch.func.vmap(lambda z: _call(case, {**parts, name: z}))(torch.stack([x, x]))
+    if case["trouble"] == "jvp":
+        with torch.autograd.forward_ad.dual_level():
+            return _call(case, parts)
+    if case["trouble"] == "reduction":
+        return _call(case, parts, reduction="meen")
+    if case["trouble"] == "scalar":
+        return _call({**case, "target": case["target"][0]}, {**parts, name: x.reshape(-1)[0]})
+    if case["trouble"] == "no tensor":
+        return _call(case, {**parts, name: x.tolist()})
+    return _call({**case, "target": case["target"].tolist()}, parts)
+
+
 _DO = (
+    written_over,
+    alone_in_trouble,
     loss_and_grads,
     autocast,
     loss_alone,

@@ -33,9 +33,14 @@ def linear_cross_entropy(
         loss_i = sum_j w_j q_ij (lse_i - z_ij),  z_i = linear_weight input_i + linear_bias      [nat]
 
     as `torch.nn.functional.linear_cross_entropy`. Chunks of rows go through one buffer: their logits by torch's matrix
-    product, the loss and the gradient in place of the logits. For plain CPU tensors that is what always happens; under
-    torch.func, torch.compile, forward mode or create_graph=True, on other devices, for weights or targets that ask for
-    gradients, and for a K-dimensional linear_weight, all logits are made.
+    product, the loss and the gradient in place of the logits. So it is for plain CPU tensors, which have no wishes of
+    their own. All logits are made
+
+    - under torch.func, torch.compile, forward mode, create_graph=True, is_grads_batched=True, or a tracer or mode;
+    - on other devices, unless options are given: then torch's own chunks do the work, with all that limits them;
+    - for a K-dimensional linear_weight, for parts of unequal dtype, and for class weights of another than the loss;
+    - for class weights or targets that ask for gradients, are negative or are not finite;
+    - with label_smoothing beside a class weight of 0, or beside a distribution of nothing but zeros.
 
     Accuracy: the loss's contract holds for the logits as torch rounded them: to bfloat16 for bfloat16, as its own
     layer does; float16 is multiplied in float32. Gradients are added up over chunks in float32 (float64 for float64).
@@ -51,7 +56,8 @@ def linear_cross_entropy(
         label_smoothing: from 0 to 1.
         options: a torch.nn.LinearCrossEntropyOptions; its batch_chunk_size limits the rows of a chunk. Its other fields
             choose between speed, memory and accuracy of torch's own chunks, and change nothing here: sums are always
-            accurate, a second backward pass always works, and no combination of arguments leaves it aside.
+            accurate and a second backward pass always works. On other devices than CPU the whole call goes to
+            torch.nn.functional.linear_cross_entropy, and memory_limit has no part in it.
         memory_limit: bytes for everything beyond the loss and the gradients (those of float16, and those of bfloat16
             added up over several chunks, are float32 until the backward pass); what torch's matrix product keeps for
             itself is its own. Default: a quarter of what the logits would take, at least 4 MB, at most 512 MB.
@@ -73,6 +79,12 @@ def linear_cross_entropy(
             input, linear_weight, target, linear_bias=linear_bias, weight=weight, reduction=reduction,
             ignore_index=ignore_index, label_smoothing=label_smoothing,
         )  # fmt: skip
+    if options is not None and not input.is_cpu:
+        return F.linear_cross_entropy(  # its chunks are the ones that such a device has
+            input, linear_weight, target, linear_bias=linear_bias, weight=weight, reduction=reduction,
+            ignore_index=ignore_index, label_smoothing=label_smoothing, options=options,
+        )  # fmt: skip
+    target = target if kind == "soft" else target.long()  # a comparison of uint8 with -100 would wrap around
     input, linear_weight, linear_bias, weight, lower = cast_layer(input, linear_weight, linear_bias, weight)
     dtype = torch.float32 if lower else input.dtype
     call = LinearCall(
@@ -118,7 +130,7 @@ def _kind(
 def cast_layer(input: Tensor, linear_weight: Tensor, bias: Tensor | None, weight: Tensor | None) -> Any:
     """The layer as autocast has its products, the class weights as it has its losses; and whether it is at work."""
     device = input.device.type
-    if not torch.is_autocast_enabled(device):
+    if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
         return input, linear_weight, bias, weight, False
     dtype = torch.get_autocast_dtype(device)
 
@@ -139,10 +151,7 @@ def _is_native(call: LinearCall, input: Tensor, linear_weight: Tensor, bias: Ten
     w = call.weight
     if w is not None and (w.shape != linear_weight.shape[:1] or (not call.soft and w.dtype is not call.dtype)):
         return False
-    if not is_plain(input, (call.target, w)) or not is_plain(linear_weight, ()):
-        return False
-    # native code leaves out a row whose target has no weight; torch gives it the loss of the smoothed target
-    return not (call.smoothing and w is not None and bool((w == 0).any()))
+    return is_plain(input, (call.target, w)) and is_plain(linear_weight, ())
 
 
 def _check_labels(call: LinearCall, classes: int) -> None:

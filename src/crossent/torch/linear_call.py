@@ -4,9 +4,12 @@ Gradients are computed beside a mean or a sum in the forward pass and handed ove
 they are dropped here first, for their new owner may write into them. A second backward pass, and the one through row
 losses, whose factors only the backward pass knows, compute the logits again. Under create_graph=True the backward pass
 differentiates the formula, which knows its own derivatives.
+
+What is computed again comes from tensors that autograd saved, targets and class weights too: it refuses those that were
+written over in between. A gradient that is there already reads none of them, so that such a change does no harm.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,8 +25,9 @@ from crossent.torch.cross_entropy import cross_entropy
 from crossent.torch.fused import array_of
 from crossent.torch.linear_chunks import ChunkLoss, plan_for, run_chunks
 from crossent.torch.linear_products import Gradients, Layer, make_gradients
+from crossent.torch.weights import class_weights
 
-__all__ = ["LinearCall", "LinearLoss", "Wanted", "class_weights", "layer_of", "row_factors", "target_mass"]
+__all__ = ["LinearCall", "LinearLoss", "Wanted", "forms_of", "layer_of", "row_factors", "target_mass"]
 
 Wanted = tuple[bool, bool, bool]
 _NOTHING = (False, False, False)
@@ -35,9 +39,14 @@ def layer_of(input: Tensor, weight: Tensor, bias: Tensor | None) -> Layer:
     return Layer(h if h.dim() == 2 else h[None], weight.detach(), None if bias is None else bias.detach())
 
 
+def forms_of(*parts: Tensor | None) -> tuple[Tensor | None, ...]:
+    """Shapes and dtypes of the parts, for gradients that are handed over when their numbers may have changed."""
+    return tuple(None if part is None else torch.empty_like(part, device="meta") for part in parts)
+
+
 @dataclass(frozen=True)
 class LinearCall:
-    """Of one call. target: as given; dtype: of the loss; memory_limit, chunk_rows: see `linear_cross_entropy`."""
+    """Of one call. target: floats or int64; dtype: the loss's; memory_limit, chunk_rows: see `linear_cross_entropy`."""
 
     target: Tensor
     soft: bool
@@ -65,9 +74,9 @@ class LinearCall:
         """The loss, chunk by chunk, and the gradients that are wanted; upstream: of the row losses."""
         mass = self._mass(layer.rows)
         plan = plan_for(layer, self.memory_limit, self.chunk_rows)
+        job, scale = self._job(layer), None
         gradients = make_gradients(layer, wanted, several=plan.rows < layer.rows) if any(wanted) else None
         values = self.reduction == "none" and gradients is None
-        job, scale = self._job(layer), None
         job.grad_factor = 1 / mass if mass else 0.0
         if upstream is not None:
             job.row_weight, scale = row_factors(upstream, layer.dtype)
@@ -88,7 +97,7 @@ class LinearCall:
             labels = array_of(self.target).reshape(layer.rows)
         return SoftmaxJob(
             array_of(layer.weight[:, :0]).T, 1, np.ascontiguousarray(labels) if soft is None else None, soft,
-            class_weight=None if self.weight is None else class_weights(self.weight),
+            class_weight=None if self.weight is None else class_weights(self.weight, positive=bool(self.smoothing)),
             ignore_index=None if self.soft else self.ignore_index, smoothing=self.smoothing,
         )  # fmt: skip
 
@@ -104,15 +113,7 @@ def target_mass(target: Tensor, weight: Tensor | None, ignore_index: int) -> flo
     kept = target != ignore_index
     if weight is None:
         return float(kept.sum())
-    return float(weight.detach().double()[target[kept].long()].sum())
-
-
-def class_weights(weight: Tensor) -> NDArray:
-    """Class weights as native code reads them; BadRow for what only the formula can take."""
-    w = np.require(array_of(weight), np.float64, ["C", "A"])
-    if not ((w >= 0) & (w < np.inf)).all():
-        raise BadRow(0, Fault.ENTRY)
-    return w
+    return float(weight.detach().double()[target[kept]].sum())
 
 
 def row_factors(upstream: Tensor, dtype: torch.dtype) -> tuple[NDArray | None, Tensor | None]:
@@ -130,24 +131,23 @@ class LinearLoss(torch.autograd.Function):
     def forward(ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None, call: LinearCall) -> Tensor:
         wanted = _NOTHING if call.reduction == "none" else ctx.needs_input_grad[:3]
         loss, ctx.gradients = call.run(layer_of(input, weight, bias), wanted)
-        ctx.call = call
-        ctx.save_for_backward(input, weight, bias)
+        ctx.call, ctx.forms = call, forms_of(input, weight, bias)
+        ctx.save_for_backward(input, weight, bias, call.target, call.weight)
         return loss if loss.dim() == 0 or input.dim() == 2 else loss[0].clone()
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        call, wanted, parts = ctx.call, ctx.needs_input_grad[:3], ctx.saved_tensors
-        if torch.is_grad_enabled() or _is_batched(upstream):
+        wanted, by_formula = ctx.needs_input_grad[:3], torch.is_grad_enabled() or _is_batched(upstream)
+        if ctx.gradients is not None and not by_formula:
+            gradients, ctx.gradients = ctx.gradients, None
+            return (*gradients.handed_over(ctx.forms, upstream.item()), None)
+        *parts, target, class_weight = ctx.saved_tensors
+        call = replace(ctx.call, target=target, weight=class_weight)
+        if by_formula:
             return (*_by_formula(call, parts, wanted, upstream), None)
-        gradients, ctx.gradients = ctx.gradients, None
-        if call.reduction == "none":
-            _, gradients = call.run(layer_of(*parts), wanted, upstream.reshape(-1))
-            factor = 1.0
-        else:
-            if gradients is None:
-                _, gradients = call.run(layer_of(*parts), wanted)
-            factor = upstream.item()
-        return (*gradients.handed_over(parts, factor), None)
+        rows = call.reduction == "none"
+        _, gradients = call.run(layer_of(*parts), wanted, upstream.reshape(-1) if rows else None)
+        return (*gradients.handed_over(ctx.forms, 1.0 if rows else upstream.item()), None)
 
 
 def _is_batched(upstream: Tensor) -> bool:

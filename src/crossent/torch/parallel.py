@@ -1,6 +1,10 @@
-"""Cross-entropy of a vocabulary that is spread over processes, with or without the linear layer in front of it."""
+"""Cross-entropy of a vocabulary that is spread over processes, with or without the linear layer in front of it.
 
-from collections.abc import Callable
+Each function looks at its arguments inside `meet`, so that what is wrong with those of one process is told to the
+others. Two things are raised on the spot, for then there is no meeting: a group that is none, and a call under
+torch.compile, which runs no exchange while it traces.
+"""
+
 from typing import Any
 
 import torch
@@ -16,7 +20,7 @@ from crossent.torch.linear_call import layer_of
 from crossent.torch.linear_chunks import plan_for
 from crossent.torch.parallel_call import LinearShard, LogitShard, ParallelCall
 from crossent.torch.parallel_device import SummedGradient
-from crossent.torch.parallel_group import Vocabulary, meet
+from crossent.torch.parallel_group import Own, Vocabulary, checksum, meet
 
 __all__ = ["vocab_parallel_cross_entropy", "vocab_parallel_linear_cross_entropy"]
 
@@ -59,16 +63,19 @@ def vocab_parallel_cross_entropy(
     0.239545
     >>> dist.destroy_process_group()
     """
-    reduction = _begin(reduction)
+    _refuse_compiling()
     z = float_of(logits_shard)
 
-    def check() -> None:
+    def look() -> Own:
+        _refuse_transforms()
+        reduction_name(reduction, None, None)
         if not is_floating(z) or z.dim() == 0 or z.shape[-1] == 0:
             raise ShapeError(f"logits_shard is {_told(z)}; floats [..., K'] are needed, with one class or more.")
         _check(z.shape[:-1], z, target, weight, label_smoothing)
+        options = (z.dtype, reduction, ignore_index, label_smoothing, z.requires_grad and torch.is_grad_enabled())
+        return _own(z, target, weight, options, z.shape[-1], 0)
 
-    options = (z.dtype, reduction, ignore_index, label_smoothing, z.requires_grad and torch.is_grad_enabled())
-    vocabulary = _meet(group, z, target, weight, options, check, lambda: (z.shape[-1], 0))
+    vocabulary = meet(group, logits_shard, look)
     call = _call(vocabulary, target, weight, ignore_index, label_smoothing, reduction, z.dtype)
     flat = z.reshape(-1, z.shape[-1])
     loss: Tensor = LogitShard.apply(flat.contiguous(), call) if _is_native(z) else call.on_device(flat)
@@ -115,19 +122,23 @@ def vocab_parallel_linear_cross_entropy(
     1.609438
     >>> dist.destroy_process_group()
     """
-    reduction = _begin(reduction)
-    h, W, b, weight, lower = cast_layer(input, weight_shard, bias_shard, weight)
+    _refuse_compiling()
+    part: Any = None
 
-    def check() -> None:
+    def look() -> Own:
+        nonlocal part
+        _refuse_transforms()
+        reduction_name(reduction, None, None)
+        h, W, b, w, _ = part = cast_layer(input, weight_shard, bias_shard, weight)
         _check_layer(h, W, b)
-        _check(h.shape[:-1], h, target, weight, label_smoothing)
+        _check(h.shape[:-1], h, target, w, label_smoothing)
+        rows = plan_for(layer_of(h.reshape(-1, h.shape[-1]), W, b), checked_limit(memory_limit), None).rows
+        wanted = torch.is_grad_enabled() and [x is not None and x.requires_grad for x in (h, W, b)]
+        options = (h.dtype, h.shape[-1], reduction, ignore_index, label_smoothing, wanted)
+        return _own(h, target, w, options, W.shape[0], rows)
 
-    def size() -> tuple[int, int]:
-        return W.shape[0], plan_for(layer_of(h.reshape(-1, h.shape[-1]), W, b), checked_limit(memory_limit), None).rows
-
-    wanted = torch.is_grad_enabled() and [x is not None and x.requires_grad for x in (h, W, b)]
-    options = (h.dtype, h.shape[-1], reduction, ignore_index, label_smoothing, wanted)
-    vocabulary = _meet(group, h, target, weight, options, check, size)
+    vocabulary = meet(group, input, look)
+    h, W, b, weight, lower = part
     dtype = torch.float32 if lower else h.dtype
     call = _call(vocabulary, target, weight, ignore_index, label_smoothing, reduction, dtype, memory_limit)
     rows = h.reshape(-1, h.shape[-1])
@@ -143,19 +154,25 @@ def _is_native(x: Tensor) -> bool:
     return bool(x.is_cpu)
 
 
-def _begin(reduction: str) -> str:
+_EAGER = (
+    "vocabulary-parallel losses run eagerly only, not under torch.compile, torch.func, torch.jit or forward mode. Call "
+    "them outside (torch.compiler.disable keeps them out of a compiled model)."
+)
+
+
+def _refuse_compiling() -> None:
+    if torch.compiler.is_compiling():
+        raise UnsupportedError(_EAGER)
+
+
+def _refuse_transforms() -> None:
     """Refuses what would be silently wrong: transforms and tracers see no other process."""
     if (
-        torch.compiler.is_compiling()
-        or torch._C._are_functorch_transforms_active()
+        torch._C._are_functorch_transforms_active()
         or forward_ad._current_level >= 0
         or torch._C._get_tracing_state() is not None
     ):
-        raise UnsupportedError(
-            "vocabulary-parallel losses run eagerly only, not under torch.compile, torch.func, torch.jit or forward "
-            "mode. Call them outside (torch.compiler.disable keeps them out of a compiled model)."
-        )
-    return reduction_name(reduction, None, None)
+        raise UnsupportedError(_EAGER)
 
 
 def _told(x: Tensor) -> str:
@@ -194,19 +211,9 @@ def _check_layer(h: Tensor, W: Tensor, b: Tensor | None) -> None:
             raise DtypeError(f"{name} is {_told(x)} on {x.device}; floats of one dtype on one device are needed.")
 
 
-def _meet(
-    group: Any, like: Tensor, target: Tensor, weight: Tensor | None, options: Any, check: Callable[[], None],
-    size: Callable[[], tuple[int, int]],
-) -> Vocabulary:  # fmt: skip
-    """The processes' meeting, with what this one found wrong."""
-    problem, width, rows = None, 0, 0
-    try:
-        check()
-        width, rows = size()
-    except Exception as error:  # told to the others first, raised after
-        problem = error
+def _own(like: Tensor, target: Tensor, weight: Tensor | None, options: Any, width: int, rows: int) -> Own:
     facts = {"rows": tuple(like.shape[:-1]), "target": target, "weight": weight, "options": options}
-    return meet(group, like.device, width, rows, facts, problem)
+    return Own(width, rows, {name: checksum(value) for name, value in facts.items()})
 
 
 def _call(

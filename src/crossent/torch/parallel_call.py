@@ -3,10 +3,11 @@
 Every process gets the same loss, bit by bit, and the gradient of its own part; the gradient of what all have alike,
 the layer's input, is summed over the processes beside the forward pass, or, for row losses, in the backward pass.
 What comes from above must be the same everywhere. No process knows the others' derivatives of second order, so a
-gradient of a gradient is refused.
+gradient of a gradient is refused. Targets and class weights are saved by autograd, which refuses a backward pass that
+needs them after they were written over; where that happens on one process alone, the others wait for it in vain.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,7 +19,7 @@ from crossent.core.buffers import new_like
 from crossent.core.pool import with_threads
 from crossent.losses import CrossEntropy
 from crossent.torch.fused import array_of, tensor_of
-from crossent.torch.linear_call import Wanted, layer_of, row_factors, target_mass
+from crossent.torch.linear_call import Wanted, forms_of, layer_of, row_factors, target_mass
 from crossent.torch.linear_chunks import plan_for, run_chunks
 from crossent.torch.linear_products import Gradients, Layer, make_gradients
 from crossent.torch.parallel_device import DeviceRows
@@ -46,13 +47,16 @@ class ParallelCall:
         """What a mean divides by; 1 for a sum."""
         return target_mass(self.target, self.weight, self.ignore_index) if self.reduction == "mean" else 1.0
 
-    def rows(self) -> ShardRows:
-        """All rows, before the first pass."""
+    def rows(self, seen: ShardRows | None = None) -> ShardRows:
+        """All rows, before the first pass; or with what it left in those already seen."""
         weight = None if self.weight is None else array_of(self.weight)
         loss = CrossEntropy(class_weight=weight, ignore_index=self.ignore_index, label_smoothing=self.smoothing,
                             reduction="sum")  # fmt: skip
         target = np.ascontiguousarray(array_of(self.target))
-        return ShardRows(self.vocabulary, loss, target, 1 / self.mass if self.mass else 0.0)
+        rows = ShardRows(self.vocabulary, loss, target, 1 / self.mass if self.mass else 0.0)
+        if seen is not None:
+            rows.known, rows.merged, rows.lost = True, seen.merged, seen.lost
+        return rows
 
     def reduced(self, rows: ShardRows) -> Tensor:
         """The loss, or the row losses [N]."""
@@ -78,7 +82,7 @@ class LogitShard(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, call: ParallelCall) -> Tensor:
         ctx.call, ctx.rows = call, call.rows()
-        ctx.save_for_backward(logits)
+        ctx.save_for_backward(logits, call.target, call.weight)
         with with_threads(torch.get_num_threads()):
             if len(logits):
                 ctx.rows.run(logits, slice(0, len(logits)), lambda: None, gradient=False)
@@ -87,7 +91,9 @@ class LogitShard(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
         refuse_second_order()
-        (logits,), rows, call, sign = ctx.saved_tensors, ctx.rows, ctx.call, None
+        logits, target, weight = ctx.saved_tensors
+        call, sign = replace(ctx.call, target=target, weight=weight), None
+        rows = call.rows(ctx.rows)
         if call.reduction == "none":
             rows.row_weight, sign = row_factors(upstream, logits.dtype)
         else:
@@ -108,23 +114,23 @@ class LinearShard(torch.autograd.Function):
         ctx.call, ctx.rows = call, call.rows()
         wanted = (False, False, False) if call.reduction == "none" else ctx.needs_input_grad[:3]
         ctx.gradients = _run(call, layer_of(input, weight, bias), ctx.rows, wanted, None)
-        ctx.rows.known = True
-        ctx.save_for_backward(input, weight, bias)
+        ctx.forms = forms_of(input, weight, bias)
+        ctx.save_for_backward(input, weight, bias, call.target, call.weight)
         return call.reduced(ctx.rows)
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         refuse_second_order()
         gradients, ctx.gradients = ctx.gradients, None
-        parts, rows, sign, factor = ctx.saved_tensors, ctx.rows, None, 1.0
-        layer = layer_of(*parts)
-        if ctx.call.reduction == "none":
-            rows.row_weight, sign = row_factors(upstream, layer.dtype)
-        else:
-            factor = upstream.item()
+        by_row = ctx.call.reduction == "none"
         if gradients is None:
-            gradients = _run(ctx.call, layer, rows, ctx.needs_input_grad[:3], sign)
-        return (*gradients.handed_over(parts, factor), None)
+            *parts, target, class_weight = ctx.saved_tensors
+            call, layer, sign = replace(ctx.call, target=target, weight=class_weight), layer_of(*parts), None
+            rows = call.rows(ctx.rows)
+            if by_row:
+                rows.row_weight, sign = row_factors(upstream, layer.dtype)
+            gradients = _run(call, layer, rows, ctx.needs_input_grad[:3], sign)
+        return (*gradients.handed_over(ctx.forms, 1.0 if by_row else upstream.item()), None)
 
 
 def _run(call: ParallelCall, layer: Layer, rows: ShardRows, wanted: Wanted, scale: Tensor | None) -> Gradients | None:

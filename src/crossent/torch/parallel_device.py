@@ -1,9 +1,11 @@
 """Rows of a vocabulary in shards in torch operations, for devices that native code does not reach.
 
-    loss_i = (1 - a) w_t (lse_i - z_it) + a / K (W lse_i - sum_j w_j z_ij),  lse_i = m_i + log(sum_j exp(z_ij - m_i))
+    loss_i = (1 - a) w_t (lse_i - z_it) + a / K (W lse_i - sum_j w_j z_ij),  lse_i = m_i + log1p(r_i)
 
-Of each row every process tells its maximum, its sum of exponentials relative to that, the target's logit if it has it,
-and the weighted sum of its logits.
+with r_i = sum_j exp(z_ij - m_i) without one term of the maximum m_i, which is 1. Of each row every process tells its
+maximum, its own such sum relative to that, the target's logit if it has it, and the weighted sum of its logits. The
+derivative for the target is -(1 - p_t), with 1 - p_t = r / (1 + r) where the target is the maximum: neither it nor the
+loss of a confident row is a difference of nearly equal numbers.
 """
 
 from typing import Any
@@ -52,27 +54,38 @@ class DeviceRows(torch.autograd.Function):
         chosen = torch.where(here, z.gather(1, column)[:, 0], 0.0)
         own = w[first : first + width]
         spread = torch.where(own > 0, z, 0.0) @ own if smoothing else torch.zeros_like(top)
-        told = vocabulary.gathered(torch.stack([top, (z - base[:, None]).exp().sum(1), chosen, spread], 1))
-        tops, sums, chosen, spread = told[..., 0], told[..., 1], told[..., 2].sum(0), told[..., 3].sum(0)
-        m = tops.amax(0)
-        total = (sums * (tops - m).exp()).sum(0)
-        on_target = (1 - smoothing) * w[t]
-        loss = on_target * ((m - chosen) + total.log())
+        rest = (z - base[:, None]).exp_().scatter_(1, z.argmax(1, keepdim=True), 0.0).sum(1)
+        told = vocabulary.gathered(torch.stack([top, rest, chosen, spread], 1))
+        tops, rests, chosen, spread = told[..., 0], told[..., 1], told[..., 2].sum(0), told[..., 3].sum(0)
+        m, r = _merged(tops, rests)
+        on_target, log_total = (1 - smoothing) * w[t], r.log1p()
+        loss = on_target * ((m - chosen) + log_total)
         if smoothing:
-            loss = loss + smoothing / K * (w.sum() * (m + total.log()) - spread)
-        ctx.save_for_backward(logits, m, total, column, here & kept, kept, on_target, own)
-        ctx.spread, ctx.smoothed = smoothing / K, on_target + smoothing / K * w.sum()
+            loss = loss + smoothing / K * (w.sum() * (m + log_total) - spread)
+        others = torch.where(chosen == m, r, 1 + r - (chosen - m).exp()) / (1 + r)  # 1 - p of the target
+        ctx.save_for_backward(logits, m, r, column, here & kept, kept, on_target, others, own if smoothing else None)
+        ctx.spread, ctx.smoothed = smoothing / K, smoothing / K * w.sum()
         return torch.where(kept, loss, 0.0)
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         refuse_second_order()
-        logits, m, total, column, here, kept, on_target, own = ctx.saved_tensors
+        logits, m, r, column, here, kept, on_target, others, own = ctx.saved_tensors
         u = torch.where(kept, upstream, 0.0).to(m.dtype)[:, None]
-        g = (logits.to(m.dtype) - m[:, None]).exp_().mul_((ctx.smoothed / total)[:, None])
-        g.scatter_add_(1, column, torch.where(here, -on_target, 0.0)[:, None])
-        if ctx.spread:
+        p = (logits.to(m.dtype) - m[:, None]).exp_().div_((1 + r)[:, None])
+        at_target = p.gather(1, column) * ctx.smoothed - (on_target * others)[:, None]
+        g = p.mul_((on_target + ctx.smoothed)[:, None])
+        g.scatter_(1, column, torch.where(here[:, None], at_target, g.gather(1, column)))
+        if own is not None:
             g -= ctx.spread * own
         g.mul_(u)
         g[~kept] = 0
         return g.to(logits.dtype), None, None, None, None, None
+
+
+def _merged(tops: Tensor, rests: Tensor) -> tuple[Tensor, Tensor]:
+    """The maximum of all processes and the sum without its term, from [processes, N] of theirs."""
+    m, first = tops.max(0)
+    scale = (tops - m).exp()
+    own = torch.ones_like(scale).scatter_(0, first[None], 0.0)  # each has its maximum's term, but for one that is m's
+    return m, ((own + rests) * scale).sum(0)

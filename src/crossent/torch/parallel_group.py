@@ -1,12 +1,12 @@
 """The processes that hold a vocabulary together: they agree on the call before any of them computes, then share rows.
 
 A process that raised alone would leave the others waiting for its numbers. So everything that can be wrong with one
-process's inputs is found before the first exchange and told to all, and a few checksums show whether all mean the same
-rows, targets and options. What is exchanged afterwards cannot fail but by the network.
+process's inputs is found by one function, whose error is told to all before it is raised, and a few checksums show
+whether all mean the same rows, targets and options. What is exchanged afterwards cannot fail but by the network.
 """
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,10 @@ from torch import distributed as dist
 
 from crossent.errors import ShapeError, UnsupportedError
 
-__all__ = ["Vocabulary", "checksum", "meet", "refuse_second_order"]
+__all__ = ["FACTS", "Own", "Vocabulary", "checksum", "meet", "refuse_second_order"]
+
+
+FACTS = ("rows", "target", "weight", "options")  # what must be the same everywhere
 
 
 @dataclass(frozen=True)
@@ -64,25 +67,39 @@ def checksum(value: Any) -> int:
     return zlib.crc32(repr(value).encode())
 
 
-def meet(
-    group: Any, device: torch.device, width: int, rows: int, facts: Mapping[str, Any], problem: Exception | None
-) -> Vocabulary:
+@dataclass(frozen=True)
+class Own:
+    """What a process has. width, rows: its classes, and rows that it can take at a time; facts: checksums, as FACTS."""
+
+    width: int
+    rows: int
+    facts: Mapping[str, int]
+
+
+def meet(group: Any, like: Any, look: Callable[[], Own]) -> Vocabulary:
     """Tells the other processes what this one has, and hears what they have.
 
     Args:
-        width, rows: classes of this process, and rows that it can take at a time.
-        facts: what must be the same everywhere, by name.
-        problem: what is wrong with this process's inputs.
-    Raises: the problem; RuntimeError where another process has one; ShapeError where the processes do not agree.
+        like: a tensor of the device that the exchange takes.
+        look: checks this process's inputs.
+    Raises: what `look` raises; RuntimeError where it raised in another process; ShapeError where the processes do not
+        agree.
     """
-    numbers = [int(problem is not None), width, rows, *map(checksum, facts.values())]
-    told = _gathered(torch.tensor(numbers, dtype=torch.int64, device=device), group).cpu()
+    own, problem = Own(0, 0, dict.fromkeys(FACTS, 0)), None
+    try:
+        own = look()
+    except Exception as error:  # told to the others first, raised after
+        problem = error
+    numbers = [int(problem is not None), own.width, own.rows, *(own.facts[name] for name in FACTS)]
+    device = like.device if isinstance(like, Tensor) else "cpu"
+    with torch._C._DisableFuncTorch():  # a transform, too, is a problem that the others hear of
+        told = _gathered(torch.tensor(numbers, dtype=torch.int64, device=device), group).cpu()
     if problem is not None:
         raise problem
     rank, ill = dist.get_rank(group), told[:, 0].nonzero().flatten().tolist()
     if ill:
         raise RuntimeError(f"process {ill[0]} of the group refused its inputs; its own error says why.")
-    for column, name in enumerate(facts, start=3):
+    for column, name in enumerate(FACTS, start=3):
         other = (told[:, column] != told[rank, column]).nonzero().flatten().tolist()
         if other:
             raise ShapeError(

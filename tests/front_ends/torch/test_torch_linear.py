@@ -227,6 +227,35 @@ def test_an_ignored_row_of_nan_is_left_out(chunk_rows: list[int]) -> None:
     assert len(chunk_rows) == 1
 
 
+def test_bytes_are_indices() -> None:
+    """156 is -100 in 8 bits; and 255 is no class."""
+    h, W = draw(3, D), draw(200, D)
+    y = torch.tensor([3, 156, 199], dtype=torch.uint8)
+    for reduction in ("mean", "sum", "none"):
+        torch.testing.assert_close(
+            *([*backward(linear_cross_entropy, (h, W, None), target, reduction=reduction, **more)]
+              for target, more in ((y, {"memory_limit": 4000}), (y.long(), {}))), rtol=1e-12, atol=1e-13,
+        )  # fmt: skip
+    whole = linear_cross_entropy(h, W, y)
+    assert whole.item() == pytest.approx(F.cross_entropy(h @ W.T, y.long()).item(), rel=1e-12)
+    left_out = linear_cross_entropy(h, W, y, ignore_index=156)
+    assert left_out.item() == pytest.approx(F.cross_entropy((h @ W.T)[::2], y.long()[::2]).item(), rel=1e-12)
+    with pytest.raises(IndexError, match="Target 255"):
+        linear_cross_entropy(h, W, torch.tensor([0, 255, 1], dtype=torch.uint8))
+
+
+def test_options_on_other_devices_are_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr(F, "linear_cross_entropy", lambda *args, **options: seen.append(options["options"]))
+    parts = [torch.empty(shape, device="meta") for shape in ((N, D), (K, D))]
+    y, options = torch.zeros(N, dtype=torch.int64, device="meta"), torch.nn.LinearCrossEntropyOptions()
+    linear_cross_entropy(*parts, y, options=options)
+    assert seen == [options]
+    assert linear_cross_entropy(*parts, y).device.type == "meta"
+    linear_cross_entropy(draw(N, D), draw(K, D), labels(N), options=options)
+    assert len(seen) == 1
+
+
 def test_a_limit_that_is_too_small() -> None:
     h, W, _ = layer()
     with pytest.raises(OptionError, match="memory_limit is 20 bytes"):

@@ -91,6 +91,24 @@ def test_what_was_handed_over_is_the_callers(reduction: str, dtype: torch.dtype,
         torch.autograd.grad(loss, parts)
 
 
+@pytest.mark.parametrize("what", ["target", "weight", "input", "linear_weight"])
+@each_reduction
+def test_what_changes_before_the_backward_pass(what: str, reduction: str) -> None:
+    """Harmless where the gradient is there already; an error, as torch's, where it is computed from what changed."""
+    h, W, b = layer()
+    held = {"target": TARGET.clone(), "weight": draw(K).abs(), "input": h * 1, "linear_weight": W * 1}
+    want = torch.autograd.grad(loss_of(h, W, b, weight=held["weight"].clone(), reduction=reduction).sum(), (h, W, b))
+    loss = linear_cross_entropy(**held, linear_bias=b, reduction=reduction).sum()
+    with torch.no_grad():
+        held[what].copy_(held[what].flip(0))
+    if reduction != "none":
+        got = torch.autograd.grad(loss, (h, W, b), retain_graph=True)
+        assert all(torch.equal(one, other) for one, other in zip(got, want, strict=True))
+    for create_graph in (True, False):
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            torch.autograd.grad(loss, (h, W, b), retain_graph=True, create_graph=create_graph)
+
+
 def test_gradients_accumulate_and_hooks_see_them() -> None:
     parts, seen = layer(), []
     parts[1].register_hook(lambda g: seen.append(g.clone()))

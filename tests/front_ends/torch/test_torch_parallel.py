@@ -33,7 +33,7 @@ def expected(case: dict[str, Any]) -> tuple[torch.Tensor, dict[str, Any]]:
     options = {name: value for name, value in case.get("options", {}).items() if name != "memory_limit"}
     if options.get("weight") is not None:
         options["weight"] = options["weight"].double()
-    parts = {name: case[name].double().requires_grad_() for name in ("logits", "input", "weight", "bias")
+    parts = {name: case[name].double().detach().requires_grad_() for name in ("logits", "input", "weight", "bias")
              if case.get(name) is not None}  # fmt: skip
     z = parts["logits"] if "logits" in parts else F.linear(parts["input"], parts["weight"], parts.get("bias"))
     loss = F.cross_entropy(z.reshape(-1, z.shape[-1]), case["target"].reshape(-1), **options)
@@ -215,6 +215,50 @@ def test_every_process_hears_of_an_error(tmp_path: Any) -> None:
     common = ["DtypeError", "ShapeError", "WeightError", "OptionError", "ShapeError", "ValueError"]
     assert kinds[0] == [*["IndexError"] * 2, "ShapeError", "RuntimeError", "ShapeError", "UnsupportedError", *common]
     assert kinds[1] == [*["IndexError"] * 2, "ShapeError", "ShapeError", "ShapeError", "RuntimeError", *common]
+
+
+def test_whoever_is_in_trouble_tells_the_others(tmp_path: Any) -> None:
+    kinds = {
+        "grad": "UnsupportedError", "vmap": "UnsupportedError", "jvp": "UnsupportedError", "reduction": "ValueError",
+        "scalar": "ShapeError", "no tensor": "AttributeError", "no target": "AttributeError",
+    }  # fmt: skip
+    asked = [{"do": "alone_in_trouble", "cuts": [4], "trouble": trouble, **case}
+             for case in both(target=labels(N)) for trouble in kinds]  # fmt: skip
+    first, second = torch_shards.run(2, asked, tmp_path)
+    assert [answer[0] for answer in first] == [*kinds.values()] * 2
+    assert [answer[0] for answer in second] == ["RuntimeError"] * len(asked)
+
+
+def test_targets_and_weights_that_were_written_over(tmp_path: Any) -> None:
+    """An error, as torch's own, unless the gradient was there before."""
+    asked = [
+        {"do": "written_over", "cuts": [4], "over": over, **case, "options": {"weight": draw(K).abs(), **more}}
+        for over in ("target", "weight") for more in ({}, {"reduction": "none"}) for case in both(target=labels(N))
+    ]  # fmt: skip
+    for found in torch_shards.run(2, asked, tmp_path):
+        for case, (once, again) in zip(asked, found, strict=True):
+            assert "modified by an inplace operation" in again
+            if "logits" in case or "reduction" in case["options"]:
+                assert "modified by an inplace operation" in once
+            else:
+                close(once["input"], expected({**case, "upstream": torch.ones(())})[1]["input"], "input")
+
+
+@pytest.mark.parametrize("do", ["loss_and_grads", "other_device"])
+def test_confident_rows_keep_their_digits(do: str, tmp_path: Any) -> None:
+    """Far above all other logits, a target's loss is about (K - 1) exp(-gap), its gradient about minus that."""
+    gaps = torch.tensor([20.0, 40.0, 60.0, 80.0])
+    target = torch.tensor([0, 5, 12, 6])
+    z = torch.zeros(4, K).scatter_(1, target[:, None], gaps[:, None])
+    case = {"do": do, "cuts": [4, 9], "logits": z, "target": target, "options": {"reduction": "none"}}
+    by_process = torch_shards.run(3, [case, {**case, "logits": z + 7}], tmp_path)
+    rest = (K - 1) * (-gaps.double()).exp()
+    for number in range(2):
+        grad = torch.cat([found[number][1]["logits"] for found in by_process], -1)
+        assert_close(by_process[0][number][0].numpy(), rest.log1p().numpy(), ulps=8, label="loss")
+        p = (z.double() - gaps.double()[:, None]).exp() / (1 + rest[:, None])
+        exact = p.scatter(1, target[:, None], -(rest / (1 + rest))[:, None])
+        assert_close(grad.numpy(), exact.numpy(), ulps=8, label="gradient")
 
 
 def test_autocast(tmp_path: Any) -> None:
