@@ -8,7 +8,7 @@
 #   make sanitize   native and core tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make fuzz       random calls and random native jobs, FUZZ_SECONDS=60 of each; the latter under the sanitizers
 #   make frameworks install PyTorch, JAX, Keras and TensorFlow beside crossent into .venv-frameworks
-#   make bench      benchmarks/RESULTS.md: crossent beside these, SciPy and scikit-learn (about 25 minutes)
+#   make bench      benchmarks/RESULTS.md: crossent beside these, SciPy and scikit-learn (about 35 minutes)
 #   make tables     measure the worst errors again: tests/tables/errors.json, docs/accuracy.md
 #   make docs       docs/_build/html
 #   make clean      remove what was built, keep .venv, .venv-frameworks and .venv-frameworks-oldest

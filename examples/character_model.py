@@ -44,11 +44,12 @@ def load_text() -> Text:
     vocabulary = {character: index for index, character in enumerate(sorted(set("".join(topics.values()))))}
     names = sorted(topics)
     held = names[::10]
+    others = sorted(set(names) - set(held))
 
     def indices(chosen: list[str]) -> Any:
         return np.array([vocabulary[character] for character in "\n".join(topics[name] for name in chosen)])
 
-    return Text(indices([name for name in names if name not in held]), indices(held), len(vocabulary))
+    return Text(indices(others), indices(held), len(vocabulary))
 
 
 def unigram(text: Text) -> float:
@@ -93,10 +94,10 @@ def windows(indices: Any) -> tuple[Any, Any]:
 
 
 def train(model: nn.Module, indices: Any, steps: int) -> None:
-    """Steps of AdamW on random places of the text, by a learning rate that falls to 0."""
+    """Steps of AdamW on random places of the text, by a learning rate that rises to 0.003, then falls to about 0."""
     before, character = windows(indices)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=0.003)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=0.003, total_steps=steps)
+    optimiser = torch.optim.AdamW(model.parameters())
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=0.003, total_steps=steps)  # sets every step's rate
     for _ in range(steps):
         places = torch.randint(len(character), (BATCH,))
         optimiser.zero_grad()

@@ -16,6 +16,7 @@ from crossent.core.types import NDArray
 from crossent.torch.fused import array_of
 from crossent.torch.namespace import Namespace
 from crossent.torch.numbers import mean_of, summed
+from crossent.torch.weights import class_weights
 
 __all__ = ["ClassCall"]
 
@@ -171,16 +172,9 @@ class ClassCall:
         else:
             job.labels, job.ignore_index = target, self.ignore_index
         if self.weight is not None:
-            job.class_weight = self._weights(self.weight)
+            stay = self.massless_stay and bool(self.smoothing or self.soft)
+            job.class_weight = class_weights(self.weight, positive=stay)
         return job
-
-    def _weights(self, weight: Tensor) -> NDArray:
-        """Class weights as native code reads them; BadRow for what only the formula can take."""
-        w = np.require(array_of(weight), np.float64, ["C", "A"])
-        stay = self.massless_stay and (self.smoothing or self.soft)
-        if not ((w > 0 if stay else w >= 0) & (w < np.inf)).all():
-            raise BadRow(0, Fault.ENTRY)
-        return w
 
     def refuse(self, bad: BadRow, input: Tensor) -> None:
         """IndexError for a label that is no class; NaN and other oddities are the formula's to pass on."""
