@@ -4,12 +4,8 @@
 
 Under jit, grad, vmap, jacfwd, jacrev and hessian; float32 and float64 as they are, half precision computed in float32.
 Values are not looked at, since they may be traced: a label that is no class gives NaN, not an error. `loss` lifts any
-<<<<<<< HEAD
 loss object of crossent; `linear_cross_entropy` holds no N x K logits. JAX 0.7.0 or newer: before, a second derivative
 within a scan lost the rules that stand here. Optax is not needed.
-=======
-loss object of crossent; `linear_cross_entropy` holds no N x K logits. JAX 0.6 or newer; optax is not needed.
->>>>>>> issue5-docs
 """
 
 from crossent.errors import MissingExtraError
