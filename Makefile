@@ -114,12 +114,13 @@ frameworks: $(FRAMEWORKS_MADE)
 # The front-ends as installed, with their doctests, then the examples. CROSSENT_FRAMEWORKS=1 turns a missing framework into
 # an error. Keras has one backend a process: its tests start one for each, which runs the doctests of crossent.keras too.
 FRAMEWORKS_ARGS ?= -n auto
-front_end_tests = CROSSENT_FRAMEWORKS=1 $(1)/bin/python -m pytest -rs -m '' $(FRAMEWORKS_ARGS) \
+front_end_tests = CROSSENT_FRAMEWORKS=1 $(1)/bin/python -m pytest -rs -m $(2) $(FRAMEWORKS_ARGS) \
 	--pyargs crossent.torch crossent.jax tests/front_ends
 
+# PyTorch is the same in both, so its slow tests run once.
 test-frameworks: $(FRAMEWORKS_MADE) $(OLDEST_MADE)
-	$(call front_end_tests,$(FRAMEWORKS)) tests/examples
-	$(call front_end_tests,$(OLDEST))
+	$(call front_end_tests,$(FRAMEWORKS),'') tests/examples
+	$(call front_end_tests,$(OLDEST),'not slow')
 
 bench: $(DEV_MADE) $(FRAMEWORKS_MADE)
 	$(BIN)/crossent bench --suite loss --suite small --suite linear --suite torch --suite scaling --vs torch,jax,tensorflow,scipy,sklearn,numpy \

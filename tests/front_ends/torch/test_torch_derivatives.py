@@ -13,7 +13,7 @@ import torch
 import crossent.torch
 from torch_samples import OPS, Call, quiet, samples, torch_function
 
-pytestmark = [pytest.mark.frameworks, pytest.mark.usefixtures("one_thread")]
+pytestmark = [pytest.mark.frameworks, pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 PLAIN = [op for op in OPS if not op.variant_test_name]
 

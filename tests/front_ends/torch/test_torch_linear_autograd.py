@@ -11,7 +11,7 @@ from crossent.torch import linear_call
 from crossent.torch.linear import linear_cross_entropy
 from processes import run_python
 
-pytestmark = pytest.mark.frameworks
+pytestmark = [pytest.mark.frameworks, pytest.mark.slow]
 
 N, D, K = 7, 3, 5
 each_reduction = pytest.mark.parametrize("reduction", ["mean", "sum", "none"])

@@ -10,7 +10,7 @@ import torch
 import crossent.torch
 from torch_samples import MODULES, Call, Kind, quiet, troubles
 
-pytestmark = [pytest.mark.frameworks, pytest.mark.usefixtures("one_thread")]
+pytestmark = [pytest.mark.frameworks, pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 each_module = pytest.mark.parametrize("info", MODULES, ids=lambda info: info.module_cls.__name__)
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 import torch_shards
 from closeness import assert_close
 
-pytestmark = [pytest.mark.frameworks, pytest.mark.cluster]
+pytestmark = [pytest.mark.frameworks, pytest.mark.slow, pytest.mark.cluster]
 
 N, D, K = 9, 5, 13
 CUTS = {1: [[]], 2: [[6], [1]], 3: [[4, 9], [1, 12]], 4: [[3, 6, 9], [1, 2, 3]]}

@@ -10,7 +10,7 @@ import torch
 import crossent.torch
 from torch_samples import OPS, Call, outcome, quiet, samples, torch_function, troubles
 
-pytestmark = [pytest.mark.frameworks, pytest.mark.usefixtures("one_thread")]
+pytestmark = [pytest.mark.frameworks, pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
