@@ -33,12 +33,13 @@ def linear_cross_entropy(
         loss_i = sum_j w_j q_ij (lse_i - z_ij),  z_i = linear_weight input_i + linear_bias      [nat]
 
     as `torch.nn.functional.linear_cross_entropy`. Chunks of rows go through one buffer: their logits by torch's matrix
-    product, the loss and the gradient in place of the logits. So it is for plain CPU tensors, which have no wishes of
-    their own. All logits are made
+    product, the loss and the gradient in place of the logits. That is what happens for plain CPU tensors. All logits
+    are made
 
     - under torch.func, torch.compile, forward mode, create_graph=True, is_grads_batched=True, or a tracer or mode;
     - on other devices, unless options are given: then torch's own chunks do the work, with all that limits them;
-    - for a K-dimensional linear_weight, for parts of unequal dtype, and for class weights of another than the loss;
+    - for a K-dimensional linear_weight, for parts of unequal dtype, and for class weights of another dtype than the
+      loss beside class indices;
     - for class weights or targets that ask for gradients, are negative or are not finite;
     - with label_smoothing beside a class weight of 0, or beside a distribution of nothing but zeros.
 
