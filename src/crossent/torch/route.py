@@ -17,6 +17,8 @@ from crossent.torch.operators import compiled
 __all__ = ["evaluate", "is_plain"]
 
 _PLAIN = (Tensor, torch.nn.Parameter)
+# Function.apply without its search for transforms, which `is_plain` has made: 1.2 of 24 us for (32, 10).
+_apply = super(torch.autograd.Function, Fused).apply
 
 
 def is_plain(input: Tensor, constants: tuple[Tensor | None, ...]) -> bool:
@@ -28,6 +30,7 @@ def is_plain(input: Tensor, constants: tuple[Tensor | None, ...]) -> bool:
             return False
     return not (
         torch._C._are_functorch_transforms_active()
+        or torch._C._functorch.is_functorch_wrapped_tensor(input)  # left over from a transform that has ended
         or forward_ad._current_level >= 0
         or torch._C._len_torch_dispatch_stack()
         or torch._C._len_torch_function_stack()
@@ -52,7 +55,7 @@ def evaluate(call: Call, input: Tensor, *constants: Tensor | None) -> Tensor:
         return call.formula(input)
     try:
         if input.requires_grad and torch.is_grad_enabled():
-            loss: Tensor = Fused.apply(input, call)
+            loss: Tensor = _apply(input, call)
             return loss
         return native_pass(call, input, False)[0]
     except BadRow as bad:
