@@ -4,7 +4,7 @@
 
 The losses and their functions stand here and in `crossent.keras.losses`, the metrics in `crossent.keras.metrics`, as in
 Keras. `loss(ce.Poly1(), from_logits=True)` makes a Keras loss of any loss object of crossent. Saved models load where
-crossent.keras is imported. Needs Keras 3.8 or newer.
+crossent.keras is imported. Needs Keras 3.11 or newer.
 
 Where they differ from Keras 3, on every backend alike:
 

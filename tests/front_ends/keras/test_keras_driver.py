@@ -57,7 +57,7 @@ def test_without_keras_the_import_names_the_command() -> None:
 def test_keras_2_is_too_old() -> None:
     said = _message("sys.modules['keras'] = types.ModuleType('keras'); sys.modules['keras'].__version__ = '2.15.0'")
     assert said == (
-        "crossent.keras needs Keras 3.8 or newer; Keras 2.15.0 is installed. "
+        "crossent.keras needs Keras 3.11 or newer; Keras 2.15.0 is installed. "
         "Run: pip install --upgrade 'crossent[keras]'"
     )
 
