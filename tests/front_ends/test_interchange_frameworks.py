@@ -64,6 +64,10 @@ def test_views() -> None:
 
 
 def test_out_of_torch() -> None:
+    if np.__version__.startswith("1."):  # to which all memory that comes by DLPack is read-only
+        with pytest.raises(ce.ShapeError, match="out is read-only"):
+            ce.CrossEntropy().value_and_grad(Y, logits=Z, out=torch.empty(6, 5))
+        return
     exact = ce.CrossEntropy().value_and_grad(Y, logits=Z).grad
     buffer = torch.empty(6, 5)
     got = ce.CrossEntropy().value_and_grad(Y, logits=Z, out=buffer)
@@ -77,7 +81,7 @@ def test_out_of_torch() -> None:
 @pytest.mark.parametrize("make", [jnp.zeros, tf.zeros])
 def test_arrays_that_never_change_are_no_out(make: Any) -> None:
     buffer = make((6, 5))
-    with pytest.raises(ce.ShapeError, match="out is read-only"):
+    with pytest.raises(ce.ShapeError, match=r"out is (read-only|EagerTensor)"):
         ce.CrossEntropy().value_and_grad(Y, logits=Z, out=buffer)
     assert not np.asarray(buffer).any()
 
