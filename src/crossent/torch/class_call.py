@@ -15,8 +15,8 @@ from crossent.core.terms import Terms
 from crossent.core.types import NDArray
 from crossent.torch.fused import array_of
 from crossent.torch.namespace import Namespace
-from crossent.torch.numbers import mean_of, summed
-from crossent.torch.weights import class_weights
+from crossent.torch.numbers import reduced
+from crossent.torch.weights import native_weights
 
 __all__ = ["ClassCall"]
 
@@ -63,14 +63,10 @@ class ClassCall:
         wide = dtype if dtype == torch.float64 else torch.float32
         z = input.movedim(self.axis, -1).to(wide)
         losses, mass = self._soft_rows(z) if self.soft else self._label_rows(z)
-        losses = losses if self.factor == 1 else self.factor * losses
-        if self.reduction == "none":
-            return losses.to(dtype)
-        total = summed(losses)
-        if self.reduction == "mean":
-            divisor = float(losses.numel()) if self.mean_over == "rows" else summed(mass)
-            total = mean_of(total, divisor, self.over_nothing)
-        return total.to(dtype)
+        return reduced(
+            losses, None if self.mean_over == "rows" else mass, reduction=self.reduction, factor=self.factor,
+            over_nothing=self.over_nothing, dtype=dtype,
+        )  # fmt: skip
 
     def _soft_rows(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Row losses and the mass of each row's targets, smoothed afterwards and weighted."""
@@ -173,7 +169,7 @@ class ClassCall:
             job.labels, job.ignore_index = target, self.ignore_index
         if self.weight is not None:
             stay = self.massless_stay and bool(self.smoothing or self.soft)
-            job.class_weight = class_weights(self.weight, positive=stay)
+            job.class_weight = native_weights(self.weight, positive=stay)
         return job
 
     def refuse(self, bad: BadRow, input: Tensor) -> None:

@@ -17,7 +17,8 @@ from crossent.core.terms import BinaryTerms
 from crossent.core.types import NDArray
 from crossent.torch.fused import array_of
 from crossent.torch.namespace import Namespace
-from crossent.torch.numbers import mean_of, summed
+from crossent.torch.numbers import reduced
+from crossent.torch.weights import native_weights
 
 __all__ = ["LabelCall", "ProbabilityCall"]
 
@@ -67,15 +68,10 @@ class LabelCall:
         losses = formula_elements.element_loss(Namespace(z.device), z, A, B, terms.shape)
         if self.weight is not None:
             losses = losses * self.weight.to(wide)
-        losses = losses if self.factor == 1 else self.factor * losses
-        if self.reduction == "none":
-            return losses.to(dtype)
-        total = summed(losses)
-        if self.reduction == "mean":
-            whole = self.mean_over == "elements"
-            divisor = float(losses.numel()) if whole else summed(self.positive * y + self.negative * (1 - y))
-            total = mean_of(total, divisor, self.over_nothing)
-        return total.to(dtype)
+        mass = None if self.mean_over == "elements" else self.positive * y + self.negative * (1 - y)
+        return reduced(
+            losses, mass, reduction=self.reduction, factor=self.factor, over_nothing=self.over_nothing, dtype=dtype
+        )
 
     def small_pass(self, input: Tensor, wanted: bool) -> None:
         """See fused.Call: none."""
@@ -147,8 +143,7 @@ def _element_weights(weight: Tensor | None, shape: tuple[int, ...]) -> NDArray |
     """One weight for each element, or for each row of the last axis; BadRow for what only the formula can take."""
     if weight is None:
         return None
-    w = np.asarray(array_of(weight), np.float64)
-    _check(w)
+    w = native_weights(weight)
     by_row = len(shape) > 1 and w.ndim == len(shape) and w.shape[-1] == 1
     return np.ascontiguousarray(np.broadcast_to(w[..., 0], shape[:-1]) if by_row else np.broadcast_to(w, shape))
 
@@ -157,13 +152,7 @@ def _label_weights(pos_weight: Tensor | None, shape: tuple[int, ...]) -> NDArray
     """One number for all, or one for each label of the last axis; BadRow for what only the formula can take."""
     if pos_weight is None:
         return None
-    w = np.asarray(array_of(pos_weight), np.float64)
-    _check(w)
+    w = native_weights(pos_weight)
     if w.size != 1 and (not shape or w.shape != (1,) * (w.ndim - 1) + shape[-1:]):
         raise BadRow(0, Fault.ENTRY)
     return np.ascontiguousarray(w.reshape(-1))
-
-
-def _check(w: NDArray) -> None:
-    if not ((w >= 0) & (w < np.inf)).all():
-        raise BadRow(0, Fault.ENTRY)

@@ -25,7 +25,7 @@ from crossent.torch.cross_entropy import cross_entropy
 from crossent.torch.fused import array_of
 from crossent.torch.linear_chunks import ChunkLoss, plan_for, run_chunks
 from crossent.torch.linear_products import Gradients, Layer, make_gradients
-from crossent.torch.weights import class_weights
+from crossent.torch.weights import native_weights
 
 __all__ = ["LinearCall", "LinearLoss", "Wanted", "forms_of", "layer_of", "row_factors", "target_mass"]
 
@@ -97,7 +97,7 @@ class LinearCall:
             labels = array_of(self.target).reshape(layer.rows)
         return SoftmaxJob(
             array_of(layer.weight[:, :0]).T, 1, np.ascontiguousarray(labels) if soft is None else None, soft,
-            class_weight=None if self.weight is None else class_weights(self.weight, positive=bool(self.smoothing)),
+            class_weight=None if self.weight is None else native_weights(self.weight, positive=bool(self.smoothing)),
             ignore_index=None if self.soft else self.ignore_index, smoothing=self.smoothing,
         )  # fmt: skip
 

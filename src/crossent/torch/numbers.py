@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-__all__ = ["mean_of", "summed", "wide"]
+__all__ = ["reduced", "summed", "wide"]
 
 _WITHOUT_FLOAT64 = ("mps", "xla")
 
@@ -18,7 +18,23 @@ def summed(x: Tensor) -> Tensor:
     return x.sum(dtype=wide(x))
 
 
-def mean_of(total: Tensor, divisor: Tensor | float, over_nothing: float) -> Tensor:
+def reduced(
+    losses: Tensor, mass: Tensor | None, *, reduction: str, factor: float, over_nothing: float, dtype: torch.dtype
+) -> Tensor:
+    """The row losses times factor, their sum, or their mean, in dtype.
+
+    mass: what a mean divides by the sum of, and over_nothing the mean where that is 0; None: the number of losses.
+    """
+    losses = losses if factor == 1 else factor * losses
+    if reduction == "none":
+        return losses.to(dtype)
+    total = summed(losses)
+    if reduction == "mean":
+        total = _mean(total, float(losses.numel()) if mass is None else summed(mass), over_nothing)
+    return total.to(dtype)
+
+
+def _mean(total: Tensor, divisor: Tensor | float, over_nothing: float) -> Tensor:
     """total / divisor; over_nothing where the divisor is 0."""
     if not isinstance(divisor, Tensor):
         return total / divisor if divisor else total * over_nothing if over_nothing != 0 else torch.zeros_like(total)

@@ -1,4 +1,4 @@
-"""Class weights as native code reads them."""
+"""Weights as native code reads them."""
 
 import numpy as np
 from torch import Tensor
@@ -8,10 +8,10 @@ from crossent.core.faults import Fault
 from crossent.core.types import NDArray
 from crossent.torch.fused import array_of
 
-__all__ = ["class_weights"]
+__all__ = ["native_weights"]
 
 
-def class_weights(weight: Tensor, *, positive: bool) -> NDArray:
+def native_weights(weight: Tensor, *, positive: bool = False) -> NDArray:
     """The weights in float64; BadRow for what only the formula can take.
 
     positive: a weight of 0 is such a case too: native code leaves out a row whose target has none, torch does not.
