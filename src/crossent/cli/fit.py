@@ -101,7 +101,7 @@ def fit(
             learning_rate=learning_rate,
             max_iter=max_iter,
             tol=tol,
-            on_step=lambda step: show(_running(step)),
+            on_step=lambda step, _: show(_running(step)),
         )
     save_model(result.model, output)
     _tell(result, output)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from crossent.core.matrix import DenseMatrix
 from crossent.core.types import NDArray
 from crossent.errors import LabelError
 from crossent.learn.checks import feature_matrix, feature_names, label_column, require_same_names, row_weights
@@ -85,7 +86,7 @@ class SoftmaxClassifier(Conventions):
         l2: float | None = None,
         fit_intercept: bool = True,
         class_weight: ClassWeight = None,
-        learning_rate: float = 0.1,
+        learning_rate: float | None = None,
         max_iter: int = 1000,
         tol: float = 1e-6,
     ) -> None:
@@ -124,9 +125,9 @@ class SoftmaxClassifier(Conventions):
             features, labels, weights = features[weights > 0], labels[weights > 0], weights[weights > 0]
         classes, codes = _coded(labels)
         result = train(
-            features,
+            DenseMatrix(features),
             codes,
-            classes=len(classes),
+            outputs=1 if len(classes) == 2 else len(classes),
             sample_weight=weigh_classes(self.class_weight, classes.tolist(), codes, sample_weight=weights),
             l2=self.l2,
             fit_intercept=check_fit_intercept(self.fit_intercept),

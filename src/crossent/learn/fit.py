@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from crossent.core.matrix import DenseMatrix
 from crossent.errors import LabelError
 from crossent.learn.class_weight import (
     ClassWeight,
@@ -104,7 +105,7 @@ def fit_file(
     l2: float | None = None,
     fit_intercept: bool = True,
     class_weight: ClassWeight = None,
-    learning_rate: float = 0.1,
+    learning_rate: float | None = None,
     max_iter: int = 1000,
     tol: float = 1e-6,
     on_step: OnStep | None = None,
@@ -144,9 +145,9 @@ def fit_file(
     weights = _class_weights(class_weight, classes, codes)
     encoder = fit_encoder(matrix)
     training = train(
-        standardised(matrix, encoder.center, encoder.scale, out=matrix),
+        DenseMatrix(standardised(matrix, encoder.center, encoder.scale, out=matrix)),
         codes,
-        classes=len(classes),
+        outputs=1 if len(classes) == 2 else len(classes),
         sample_weight=weights,
         l2=l2,
         fit_intercept=fit_intercept,

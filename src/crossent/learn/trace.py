@@ -4,35 +4,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
+from crossent.learn.certificate import Certificate
 from crossent.learn.types import Floats
 
-__all__ = ["OnStep", "Solution", "Step", "StepLog"]
+__all__ = ["OnStep", "Solution", "Step"]
 
 
 class Step(NamedTuple):
-    """State after an iteration; iteration 0 is the starting point."""
+    """State after an iteration; iteration 0 is the starting point.
+
+    `loss` is F with its penalties in nats, `gradient_norm` the largest absolute entry of its gradient (with l1: of the
+    smallest subgradient), `passes` how often all rows were read so far, `seconds` the time since the start, `gap` the
+    proven bound on F - F* where it was computed, otherwise NaN.
+    """
 
     iteration: int
     loss: float
     gradient_norm: float
+    passes: float = 0.0
+    seconds: float = 0.0
+    gap: float = float("nan")
 
 
-OnStep: TypeAlias = Callable[[Step], None]
-
-
-class StepLog:
-    """Collects steps and hands each to a listener, such as a progress bar."""
-
-    def __init__(self, listener: OnStep | None = None) -> None:
-        self.steps: list[Step] = []
-        self._listener = listener
-
-    def add(self, loss: float, gradient_norm: float) -> None:
-        """Record the next iteration."""
-        step = Step(len(self.steps), loss, gradient_norm)
-        self.steps.append(step)
-        if self._listener is not None:
-            self._listener(step)
+# Called after every iteration with its Step and the parameters; anything true that it returns ends the fit.
+OnStep: TypeAlias = Callable[[Step, Floats], object]
 
 
 @dataclass(frozen=True)
@@ -42,9 +37,10 @@ class Solution:
     Attributes:
         point: the parameters, flat.
         steps: one entry per iteration, the starting point first.
-        converged: whether the largest gradient entry came down to the tolerance.
+        converged: whether the stopping rule was met.
         reason: what stopped the solver, in words that can end a sentence.
         advice: what to do if it did not converge; empty if it did.
+        certificate: how far F(point) can be from its minimum.
     """
 
     point: Floats
@@ -52,6 +48,7 @@ class Solution:
     converged: bool
     reason: str
     advice: str = ""
+    certificate: Certificate | None = None
 
     @property
     def iterations(self) -> int:

@@ -7,16 +7,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from crossent.core.matrix import Matrix
+from crossent.core.matrix.matrix import ColumnMoments
+from crossent.core.types import NDArray
 from crossent.errors import ConvergenceWarning, DataError, OptionError
-from crossent.learn.moments import moments
-from crossent.learn.objective import LinearObjective, Scaling
+from crossent.learn.linear_objective import LinearObjective
 from crossent.learn.solvers import SolverOptions, find_solver
 from crossent.learn.trace import Solution
-from crossent.learn.types import Codes, Floats
+from crossent.learn.types import AnyLoss, Floats
+from crossent.losses import BinaryCrossEntropy, CrossEntropy
 
 __all__ = [
     "Training",
     "check_fit_intercept",
+    "check_l1",
     "check_l2",
     "convergence_message",
     "train",
@@ -27,65 +31,70 @@ LARGEST_FEATURE = 1e100
 
 
 class Training(NamedTuple):
-    """A fitted linear model: coefficients [1 or K, D], intercepts [1 or K], the l2 used, how it was found."""
+    """A fitted linear model: coefficients [outputs, D], intercepts [outputs], the l2 used, how it was found."""
 
     coef: Floats
     intercept: Floats
     l2: float
     solution: Solution
+    objective: LinearObjective
 
 
 def train(
-    features: Floats,
-    codes: Codes,
+    matrix: Matrix,
+    targets: NDArray,
     *,
-    classes: int,
+    outputs: int,
+    loss: AnyLoss | None = None,
     sample_weight: Floats | None = None,
     l2: float | None = None,
+    l1: float = 0.0,
     fit_intercept: bool = True,
-    solver: str = "lbfgs",
+    solver: str = "auto",
     options: SolverOptions | None = None,
+    start: tuple[Floats, Floats] | None = None,
 ) -> Training:
-    """Minimise the weighted mean cross-entropy plus l2 / 2 times the squared coefficients.
+    """Minimise the weighted mean loss plus l2 / 2 times the squared coefficients plus l1 times their sizes.
 
     Args:
-        features: [N, D] finite float64.
-        codes: [N] class indices; every class occurs.
-        classes: number of classes.
+        matrix: N rows of D finite features.
+        targets: what the loss takes: indices [N] or distributions [N, K]; labels [N] or [N, L].
+        outputs: number of logits; 1 with class indices 0 and 1 is the logit of the second.
+        loss: of logits; None for plain cross-entropy.
         sample_weight: [N] weights > 0, or None.
         l2: penalty; None means 1/N, where N is the sum of the weights.
-        fit_intercept, solver, options: as in SoftmaxClassifier.
+        l1, fit_intercept, solver, options: as in SoftmaxClassifier.
+        start: coefficients and intercepts to start from, for features as given; None for 0.
     Returns: Training.
-    Raises: OptionError, DataError.
+    Raises: OptionError, DataError, LabelError, UnsupportedError.
     """
     chosen = find_solver(solver)
-    total = float(len(features) if sample_weight is None else sample_weight.sum())
+    total = float(matrix.rows if sample_weight is None else sample_weight.sum())
     strength = 1.0 / total if l2 is None else check_l2(l2)
-    _refuse_huge(features)
-    scaling = None
+    moments = matrix.moments(sample_weight)
+    _refuse_huge(moments.largest)
+    center = scale = None
     if chosen.rescales:
-        scaling = _even_scaling(features, sample_weight, classes=classes, l2=strength, centred=fit_intercept)
+        center = moments.mean if fit_intercept and matrix.can_centre else None
+        scale = _even_scale(moments, centred=center is not None, outputs=outputs, l2=strength)
+    chosen_loss = loss or (BinaryCrossEntropy() if outputs == 1 else CrossEntropy())
     objective = LinearObjective(
-        features,
-        codes,
-        classes=classes,
-        l2=strength,
-        sample_weight=sample_weight,
-        fit_intercept=fit_intercept,
-        scaling=scaling,
-    )
-    solution = chosen.run(objective, np.zeros(objective.size), options or SolverOptions())
+        matrix.centred(center), targets, loss=chosen_loss, outputs=outputs, l2=strength, l1=check_l1(l1),
+        sample_weight=sample_weight, fit_intercept=fit_intercept, scale=scale,
+    )  # fmt: skip
+    first = np.zeros(objective.size) if start is None else objective.parameters(*start)
+    solution = chosen.run(objective, first, options or SolverOptions())
     coef, intercept = objective.coefficients(solution.point)
-    return Training(coef, intercept, strength, solution)
+    return Training(coef, intercept, strength, solution, objective)
 
 
-def _even_scaling(features: Floats, sample_weight: Floats | None, *, classes: int, l2: float, centred: bool) -> Scaling:
+def _even_scale(moments: ColumnMoments, *, centred: bool, outputs: int, l2: float) -> Floats:
     """Parameters along which the objective bends about equally: h (spread^2 + l2 / h), h at equal odds."""
-    center, spread = moments(features, sample_weight=sample_weight, centred=centred)
-    bend = 0.25 if classes == 2 else (1 - 1 / classes) / classes
+    spread = moments.spread if centred else np.hypot(moments.spread, moments.mean)
+    bend = 0.25 if outputs == 1 else (1 - 1 / outputs) / outputs
     scale = np.hypot(spread, math.sqrt(l2 / bend))
     scale[scale == 0] = np.inf  # a constant column without penalty: its coefficient stays exactly 0
-    return Scaling(center, scale)
+    return scale
 
 
 def check_l2(l2: Any) -> float:
@@ -99,6 +108,17 @@ def check_l2(l2: Any) -> float:
     return float(l2)
 
 
+def check_l1(l1: Any) -> float:
+    """A penalty as a float.
+
+    Raises: OptionError unless it is a finite number >= 0.
+    """
+    is_number = isinstance(l1, numbers.Real) and not isinstance(l1, bool)
+    if not is_number or not math.isfinite(l1) or l1 < 0:
+        raise OptionError(f"l1 is {l1!r}; it must be a finite number >= 0.")
+    return float(l1)
+
+
 def check_fit_intercept(fit_intercept: Any) -> bool:
     """Whether to fit an intercept.
 
@@ -109,9 +129,8 @@ def check_fit_intercept(fit_intercept: Any) -> bool:
     raise OptionError(f"fit_intercept is {fit_intercept!r}; it must be True or False.")
 
 
-def _refuse_huge(features: Floats) -> None:
+def _refuse_huge(largest: Floats) -> None:
     """Refuse values whose squares would overflow."""
-    largest = np.maximum(features.max(axis=0), -features.min(axis=0))
     column = int(np.argmax(largest))
     if largest[column] > LARGEST_FEATURE:
         raise DataError(

@@ -5,9 +5,13 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Codes", "Floats"]
+from crossent.core.loss import Loss
 
-# features, coefficients, weights, flat parameters
+__all__ = ["AnyLoss", "Codes", "Floats"]
+
+# coefficients, weights, flat parameters
 Floats: TypeAlias = npt.NDArray[np.float64]
 # class indices in 0..K-1
 Codes: TypeAlias = npt.NDArray[np.int64]
+# a loss of logits over classes or over independent labels
+AnyLoss: TypeAlias = Loss

@@ -16,13 +16,13 @@ import numpy as np
 from crossent.learn.objective import Objective
 from crossent.learn.solvers.line_search import Probe, wolfe_step
 from crossent.learn.solvers.options import SolverOptions
-from crossent.learn.trace import Solution, StepLog
+from crossent.learn.solvers.watch import Watch
+from crossent.learn.trace import Solution
 from crossent.learn.types import Floats
 
 __all__ = ["minimise_lbfgs"]
 
 MEMORY = 20
-PATIENCE = 20
 
 
 class _Pair(NamedTuple):
@@ -44,24 +44,16 @@ def minimise_lbfgs(objective: Objective, start: Floats, options: SolverOptions) 
     Source: Liu and Nocedal, Mathematical Programming 45 (1989), 503-528.
     """
     pairs: deque[_Pair] = deque(maxlen=MEMORY)
-    log, progress = StepLog(options.on_step), _Progress()
+    watch = Watch(objective, options, name="lbfgs")
     value, grad = objective.value_and_grad(start)
     here = Probe(0.0, float(value), 0.0, start, grad)
     while True:
-        norm = float(np.max(np.abs(here.grad), initial=0.0))
-        log.add(here.value, norm)
-        if not (math.isfinite(here.value) and math.isfinite(norm)):
-            return _stopped(here, log, "the loss at the starting point is not finite", _CHECK_DATA)
-        if norm <= options.tol:
-            reason = f"the largest gradient entry {norm:.3g} is within tol={options.tol:g}"
-            return Solution(here.point, tuple(log.steps), True, reason)
-        if len(log.steps) > options.max_iter:
-            return _out_of_steps(here, log, options)
-        if progress.has_stalled(here.value, norm):
-            return _at_rounding(here, log, options)
+        end = watch.after(here.point, here.value, here.grad)
+        if end is not None:
+            return watch.solution(here.point, end)
         there = _next_probe(objective, here, pairs)
         if there is None:
-            return _at_rounding(here, log, options)
+            return watch.solution(here.point, watch.at_rounding())
         _remember(pairs, here, there)
         here = there
 
@@ -115,42 +107,3 @@ def _remember(pairs: deque[_Pair], here: Probe, there: Probe) -> None:
     product = float(step @ change)
     if product > 2.0**-52 * math.sqrt(float(step @ step) * float(change @ change)):
         pairs.append(_Pair(step, change, product))
-
-
-class _Progress:
-    """Notices when value and gradient have not improved for PATIENCE iterations: only rounding moves."""
-
-    def __init__(self) -> None:
-        self._best_value = self._best_norm = math.inf
-        self._idle = 0
-
-    def has_stalled(self, value: float, norm: float) -> bool:
-        """Take note of an iteration."""
-        is_better = value < self._best_value or norm < self._best_norm
-        self._best_value, self._best_norm = min(value, self._best_value), min(norm, self._best_norm)
-        self._idle = 0 if is_better else self._idle + 1
-        return self._idle >= PATIENCE
-
-
-_CHECK_DATA = "Check the features for huge values, or standardise them."
-
-
-def _stopped(here: Probe, log: StepLog, reason: str, advice: str) -> Solution:
-    return Solution(here.point, tuple(log.steps), False, reason, advice)
-
-
-def _out_of_steps(here: Probe, log: StepLog, options: SolverOptions) -> Solution:
-    reason = (
-        f"max_iter={options.max_iter} iterations are used up and the largest gradient entry is still "
-        f"{log.steps[-1].gradient_norm:.3g} (tol={options.tol:g})"
-    )
-    advice = "Raise max_iter, raise tol if that gradient is small enough for you, or raise l2."
-    return _stopped(here, log, reason, advice)
-
-
-def _at_rounding(here: Probe, log: StepLog, options: SolverOptions) -> Solution:
-    reason = (
-        f"float64 rounding hides any further decrease; the largest gradient entry is "
-        f"{log.steps[-1].gradient_norm:.3g} (tol={options.tol:g})"
-    )
-    return _stopped(here, log, reason, "Raise tol to a value above that gradient, or standardise the features.")

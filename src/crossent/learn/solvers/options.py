@@ -2,13 +2,17 @@
 
 import math
 import numbers
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from crossent.errors import OptionError
 from crossent.learn.trace import OnStep
+from crossent.wording import did_you_mean, listed
 
-__all__ = ["SolverOptions"]
+__all__ = ["SCHEDULES", "SolverOptions"]
+
+SCHEDULES = ("constant", "inverse", "sqrt", "step", "cosine")
 
 
 @dataclass(frozen=True)
@@ -16,10 +20,17 @@ class SolverOptions:
     """When to stop, how far to step, whom to tell.
 
     Args:
-        max_iter: most iterations, >= 1.
-        tol: a solver has converged when the largest absolute gradient entry is <= tol; >= 0.
-        learning_rate: step length of gradient descent, > 0; solvers with a line search do not use it.
-        on_step: called with each Step, or None.
+        max_iter: most iterations, >= 1; for solvers that take mini-batches an iteration is a pass over all rows.
+        tol: a solver has converged when F - F* is proven to be <= tol * max(F, 1e-3); where nothing can be proven
+            (no l2, or a loss that is not convex) when the estimate or the gradient says so. 0 goes on to the last digit.
+        learning_rate: step length of the gradient descent family, > 0; None for the solver's own choice.
+        schedule: how the learning rate falls from pass to pass: "constant", "inverse" (1 / (1 + t)), "sqrt"
+            (1 / sqrt(1 + t)), "step" (a tenth after each third of max_iter), "cosine" (to 0 at max_iter), or a function
+            of the pass number that returns a factor >= 0.
+        batch_size: rows of a mini-batch, >= 1; None for the solver's own choice.
+        momentum: of "momentum" and "nesterov", in [0, 1).
+        seed: of the order of mini-batches, a whole number >= 0.
+        on_step: called with each Step and the parameters, or None; a true result ends the fit.
 
     Raises: OptionError.
 
@@ -29,7 +40,11 @@ class SolverOptions:
 
     max_iter: int = 1000
     tol: float = 1e-6
-    learning_rate: float = 0.1
+    learning_rate: float | None = None
+    schedule: str | Callable[[int], float] = "constant"
+    batch_size: int | None = None
+    momentum: float = 0.9
+    seed: int = 0
     on_step: OnStep | None = None
 
     def __post_init__(self) -> None:
@@ -37,9 +52,19 @@ class SolverOptions:
             raise OptionError(f"max_iter is {self.max_iter!r}; it must be a whole number >= 1.")
         if not _is_finite_number(self.tol) or self.tol < 0:
             raise OptionError(f"tol is {self.tol!r}; it must be a finite number >= 0, for instance 1e-6.")
-        if not _is_finite_number(self.learning_rate) or self.learning_rate <= 0:
+        rate = self.learning_rate
+        if rate is not None and (not _is_finite_number(rate) or rate <= 0):
+            raise OptionError(f"learning_rate is {rate!r}; it must be a finite number > 0, for instance 0.1, or None.")
+        if self.batch_size is not None and (not _is_whole_number(self.batch_size) or self.batch_size < 1):
+            raise OptionError(f"batch_size is {self.batch_size!r}; it must be a whole number >= 1, or None.")
+        if not _is_finite_number(self.momentum) or not 0 <= self.momentum < 1:
+            raise OptionError(f"momentum is {self.momentum!r}; it must be a number >= 0 and < 1, for instance 0.9.")
+        if not _is_whole_number(self.seed) or self.seed < 0:
+            raise OptionError(f"seed is {self.seed!r}; it must be a whole number >= 0.")
+        if not callable(self.schedule) and self.schedule not in SCHEDULES:
             raise OptionError(
-                f"learning_rate is {self.learning_rate!r}; it must be a finite number > 0, for instance 0.1."
+                f"schedule is {self.schedule!r}; it must be one of {listed(SCHEDULES)}, or a function of the pass "
+                f"number.{did_you_mean(str(self.schedule), SCHEDULES)}"
             )
 
 

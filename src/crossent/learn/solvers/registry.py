@@ -21,16 +21,20 @@ class Solver(NamedTuple):
     Attributes:
         run: (objective, start, options) -> Solution.
         rescales: whether the caller may give it better-scaled parameters. True where only the optimum counts;
-            False for plain gradient descent, whose every step belongs to the result.
+            False for the gradient descent family, whose every step belongs to the result.
+        takes_rate: whether it uses a learning rate.
+        summary: what it is, in a few words.
     """
 
     run: Callable[[Objective, Floats, SolverOptions], Solution]
     rescales: bool
+    takes_rate: bool
+    summary: str
 
 
 SOLVERS: dict[str, Solver] = {
-    "lbfgs": Solver(minimise_lbfgs, rescales=True),
-    "gd": Solver(minimise_gd, rescales=False),
+    "lbfgs": Solver(minimise_lbfgs, True, False, "quasi-Newton, preconditioned; any size"),
+    "gd": Solver(minimise_gd, False, True, "plain gradient descent"),
 }
 
 

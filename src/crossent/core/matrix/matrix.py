@@ -1,0 +1,68 @@
+"""What a linear model needs of its features, whatever they are stored in."""
+
+from typing import Any, NamedTuple, Protocol, Self
+
+from crossent.core.types import NDArray
+
+__all__ = ["ColumnMoments", "Matrix"]
+
+
+class ColumnMoments(NamedTuple):
+    """Of every column: weighted mean, standard deviation around it (0 if constant), largest absolute value."""
+
+    mean: NDArray
+    spread: NDArray
+    largest: NDArray
+
+
+class Matrix(Protocol):
+    """Rows of features x_i, each taken relative to a center c that is kept beside them; products in float64.
+
+    Every sum over rows runs in an order that the shape alone decides.
+    """
+
+    @property
+    def rows(self) -> int:
+        """N."""
+
+    @property
+    def columns(self) -> int:
+        """D."""
+
+    @property
+    def center(self) -> NDArray | None:
+        """c, [D] float64; None for 0."""
+
+    @property
+    def can_centre(self) -> bool:
+        """Whether it takes a center: a sparse matrix would not stay sparse."""
+
+    def slices(self, outputs: int) -> list[tuple[int, int]]:
+        """First and end row of the slices that sums over rows are cut into."""
+
+    def blocks(self, first: int, end: int) -> list[tuple[int, int]]:
+        """The blocks of a slice."""
+
+    def centred(self, center: NDArray | None) -> Self:
+        """The same rows relative to another center (sparse ones take None only)."""
+
+    def moments(self, weight: NDArray | None = None) -> ColumnMoments:
+        """Weighted moments of the columns, of the raw x."""
+
+    def logits(self, first: int, end: int, coef: NDArray, intercept: NDArray, out: NDArray) -> None:
+        """out[i - first] = (x_i - c) coef^T + intercept for the rows first .. end; coef [K, D], out [n, K] float64."""
+
+    def add_products(self, first: int, end: int, slopes: NDArray, out: NDArray) -> None:
+        """out += slopes^T (x - c) over the rows first .. end; slopes [n, K], out [K, D] float64."""
+
+    def gram(self, weight: NDArray, scale: NDArray | None = None) -> NDArray:
+        """sum_i weight_i u_i u_i^T, [D + 1, D + 1], with u_i = ((x_i - c) / scale, 1)."""
+
+    def gram_diagonal(self, weight: NDArray, scale: NDArray | None = None) -> NDArray:
+        """The diagonal of `gram`, [D + 1]."""
+
+    def take(self, index: Any) -> Self:
+        """The rows of that index, copied."""
+
+    def thinned(self, step: int) -> Self:
+        """Every step-th row."""

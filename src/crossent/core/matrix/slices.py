@@ -1,0 +1,52 @@
+"""How rows are cut for sums over them: into slices that the shape alone decides, each summed by one thread.
+
+So a sum has the same bits for any number of threads. A slice is walked in blocks that stay in a core's cache from the
+first product (logits) to the last (gradient).
+"""
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from crossent.core.pool import run_shares
+
+__all__ = ["blocks_of", "run_slices", "slices_for"]
+
+_SLICES = 32  # enough for as many threads
+_SUM_BYTES = 1 << 28  # of all slices' sums together
+_BLOCK_BYTES = 1 << 20
+_Result = TypeVar("_Result")
+
+
+def slices_for(rows: int, columns: int, outputs: int = 1) -> list[tuple[int, int]]:
+    """First and end row of each slice, for sums of [outputs, columns] numbers."""
+    most = max(4, _SUM_BYTES // max(1, 8 * columns * outputs))
+    least_rows = max(64, (1 << 16) // max(1, columns))
+    count = max(1, min(_SLICES, most, rows // least_rows))
+    edges = [rows * i // count for i in range(count + 1)]
+    return [(first, end) for first, end in zip(edges, edges[1:], strict=False) if first < end]
+
+
+def blocks_of(first: int, end: int, row_bytes: int) -> list[tuple[int, int]]:
+    """The blocks of a slice, in whole groups of 64 rows."""
+    step = max(64, _BLOCK_BYTES // max(1, row_bytes) // 64 * 64)
+    return [(start, min(start + step, end)) for start in range(first, end, step)]
+
+
+def run_slices(call: Callable[[int, int], _Result], slices: list[tuple[int, int]]) -> list[_Result]:
+    """call(first, end) for each slice, over the threads; the results in the order of the slices."""
+    results: dict[int, _Result] = {}
+    numbers = iter(range(len(slices)))
+    lock = threading.Lock()
+    stopped = threading.Event()
+
+    def draw() -> int | None:
+        with lock:
+            return None if stopped.is_set() else next(numbers, None)
+
+    def work() -> None:
+        while (number := draw()) is not None:
+            results[number] = call(*slices[number])
+
+    run_shares(work, stopped.set, len(slices))
+    return [results[number] for number in range(len(slices))]
