@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from crossent.core.blocks import BadRow
-from crossent.core.matrix import Matrix, run_slices
+from crossent.core.matrix import Fused, Matrix, run_slices
 from crossent.core.pool import with_threads
 from crossent.core.types import LossGrad, NDArray
 from crossent.errors import NonFiniteError, UnsupportedError
@@ -163,25 +163,22 @@ class LinearObjective:
         if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
             return LossGrad(math.inf, np.full(self.size, np.nan))
 
-        def part(first: int, end: int) -> tuple[float, Floats, Floats]:
-            value, products, totals = 0.0, np.zeros_like(coef), np.zeros(self.outputs)
-            for start, stop in self.matrix.blocks(first, end):
-                z = np.empty((stop - start, self.outputs))
-                self.matrix.logits(start, stop, coef, intercept, z)
-                value += self._loss_in_place(start, stop, z)
-                self.matrix.add_products(start, stop, z, products)
-                totals += z.sum(axis=0)
-            return value, products, totals
-
         try:
             with np.errstate(over="ignore", invalid="ignore"):
-                parts = self._over_slices(part)
+                found = self._fused(coef, intercept, self._loss_in_place)
         except NonFiniteError:
             return LossGrad(math.inf, np.full(self.size, np.nan))
-        value = math.fsum(part[0] for part in parts) / self.mass
-        grad = self._assembled(sum(p[1] for p in parts), sum(p[2] for p in parts))
+        value, grad = found.value / self.mass, self._assembled(found.products, found.totals)
         penalty = self.l2 * point
         return LossGrad(value + 0.5 * float(penalty @ point), grad + penalty)
+
+    def _fused(self, coef: Floats, intercept: Floats, evaluate: Callable[[int, int, Floats], float]) -> Fused:
+        def alone(first: int, end: int, z: Floats) -> float:
+            with with_threads(1):
+                return evaluate(first, end, z)
+
+        self.passes += 1
+        return self.matrix.fused(coef, intercept, alone)
 
     def _loss_in_place(self, first: int, end: int, z: Floats) -> float:
         """The summed loss of a block; its logits become its slopes."""
@@ -190,19 +187,15 @@ class LinearObjective:
         result = self.loss.value_and_grad(self.targets[first:end], logits=buffer, sample_weight=weight, out=buffer)
         return float(result.value)
 
-    def _over_slices(self, part: Callable[[int, int], Any], passes: float = 1.0) -> list[Any]:
-        def alone(first: int, end: int) -> Any:
-            with with_threads(1):
-                return part(first, end)
-
-        self.passes += passes
-        return run_slices(alone, self.matrix.slices(self.outputs))
-
     def logits(self, point: Floats) -> Floats:
         """The logits of all rows, [N, outputs]."""
         coef, intercept = self._at_center(point)
         z = np.empty((self.rows, self.outputs))
-        self._over_slices(lambda first, end: self.matrix.logits(first, end, coef, intercept, z[first:end]))
+        self.passes += 1
+        run_slices(
+            lambda first, end: self.matrix.logits(first, end, coef, intercept, z[first:end]),
+            self.matrix.slices(self.outputs),
+        )
         return z
 
     def hvp(self, point: Floats) -> Callable[[Floats], Floats]:
@@ -213,18 +206,12 @@ class LinearObjective:
         def times(vector: Floats) -> Floats:
             coef, intercept = self._at_center(vector)
 
-            def part(first: int, end: int) -> tuple[Floats, Floats]:
-                products, totals = np.zeros_like(coef), np.zeros(self.outputs)
-                for start, stop in self.matrix.blocks(first, end):
-                    v = np.empty((stop - start, self.outputs))
-                    self.matrix.logits(start, stop, coef, intercept, v)
-                    v = curvature.product(p[start:stop], mass[start:stop], v)
-                    self.matrix.add_products(start, stop, v, products)
-                    totals += v.sum(axis=0)
-                return products, totals
+            def multiply(first: int, end: int, v: Floats) -> float:
+                v[:] = curvature.product(p[first:end], mass[first:end], v)
+                return 0.0
 
-            parts = self._over_slices(part)
-            return self._assembled(sum(p[0] for p in parts), sum(p[1] for p in parts)) + self.l2 * vector
+            found = self._fused(coef, intercept, multiply)
+            return self._assembled(found.products, found.totals) + self.l2 * vector
 
         return times
 

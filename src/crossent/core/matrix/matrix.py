@@ -1,10 +1,12 @@
 """What a linear model needs of its features, whatever they are stored in."""
 
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, Self
 
 from crossent.core.types import NDArray
 
-__all__ = ["ColumnMoments", "Matrix"]
+__all__ = ["ColumnMoments", "Fused", "Matrix"]
 
 
 class ColumnMoments(NamedTuple):
@@ -13,6 +15,23 @@ class ColumnMoments(NamedTuple):
     mean: NDArray
     spread: NDArray
     largest: NDArray
+
+
+class Fused(NamedTuple):
+    """Over all rows: the sum of their values, of slopes^T (x - c) [K, D], of slopes [K]."""
+
+    value: float
+    products: NDArray
+    totals: NDArray
+
+    @classmethod
+    def merged(cls, parts: "Sequence[Fused]") -> "Fused":
+        """Parts added in their order."""
+        products, totals = parts[0].products, parts[0].totals
+        for part in parts[1:]:
+            products += part.products
+            totals += part.totals
+        return cls(math.fsum(part.value for part in parts), products, totals)
 
 
 class Matrix(Protocol):
@@ -54,6 +73,14 @@ class Matrix(Protocol):
 
     def add_products(self, first: int, end: int, slopes: NDArray, out: NDArray) -> None:
         """out += slopes^T (x - c) over the rows first .. end; slopes [n, K], out [K, D] float64."""
+
+    def fused(
+        self, coef: NDArray, intercept: NDArray, evaluate: Callable[[int, int, NDArray], float]
+    ) -> Fused:
+        """One pass over the rows: their logits z, what `evaluate` makes of them, and the sums over its slopes.
+
+        evaluate(first, end, z) returns a block's value and turns z [n, K] into slopes; threads call it at once.
+        """
 
     def gram(self, weight: NDArray, scale: NDArray | None = None) -> NDArray:
         """sum_i weight_i u_i u_i^T, [D + 1, D + 1], with u_i = ((x_i - c) / scale, 1)."""
