@@ -1,7 +1,7 @@
 // The Gram matrix of weighted rows: sum_i w_i u_i u_i^T with u_i = ((x_i - center) / scale, 1), in double.
 //
-// Rows are packed into panels of kPanel columns, once as they are and once times their weight; a tile of the result then
-// stays in registers over all packed rows. The upper triangle is filled, by whole tiles.
+// Rows are packed into panels of kPanel columns, each times the root of its weight; a tile of the result then stays in
+// registers over all packed rows. The upper triangle is filled, by whole tiles.
 #pragma once
 
 #include "dense_rows.hpp"
@@ -15,16 +15,15 @@ constexpr int kGramRows = 4;
 #endif
 constexpr int kPanel = 24;  // columns, on every instruction set: what Python rounds the matrix up to
 constexpr int kGramVectors = kGramRows == 8 && CROSSENT_LANE_BYTES == 64 ? 3 : kGramRows == 8 ? 2 : CROSSENT_LANE_BYTES == 32 ? 3 : 2;
-constexpr int64_t kPacked = 64;  // rows packed at a time
+constexpr int64_t kPacked = 128;  // rows packed at a time
 
 // A packed panel: [kPacked, kPanel].
 template <class S> CROSSENT_INLINE void pack_panel(const GramJob& job, int64_t first, int64_t count, int64_t panel) {
     constexpr int L = kLanes<double>;
-    double* plain = job.packed + panel * kPacked * kPanel;
-    double* weighted = plain + job.panels * kPacked * kPanel;
+    double* packed = job.packed + panel * kPacked * kPanel;
     for (int64_t i = 0; i < count; ++i) {
         const S* x = static_cast<const S*>(job.rows) + (first + i) * job.stride;
-        const F64 w = splat<F64>(job.weight[first + i]);
+        const F64 root = splat<F64>(__builtin_sqrt(job.weight[first + i]));
         for (int j = 0; j < kPanel; j += L) {
             const int64_t d = panel * kPanel + j;
             const int64_t left = job.columns - d;
@@ -33,8 +32,7 @@ template <class S> CROSSENT_INLINE void pack_panel(const GramJob& job, int64_t f
             if (job.center) u -= load_first(job.center + d, n);
             u *= load_first(job.inverse_scale + d, n);
             if (left >= 0 && left < L) u[int(left)] = 1;
-            store(plain + i * kPanel + j, u);
-            store(weighted + i * kPanel + j, u * w);
+            store(packed + i * kPanel + j, u * root);
         }
     }
 }
@@ -44,7 +42,7 @@ template <int V> CROSSENT_INLINE void gram_tile(const GramJob& job, int64_t coun
     constexpr int L = kLanes<double>, R = kGramRows;
     const int64_t width = job.panels * kPanel;
     const double* left = job.packed + a / kPanel * kPacked * kPanel + a % kPanel;
-    const double* right = job.packed + (job.panels + b / kPanel) * kPacked * kPanel + b % kPanel;
+    const double* right = job.packed + b / kPanel * kPacked * kPanel + b % kPanel;
     double* out = job.gram + a * width + b;
     F64 sum[R][V];
     CROSSENT_UNROLL for (int r = 0; r < R; ++r) {

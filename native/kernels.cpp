@@ -3,6 +3,7 @@
 #include "elementary_table.hpp"
 #include "family.hpp"
 #include "gram.hpp"
+#include "linear_step.hpp"
 #include "probability.hpp"
 #include "sigmoid.hpp"
 #include "sigmoid_family.hpp"
@@ -78,6 +79,10 @@ template <class S> void linear_sums(const LinearRowsJob* job) {
     FloatControl control;
     run_linear_sums<S>(*job);
 }
+template <class S> void linear_step(const LinearStepJob* job) {
+    FloatControl control;
+    run_linear_step<S>(*job, softmax<double>, sigmoid<double>);
+}
 template <class S> void column_moments(const MomentsJob* job) {
     FloatControl control;
     run_column_moments<S>(*job);
@@ -106,6 +111,7 @@ const KernelTable CROSSENT_TABLE = {
     {binary_probability<float>, binary_probability<double>},
     {linear_logits<float>, linear_logits<double>},
     {linear_sums<float>, linear_sums<double>},
+    {linear_step<float>, linear_step<double>},
     {column_moments<float>, column_moments<double>},
     {gram<float>, gram<double>},
     {sparse<float>, sparse<double>},

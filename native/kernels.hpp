@@ -174,6 +174,18 @@ struct LinearRowsJob {
     double* sums;             // [K, D], added to
 };
 
+// One step of a fit over rows in blocks that stay in cache: logits, loss and slopes in place, sums of slopes. One of the
+// two losses, whose targets and weights are those of the rows; its blocks, logits and outputs are set here.
+struct LinearStepJob {
+    LinearRowsJob rows;  // logits: a buffer of [block_rows, K]
+    const SoftmaxJob* softmax;
+    const SigmoidJob* sigmoid;
+    int64_t block_rows;
+    double* totals;  // [K]: sum of slopes, added to
+    double* value;   // added to
+    int64_t* bad;    // as in Blocks, relative to the first row
+};
+
 struct MomentsJob {
     int64_t count, columns, stride;
     const void* rows;
@@ -182,13 +194,13 @@ struct MomentsJob {
     double* moments;       // [5, D], updated
 };
 
-// See gram.hpp. `packed` holds 2 * panels * 64 * 24 doubles, gram (24 panels)^2 of them, updated.
+// See gram.hpp. `packed` holds panels * 128 * 24 doubles, gram (24 panels)^2 of them, updated.
 struct GramJob {
     int64_t count, columns, stride, panels, first_panel, end_panel;
     const void* rows;
     const double* center;         // [D] or null
     const double* inverse_scale;  // [D]
-    const double* weight;         // [count]
+    const double* weight;         // [count], >= 0
     double* packed;
     double* gram;
 };
@@ -224,6 +236,7 @@ struct KernelTable {
     // by Storage, kF32 and kF64
     void (*linear_logits[2])(const LinearRowsJob*);
     void (*linear_sums[2])(const LinearRowsJob*);
+    void (*linear_step[2])(const LinearStepJob*);
     void (*column_moments[2])(const MomentsJob*);
     void (*gram[2])(const GramJob*);
     void (*sparse[2])(const SparseJob*);

@@ -1,4 +1,8 @@
 // Bindings of the products of feature matrices: sizes and alignment are checked here, values are any.
+#include <nanobind/stl/pair.h>
+
+#include <memory>
+
 #include "bindings.hpp"
 
 namespace crossent {
@@ -7,6 +11,66 @@ namespace {
 
 // Rows of features: the columns side by side, the rows any distance apart.
 template <class S> using Rows = nb::ndarray<const S, nb::ndim<2>, nb::device::cpu>;
+
+// The loss of the rows of a fit, with the arrays that it reads.
+struct StepLoss {
+    SoftmaxJob softmax{};
+    SigmoidJob sigmoid{};
+    bool is_softmax = false;
+    int64_t rows = 0, outputs = 0;
+    Maybe<Any> labels;
+    Maybe<In<double>> soft, soft_factor, class_weight, row_weight, targets, pos_weight, weight;
+
+    static StepLoss* of_classes(int64_t rows, int64_t classes, Maybe<Any> labels, Maybe<In<double>> soft,
+                                Maybe<In<double>> soft_factor, Maybe<In<double>> class_weight,
+                                Maybe<In<double>> row_weight, Maybe<int64_t> ignore_index, double smoothing) {
+        need(rows >= 0 && classes > 0 && labels.has_value() != soft.has_value(), "targets");
+        std::unique_ptr<StepLoss> loss(new StepLoss);
+        SoftmaxJob& job = loss->softmax;
+        job.classes = classes;
+        job.inner = 1;
+        set_targets<SoftmaxJob, double>(job, rows, labels, soft, soft_factor, class_weight, row_weight, ignore_index);
+        job.class_weight_lanes = job.class_weight;
+        job.smoothing = smoothing;
+        job.value_factor = job.grad_factor = 1;
+        job.sum_tolerance = -1;
+        job.output = kGradient;
+        loss->is_softmax = true;
+        loss->rows = rows;
+        loss->outputs = classes;
+        loss->labels = std::move(labels);
+        loss->soft = std::move(soft);
+        loss->soft_factor = std::move(soft_factor);
+        loss->class_weight = std::move(class_weight);
+        loss->row_weight = std::move(row_weight);
+        return loss.release();
+    }
+
+    static StepLoss* of_labels(int64_t rows, int64_t columns, In<double> targets, Maybe<In<double>> pos_weight,
+                               Maybe<In<double>> weight, double smoothing, double negative_weight,
+                               double positive_weight) {
+        int64_t size = 0;
+        need(rows >= 0 && columns > 0 && !__builtin_mul_overflow(rows, columns, &size), "rows");
+        std::unique_ptr<StepLoss> loss(new StepLoss);
+        SigmoidJob& job = loss->sigmoid;
+        job.columns = columns;
+        need(int64_t(targets.size()) == size && aligned(targets), "targets");
+        job.targets = targets.data();
+        job.target_row = columns;
+        job.target_column = 1;
+        set_weights(job, pos_weight, weight, rows);
+        job.smoothing = smoothing;
+        job.negative_weight = negative_weight;
+        job.positive_weight = positive_weight;
+        job.value_factor = job.grad_factor = 1;
+        loss->rows = rows;
+        loss->outputs = columns;
+        loss->targets = std::move(targets);
+        loss->pos_weight = std::move(pos_weight);
+        loss->weight = std::move(weight);
+        return loss.release();
+    }
+};
 
 template <class S> struct Matrix {
     static constexpr int kind = sizeof(S) == 4 ? kF32 : kF64;
@@ -44,6 +108,51 @@ template <class S> struct Matrix {
         run_unlocked(table().linear_sums[kind], job);
     }
 
+    // Rows first .. of the loss are the rows given. Returns the summed loss and the lowest bad row * 8 + code.
+    static std::pair<double, int64_t> step(Rows<S> rows, Maybe<In<double>> center, In<double> coef,
+                                           In<double> intercept, const StepLoss& loss, int64_t first, int64_t block_rows,
+                                           Out<double> buffer, Out<double> sums, Out<double> totals) {
+        LinearStepJob job{};
+        set_rows(job.rows, rows);
+        const int64_t K = job.rows.outputs = loss.outputs, D = job.rows.columns;
+        need(0 <= first && first <= loss.rows && job.rows.count <= loss.rows - first, "rows");
+        job.rows.center = data(center, D, "center");
+        need(int64_t(coef.size()) == K * D && int64_t(intercept.size()) == K && aligned(coef) && aligned(intercept), "coef");
+        need(block_rows > 0 && int64_t(buffer.size()) >= block_rows * K && aligned(buffer), "buffer");
+        need(int64_t(sums.size()) == K * D && int64_t(totals.size()) == K && aligned(sums) && aligned(totals), "sums");
+        job.rows.coef = coef.data();
+        job.rows.intercept = intercept.data();
+        job.rows.logits = buffer.data();
+        job.rows.sums = sums.data();
+        job.totals = totals.data();
+        job.block_rows = block_rows;
+        double value = 0;
+        int64_t bad = INT64_MAX;
+        job.value = &value;
+        job.bad = &bad;
+        SoftmaxJob softmax = loss.softmax;
+        SigmoidJob sigmoid = loss.sigmoid;
+        const auto skip = [first]<class T>(T*& p, int64_t each) {
+            if (p) p += first * each;
+        };
+        if (loss.is_softmax) {
+            if (softmax.labels) {
+                const int64_t bytes = int64_t(1) << (softmax.label_type & 3);
+                softmax.labels = static_cast<const char*>(softmax.labels) + first * bytes;
+            }
+            if (softmax.soft) softmax.soft = static_cast<const double*>(softmax.soft) + first * K;
+            skip(softmax.soft_factor, 1);
+            skip(softmax.row_weight, 1);
+            job.softmax = &softmax;
+        } else {
+            sigmoid.targets = static_cast<const double*>(sigmoid.targets) + first * K;
+            skip(sigmoid.weight, sigmoid.weight_row);
+            job.sigmoid = &sigmoid;
+        }
+        run_unlocked(table().linear_step[kind], job);
+        return {value, bad};
+    }
+
     static void moments(Rows<S> rows, Maybe<In<double>> weight, In<double> shift, Out<double> moments) {
         MomentsJob job{};
         set_rows(job, rows);
@@ -57,7 +166,7 @@ template <class S> struct Matrix {
 
     static void gram(Rows<S> rows, Maybe<In<double>> center, In<double> inverse_scale, In<double> weight,
                      int64_t first_panel, int64_t end_panel, Out<double> packed, Out<double> gram) {
-        constexpr int64_t kPanel = 24, kPacked = 64;
+        constexpr int64_t kPanel = 24, kPacked = 128;
         GramJob job{};
         set_rows(job, rows);
         job.panels = job.columns / kPanel + 1;  // one more column, of ones
@@ -65,7 +174,7 @@ template <class S> struct Matrix {
         need(int64_t(inverse_scale.size()) == job.columns && aligned(inverse_scale), "inverse_scale");
         need(int64_t(weight.size()) == job.count && aligned(weight), "weight");
         need(0 <= first_panel && first_panel <= end_panel && end_panel <= job.panels, "panels");
-        need(int64_t(packed.size()) == 2 * job.panels * kPacked * kPanel && aligned(packed), "packed");
+        need(int64_t(packed.size()) == job.panels * kPacked * kPanel && aligned(packed), "packed");
         need(int64_t(gram.size()) == job.panels * kPanel * job.panels * kPanel && aligned(gram), "gram");
         job.first_panel = first_panel;
         job.end_panel = end_panel;
@@ -103,6 +212,10 @@ template <class S> struct Matrix {
         m.def(("linear_sums_" + suffix).c_str(), &sums, CROSSENT_ARG("rows"), CROSSENT_MAYBE("center"),
               CROSSENT_ARG("slopes"), CROSSENT_ARG("sums"),
               "sums += slopes^T (rows - center): see LinearRowsJob in native/kernels.hpp.");
+        m.def(("linear_step_" + suffix).c_str(), &step, CROSSENT_ARG("rows"), CROSSENT_MAYBE("center"),
+              CROSSENT_ARG("coef"), CROSSENT_ARG("intercept"), nb::arg("loss"), nb::arg("first"), nb::arg("block_rows"),
+              CROSSENT_ARG("buffer"), CROSSENT_ARG("sums"), CROSSENT_ARG("totals"),
+              "Logits, loss and sums of slopes in one pass: see LinearStepJob in native/kernels.hpp.");
         m.def(("column_moments_" + suffix).c_str(), &moments, CROSSENT_ARG("rows"), CROSSENT_MAYBE("weight"),
               CROSSENT_ARG("shift"), CROSSENT_ARG("moments"), "Moments of columns: see MomentsJob in native/kernels.hpp.");
         m.def(("gram_" + suffix).c_str(), &gram, CROSSENT_ARG("rows"), CROSSENT_MAYBE("center"),
@@ -117,6 +230,15 @@ template <class S> struct Matrix {
 }  // namespace
 
 void bind_matrices(nb::module_& m) {
+    nb::class_<StepLoss>(m, "StepLoss", "The loss of the rows of a fit: see LinearStepJob in native/kernels.hpp.")
+        .def_static("of_classes", &StepLoss::of_classes, nb::arg("rows"), nb::arg("classes"), CROSSENT_MAYBE("labels"),
+                    CROSSENT_MAYBE("soft"), CROSSENT_MAYBE("soft_factor"), CROSSENT_MAYBE("class_weight"),
+                    CROSSENT_MAYBE("row_weight"), nb::arg("ignore_index").none(), nb::arg("smoothing"),
+                    nb::rv_policy::take_ownership, "One class of K a row.")
+        .def_static("of_labels", &StepLoss::of_labels, nb::arg("rows"), nb::arg("columns"), CROSSENT_ARG("targets"),
+                    CROSSENT_MAYBE("pos_weight"), CROSSENT_MAYBE("weight"), nb::arg("smoothing"),
+                    nb::arg("negative_weight"), nb::arg("positive_weight"), nb::rv_policy::take_ownership,
+                    "Independent labels.");
     Matrix<float>::bind(m, "f32");
     Matrix<double>::bind(m, "f64");
 }

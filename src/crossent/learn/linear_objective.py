@@ -16,16 +16,18 @@ from typing import Any
 import numpy as np
 
 from crossent.core.blocks import BadRow
-from crossent.core.matrix import Fused, Matrix, run_slices
+from crossent.core.matrix import Matrix, run_slices
+from crossent.core.matrix.step import step_loss
 from crossent.core.pool import with_threads
 from crossent.core.types import LossGrad, NDArray
 from crossent.errors import NonFiniteError, UnsupportedError
 from crossent.learn.certificate import Certificate
 from crossent.learn.curvature import Curvature, curvature_of
 from crossent.learn.types import AnyLoss, Floats
-from crossent.losses import BinaryCrossEntropy, CrossEntropy
 
 __all__ = ["LinearObjective"]
+
+_GRAM_ROWS = 1 << 14
 
 
 class LinearObjective:
@@ -63,7 +65,9 @@ class LinearObjective:
         self.l2_strength, self.l1_strength = l2, l1
         self.loss: Any = replace(loss, reduction="sum", unit="nat")
         self.passes = 0.0
-        self.mass = self._checked_mass() if mass is None else mass
+        job = self._job()
+        self.mass = _checked_mass(job) if mass is None else mass
+        self._rows = _LossRows(self, step_loss(job))
         self._curvature: Curvature | UnsupportedError | None = None
 
     # -- what it is ---------------------------------------------------------------------------------------------------
@@ -113,18 +117,13 @@ class LinearObjective:
         row = np.append(of_columns, 0.0) if self.has_intercept else of_columns
         return np.tile(row, self.outputs)
 
-    def _checked_mass(self) -> float:
-        """The mass of all targets; the loss looks at each of them."""
-        shape = (self.rows,) if self._is_flat else (self.rows, self.outputs)
-        nothing = np.broadcast_to(np.float64(0), shape)
-        job = self.loss._job(self.targets, nothing, None, None, self.weight)
-        try:
-            return float(job.mass().mass)
-        except BadRow as bad:
-            raise job.error(bad) from None
+    def _job(self) -> Any:
+        """The loss bound to all targets; it looks at their shapes and types."""
+        nothing = np.broadcast_to(np.float64(0), (self.rows,) if self.is_flat else (self.rows, self.outputs))
+        return self.loss._job(self.targets, nothing, None, None, self.weight)
 
     @property
-    def _is_flat(self) -> bool:
+    def is_flat(self) -> bool:
         """Whether the loss takes one logit a row, without an axis of its own."""
         return self.outputs == 1 and self.targets.ndim == 1
 
@@ -163,29 +162,15 @@ class LinearObjective:
         if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
             return LossGrad(math.inf, np.full(self.size, np.nan))
 
+        self.passes += 1
         try:
             with np.errstate(over="ignore", invalid="ignore"):
-                found = self._fused(coef, intercept, self._loss_in_place)
-        except NonFiniteError:
+                found = self.matrix.fused(coef, intercept, self._rows)
+        except (BadRow, NonFiniteError):
             return LossGrad(math.inf, np.full(self.size, np.nan))
         value, grad = found.value / self.mass, self._assembled(found.products, found.totals)
         penalty = self.l2 * point
         return LossGrad(value + 0.5 * float(penalty @ point), grad + penalty)
-
-    def _fused(self, coef: Floats, intercept: Floats, evaluate: Callable[[int, int, Floats], float]) -> Fused:
-        def alone(first: int, end: int, z: Floats) -> float:
-            with with_threads(1):
-                return evaluate(first, end, z)
-
-        self.passes += 1
-        return self.matrix.fused(coef, intercept, alone)
-
-    def _loss_in_place(self, first: int, end: int, z: Floats) -> float:
-        """The summed loss of a block; its logits become its slopes."""
-        buffer = z[:, 0] if self._is_flat else z
-        weight = None if self.weight is None else self.weight[first:end]
-        result = self.loss.value_and_grad(self.targets[first:end], logits=buffer, sample_weight=weight, out=buffer)
-        return float(result.value)
 
     def logits(self, point: Floats) -> Floats:
         """The logits of all rows, [N, outputs]."""
@@ -201,23 +186,29 @@ class LinearObjective:
     def hvp(self, point: Floats) -> Callable[[Floats], Floats]:
         curvature = self.curvature
         p = curvature.probabilities(self.logits(point))
-        mass = curvature.mass(0, self.rows)
+        product = _HessianRows(curvature, p, curvature.mass(0, self.rows))
 
         def times(vector: Floats) -> Floats:
             coef, intercept = self._at_center(vector)
 
-            def multiply(first: int, end: int, v: Floats) -> float:
-                v[:] = curvature.product(p[first:end], mass[first:end], v)
-                return 0.0
-
-            found = self._fused(coef, intercept, multiply)
+            self.passes += 1
+            found = self.matrix.fused(coef, intercept, product)
             return self._assembled(found.products, found.totals) + self.l2 * vector
 
         return times
 
     def gram(self, point: Floats) -> Floats:
-        matrix = self._weighted_gram(self._mean_curvature(point))
-        return matrix + np.diag(self.l2[: self.width])
+        few = self._enough_rows()
+        weight = few._mean_curvature(point)
+        matrix: Floats = few.matrix.gram(weight, self.scale)[: self.width, : self.width] / few.mass
+        self.passes += 2 * few.rows / self.rows
+        matrix[np.diag_indices(self.width)] += self.l2[: self.width]
+        return matrix
+
+    def _enough_rows(self) -> "LinearObjective":
+        """Every so many rows, where these tell as much as all: a matrix of D columns is known from 20 D rows."""
+        step = self.rows // max(_GRAM_ROWS, 20 * self.width)
+        return self if step < 2 else self._of(self.matrix.thinned(step), slice(None, None, step))
 
     def gram_diagonal(self, point: Floats) -> Floats:
         diagonal = self.matrix.gram_diagonal(self._mean_curvature(point), self.scale) / self.mass
@@ -284,6 +275,39 @@ class LinearObjective:
         )  # fmt: skip
 
 
-def plain_loss(classes: int) -> CrossEntropy | BinaryCrossEntropy:
-    """Cross-entropy of that many classes; two have one logit."""
-    return BinaryCrossEntropy() if classes == 2 else CrossEntropy()
+def _checked_mass(job: Any) -> float:
+    """The mass of all targets; every one of them is looked at."""
+    try:
+        return float(job.mass().mass)
+    except BadRow as bad:
+        raise job.error(bad) from None
+
+
+class _LossRows:
+    """Any loss, block by block; plain cross-entropy also as native code takes it."""
+
+    def __init__(self, objective: LinearObjective, native: Any) -> None:
+        self._objective, self.native = objective, native
+
+    def __call__(self, first: int, end: int, logits: NDArray) -> float:
+        whole = self._objective
+        buffer = logits[:, 0] if whole.is_flat else logits
+        weight = None if whole.weight is None else whole.weight[first:end]
+        with with_threads(1):
+            result = whole.loss.value_and_grad(
+                whole.targets[first:end], logits=buffer, sample_weight=weight, out=buffer
+            )
+        return float(result.value)
+
+
+class _HessianRows:
+    """The row Hessians times the logits that a direction gives."""
+
+    native = None
+
+    def __init__(self, curvature: Curvature, p: NDArray, mass: NDArray) -> None:
+        self._curvature, self._p, self._mass = curvature, p, mass
+
+    def __call__(self, first: int, end: int, logits: NDArray) -> float:
+        logits[:] = self._curvature.product(self._p[first:end], self._mass[first:end], logits)
+        return 0.0

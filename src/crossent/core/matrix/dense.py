@@ -8,17 +8,20 @@ import numpy as np
 
 from crossent import _native
 from crossent.core.matrix.matrix import ColumnMoments, Fused
-from crossent.core.matrix.slices import blocks_of, run_slices, slices_for
+from crossent.core.blocks import NO_BAD_ROW, BadRow
+from crossent.core.matrix.slices import aligned_doubles, blocks_of, run_slices, slices_for, step_rows
+from crossent.core.matrix.step import RowLoss
 from crossent.core.types import NDArray
 
 __all__ = ["DenseMatrix"]
 
-_PANEL, _PACKED = 24, 64  # of native/gram.hpp
+_PANEL, _PACKED = 24, 128  # of native/gram.hpp
 _WIDE = 256  # columns from which a Gram matrix is cut by its own columns: a sum for each slice would fill the memory
 _Native = dict[int, Callable[..., Any]]
 _LOGITS: _Native = {4: _native.linear_logits_f32, 8: _native.linear_logits_f64}
 _SUMS: _Native = {4: _native.linear_sums_f32, 8: _native.linear_sums_f64}
 _MOMENTS: _Native = {4: _native.column_moments_f32, 8: _native.column_moments_f64}
+_STEP: _Native = {4: _native.linear_step_f32, 8: _native.linear_step_f64}
 _GRAM: _Native = {4: _native.gram_f32, 8: _native.gram_f64}
 
 
@@ -91,22 +94,39 @@ class DenseMatrix:
     def add_products(self, first: int, end: int, slopes: NDArray, out: NDArray) -> None:
         _SUMS[self._size](self.array[first:end], self.center, slopes, out)
 
-    def fused(
-        self, coef: NDArray, intercept: NDArray, evaluate: Callable[[int, int, NDArray], float]
-    ) -> Fused:
+    def fused(self, coef: NDArray, intercept: NDArray, loss: RowLoss) -> Fused:
         coef, intercept = np.ascontiguousarray(coef), np.ascontiguousarray(intercept)
+        run = self._by_loss if loss.native is None else self._native_step
 
         def part(first: int, end: int) -> Fused:
-            value, products, totals = 0.0, np.zeros(coef.shape), np.zeros(len(coef))
-            for start, stop in self.blocks(first, end):
-                z = np.empty((stop - start, len(coef)))
-                self.logits(start, stop, coef, intercept, z)
-                value += evaluate(start, stop, z)
-                self.add_products(start, stop, z, products)
-                totals += z.sum(axis=0)
-            return Fused(value, products, totals)
+            products, totals = np.zeros(coef.shape), np.zeros(len(coef))
+            return Fused(run(first, end, coef, intercept, loss, products, totals), products, totals)
 
         return Fused.merged(run_slices(part, self.slices(len(coef))))
+
+    def _native_step(
+        self, first: int, end: int, coef: NDArray, intercept: NDArray, loss: RowLoss, products: NDArray, totals: NDArray
+    ) -> float:
+        block_rows = step_rows(end - first, self.columns * self._size)
+        buffer = np.empty(block_rows * len(coef))
+        value, bad = _STEP[self._size](
+            self.array[first:end], self.center, coef, intercept, loss.native, first, block_rows, buffer, products, totals
+        )
+        if bad != NO_BAD_ROW:
+            raise BadRow(first + bad // 8, bad % 8)
+        return value
+
+    def _by_loss(
+        self, first: int, end: int, coef: NDArray, intercept: NDArray, loss: RowLoss, products: NDArray, totals: NDArray
+    ) -> float:
+        value = 0.0
+        for start, stop in self.blocks(first, end):
+            z = np.empty((stop - start, len(coef)))
+            self.logits(start, stop, coef, intercept, z)
+            value += loss(start, stop, z)
+            self.add_products(start, stop, z, products)
+            totals += z.sum(axis=0)
+        return value
 
     def gram(self, weight: NDArray, scale: NDArray | None = None) -> NDArray:
         panels = self.columns // _PANEL + 1
@@ -114,21 +134,22 @@ class DenseMatrix:
         width = panels * _PANEL
 
         def add(first: int, end: int, first_panel: int, end_panel: int, out: NDArray) -> None:
-            packed = np.empty(2 * panels * _PACKED * _PANEL)
-            _GRAM[self._size](
-                self.array[first:end], self.center, inverse, weight[first:end], first_panel, end_panel, packed, out
-            )
+            packed = aligned_doubles(panels * _PACKED * _PANEL)
+            rows = self.array[first:end], self.center, inverse, weight[first:end]
+            _GRAM[self._size](*rows, first_panel, end_panel, packed, out)
 
         if self.columns <= _WIDE:
 
             def part(first: int, end: int) -> NDArray:
-                own = np.zeros((width, width))
+                own = aligned_doubles(width * width).reshape(width, width)
+                own[:] = 0
                 add(first, end, 0, panels, own)
                 return own
 
             whole = np.sum(run_slices(part, self.slices(self.columns)), axis=0)
         else:
-            whole = np.zeros((width, width))
+            whole = aligned_doubles(width * width).reshape(width, width)
+            whole[:] = 0
             run_slices(lambda first, end: add(0, self.rows, first, end, whole), _panel_groups(panels))
         square: NDArray = whole[: self.columns + 1, : self.columns + 1]
         upper = np.triu(square)

@@ -1,9 +1,10 @@
 """What a linear model needs of its features, whatever they are stored in."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, Self
 
+from crossent.core.matrix.step import RowLoss
 from crossent.core.types import NDArray
 
 __all__ = ["ColumnMoments", "Fused", "Matrix"]
@@ -74,12 +75,10 @@ class Matrix(Protocol):
     def add_products(self, first: int, end: int, slopes: NDArray, out: NDArray) -> None:
         """out += slopes^T (x - c) over the rows first .. end; slopes [n, K], out [K, D] float64."""
 
-    def fused(
-        self, coef: NDArray, intercept: NDArray, evaluate: Callable[[int, int, NDArray], float]
-    ) -> Fused:
-        """One pass over the rows: their logits z, what `evaluate` makes of them, and the sums over its slopes.
+    def fused(self, coef: NDArray, intercept: NDArray, loss: RowLoss) -> Fused:
+        """One pass over the rows: their logits, what the loss makes of them, and the sums over its slopes.
 
-        evaluate(first, end, z) returns a block's value and turns z [n, K] into slopes; threads call it at once.
+        Raises: BadRow, or what the loss raises, for logits that are not finite.
         """
 
     def gram(self, weight: NDArray, scale: NDArray | None = None) -> NDArray:

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from crossent.learn.types import Floats
 
-__all__ = ["Secants"]
+__all__ = ["Pair", "Secants"]
 
 
-class _Pair(NamedTuple):
+class Pair(NamedTuple):
     """A step, the change of the gradient over it, and their product."""
 
     step: Floats
@@ -25,10 +25,15 @@ class Secants:
     """The last `memory` pairs; false while there are none."""
 
     def __init__(self, memory: int) -> None:
-        self._pairs: deque[_Pair] = deque(maxlen=memory)
+        self._pairs: deque[Pair] = deque(maxlen=memory)
 
     def __len__(self) -> int:
         return len(self._pairs)
+
+    @property
+    def newest(self) -> Pair:
+        """The last pair."""
+        return self._pairs[-1]
 
     def forget(self) -> None:
         """Drop all pairs."""
@@ -38,7 +43,7 @@ class Secants:
         """Add the step just made, unless rounding has eaten its curvature."""
         product = float(step @ change)
         if product > 2.0**-52 * math.sqrt(float(step @ step) * float(change @ change)):
-            self._pairs.append(_Pair(step, change, product))
+            self._pairs.append(Pair(step, change, product))
 
     def times(self, grad: Floats, first: Callable[[Floats], Floats] | None = None) -> Floats:
         """The inverse Hessian times a gradient; `first` is the one before any pair (None: a multiple of 1).
