@@ -205,6 +205,38 @@ template <class S> struct Matrix {
         run_unlocked(table().sparse[kind], job);
     }
 
+    // Compressed columns of compressed rows, each in the order of the rows. The caller has checked the rows as for `sparse`.
+    static void transposed(In<S> values, In<int32_t> index, In<int64_t> starts, Out<S> out_values, Out<int32_t> out_index,
+                           Out<int64_t> out_starts) {
+        const int64_t lines = int64_t(starts.size()) - 1, columns = int64_t(out_starts.size()) - 1;
+        const size_t size = values.size();
+        need(lines >= 0 && columns >= 0 && starts.data()[lines] == int64_t(size), "starts");
+        need(index.size() == size && out_values.size() == size && out_index.size() == size, "values");
+        need(aligned(values) && aligned(index) && aligned(starts) && aligned(out_values) && aligned(out_index), "values");
+        const int32_t* column = index.data();
+        for (size_t i = 0; i < size; ++i) need(column[i] >= 0 && column[i] < columns, "index");
+        const Call call;
+        nb::gil_scoped_release released;
+        int64_t* next = out_starts.data();  // after the loops entry j + 1 has moved to the end of column j
+        for (int64_t j = 0; j <= columns; ++j) next[j] = 0;
+        for (size_t i = 0; i < size; ++i) ++next[column[i]];
+        int64_t before = 0;
+        for (int64_t j = 0; j <= columns; ++j) {
+            const int64_t count = next[j];
+            next[j] = before;
+            before += count;
+        }
+        for (int64_t row = 0; row < lines; ++row) {
+            for (int64_t at = starts.data()[row]; at < starts.data()[row + 1]; ++at) {
+                const int64_t to = next[column[at]]++;
+                out_values.data()[to] = values.data()[at];
+                out_index.data()[to] = int32_t(row);
+            }
+        }
+        for (int64_t j = columns; j > 0; --j) next[j] = next[j - 1];
+        next[0] = 0;
+    }
+
     static void bind(nb::module_& m, const std::string& suffix) {
         m.def(("linear_logits_" + suffix).c_str(), &logits, CROSSENT_ARG("rows"), CROSSENT_MAYBE("center"),
               CROSSENT_ARG("coef"), CROSSENT_ARG("intercept"), CROSSENT_ARG("logits"),
@@ -224,6 +256,9 @@ template <class S> struct Matrix {
         m.def(("sparse_" + suffix).c_str(), &sparse, CROSSENT_ARG("values"), CROSSENT_ARG("index"), CROSSENT_ARG("starts"),
               nb::arg("first"), nb::arg("end"), CROSSENT_ARG("other"), nb::arg("outputs"), CROSSENT_MAYBE("base"),
               CROSSENT_ARG("out"), "Lines of a sparse matrix times a dense one: see SparseJob in native/kernels.hpp.");
+        m.def(("sparse_transposed_" + suffix).c_str(), &transposed, CROSSENT_ARG("values"), CROSSENT_ARG("index"),
+              CROSSENT_ARG("starts"), CROSSENT_ARG("out_values"), CROSSENT_ARG("out_index"), CROSSENT_ARG("out_starts"),
+              "Compressed columns from compressed rows.");
     }
 };
 

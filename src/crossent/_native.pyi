@@ -204,6 +204,9 @@ def sparse_f32(values: Annotated[NDArray[numpy.float32], dict(order='C', device=
     Lines of a sparse matrix times a dense one: see SparseJob in native/kernels.hpp.
     """
 
+def sparse_transposed_f32(values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], index: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu', writable=False)], starts: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu', writable=False)], out_values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], out_index: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu')], out_starts: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')]) -> None:
+    """Compressed columns from compressed rows."""
+
 def linear_logits_f64(rows: Annotated[NDArray[numpy.float64], dict(shape=(None, None), device='cpu', writable=False)], center: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, coef: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], intercept: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], logits: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
     """
     logits = (rows - center) coef^T + intercept: see LinearRowsJob in native/kernels.hpp.
@@ -229,6 +232,9 @@ def sparse_f64(values: Annotated[NDArray[numpy.float64], dict(order='C', device=
     """
     Lines of a sparse matrix times a dense one: see SparseJob in native/kernels.hpp.
     """
+
+def sparse_transposed_f64(values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], index: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu', writable=False)], starts: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu', writable=False)], out_values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], out_index: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu')], out_starts: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')]) -> None:
+    """Compressed columns from compressed rows."""
 
 def available_isas() -> list[str]:
     """Instruction sets of this build that this machine runs, slowest first."""

@@ -206,8 +206,12 @@ class LinearObjective:
         return matrix
 
     def _enough_rows(self) -> "LinearObjective":
-        """Every so many rows, where these tell as much as all: a matrix of D columns is known from 20 D rows."""
-        step = self.rows // max(_GRAM_ROWS, 20 * self.width)
+        """Every so many rows, where these tell as much as all: a matrix of D columns is known from 20 D rows.
+
+        Wide ones get fewer, so that the matrix costs about as much as a hundred passes at most.
+        """
+        enough = min(20 * self.width, max(2 * self.width, 100 * self.rows * self.outputs // self.width))
+        step = self.rows // max(_GRAM_ROWS if self.width < 800 else 0, enough)
         return self if step < 2 else self._of(self.matrix.thinned(step), slice(None, None, step))
 
     def gram_diagonal(self, point: Floats) -> Floats:
@@ -256,8 +260,17 @@ class LinearObjective:
 
     # -- other rows ---------------------------------------------------------------------------------------------------
 
-    def thinned(self, step: int) -> "LinearObjective":
-        return self._of(self.matrix.thinned(step), slice(None, None, step))
+    def thinned(self, step: int) -> "LinearObjective | None":
+        few = self._of(self.matrix.thinned(step), slice(None, None, step))
+        return few if few.has_every_class else None
+
+    @property
+    def has_every_class(self) -> bool:
+        """Whether every logit has rows for it, and a single one rows against it too."""
+        if self.targets.ndim == 1 and self.outputs > 1:
+            return bool((np.bincount(self.targets, minlength=self.outputs) > 0).all())
+        table = self.targets.reshape(self.rows, -1)
+        return bool((table.max(axis=0) > 0).all() and (table.min(axis=0) < 1).all())
 
     def batches(self, size: int, rng: np.random.Generator) -> Iterator["LinearObjective"]:
         order = rng.permutation(self.rows)

@@ -27,7 +27,9 @@ MEMORY = 20
 REFRESH = 0.5  # of the loss at the last preconditioner
 
 
-def minimise_lbfgs(objective: Objective, start: Floats, options: SolverOptions) -> Solution:
+def minimise_lbfgs(
+    objective: Objective, start: Floats, options: SolverOptions, *, watch: Watch | None = None
+) -> Solution:
     """Minimise a smooth function by preconditioned L-BFGS with a strong Wolfe line search.
 
     Args:
@@ -35,11 +37,12 @@ def minimise_lbfgs(objective: Objective, start: Floats, options: SolverOptions) 
             not convex) there is no preconditioner.
         start: flat parameters with a finite value.
         options: max_iter, tol, on_step.
+        watch: of a run that began before; None for its own.
     Returns: Solution; its losses never rise by more than the rounding of the value.
     Source: Liu and Nocedal, Mathematical Programming 45 (1989), 503-528.
     """
     model = _Model(objective)
-    watch = Watch(objective, options, name="lbfgs")
+    watch = watch or Watch(objective, options, name="lbfgs")
     value, grad = objective.value_and_grad(start)
     here = Probe(0.0, float(value), 0.0, start, grad)
     while True:

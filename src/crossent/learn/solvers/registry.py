@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from crossent.errors import OptionError
 from crossent.learn.objective import Objective
+from crossent.learn.solvers.auto import minimise_auto
 from crossent.learn.solvers.gd import minimise_gd
 from crossent.learn.solvers.lbfgs import minimise_lbfgs
 from crossent.learn.solvers.options import SolverOptions
@@ -33,6 +34,7 @@ class Solver(NamedTuple):
 
 
 SOLVERS: dict[str, Solver] = {
+    "auto": Solver(minimise_auto, True, False, "the quickest for the problem at hand"),
     "lbfgs": Solver(minimise_lbfgs, True, False, "quasi-Newton, preconditioned; any size"),
     "gd": Solver(minimise_gd, False, True, "plain gradient descent"),
 }
