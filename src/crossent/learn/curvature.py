@@ -100,7 +100,9 @@ class LabelCurvature:
         y, a = self._targets[first:end].astype(np.float64), self._smoothing
         A = self._positive * self._pos_weight * ((1 - a) * y + a / 2)
         B = self._negative * ((1 - a) * (1 - y) + a / 2)
-        return (A, B) if self._weight is None else (A * self._weight[first:end, None], B * self._weight[first:end, None])
+        return (
+            (A, B) if self._weight is None else (A * self._weight[first:end, None], B * self._weight[first:end, None])
+        )
 
     def mass(self, first: int, end: int) -> Floats:
         """m [n, L]."""

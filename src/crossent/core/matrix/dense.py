@@ -110,7 +110,16 @@ class DenseMatrix:
         block_rows = step_rows(end - first, self.columns * self._size)
         buffer = np.empty(block_rows * len(coef))
         value, bad = _STEP[self._size](
-            self.array[first:end], self.center, coef, intercept, loss.native, first, block_rows, buffer, products, totals
+            self.array[first:end],
+            self.center,
+            coef,
+            intercept,
+            loss.native,
+            first,
+            block_rows,
+            buffer,
+            products,
+            totals,
         )
         if bad != NO_BAD_ROW:
             raise BadRow(first + bad // 8, bad % 8)

@@ -44,9 +44,7 @@ class _Lines:
 
     def times(self, first: int, end: int, other: NDArray, base: NDArray | None, out: NDArray) -> None:
         """out [end - first, width] = base + the lines times other [.., width]; width is a multiple of 8."""
-        _LINES[self.values.itemsize](
-            self.values, self.index, self.starts, first, end, other, other.shape[1], base, out
-        )
+        _LINES[self.values.itemsize](self.values, self.index, self.starts, first, end, other, other.shape[1], base, out)
 
 
 class SparseMatrix:
@@ -74,11 +72,11 @@ class SparseMatrix:
             raise ShapeError(f"X has {min(len(data), len(indices))} stored values, but X.indptr ends at {used}.")
         indices = indices[:used]
         if used and not (0 <= int(indices.min()) and int(indices.max()) < columns):
-            raise DataError(f"X.indices runs from {indices.min()} to {indices.max()}; the columns are 0..{columns - 1}.")
+            raise DataError(
+                f"X.indices runs from {indices.min()} to {indices.max()}; the columns are 0..{columns - 1}."
+            )
         self.columns = columns
-        self._by_row = _Lines(
-            np.ascontiguousarray(data[:used]), np.ascontiguousarray(indices, dtype=np.int32), starts
-        )
+        self._by_row = _Lines(np.ascontiguousarray(data[:used]), np.ascontiguousarray(indices, dtype=np.int32), starts)
 
     @cached_property
     def _by_column(self) -> _Lines:

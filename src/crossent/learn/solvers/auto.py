@@ -43,7 +43,9 @@ def _first_point(objective: Objective, start: Floats, options: SolverOptions) ->
     few = objective.thinned(step)
     if few is None:
         return start
-    first = replace(options, tol=max(options.tol, FIRST_TOL), max_iter=min(options.max_iter, FIRST_ITERATIONS), on_step=None)
+    first = replace(
+        options, tol=max(options.tol, FIRST_TOL), max_iter=min(options.max_iter, FIRST_ITERATIONS), on_step=None
+    )
     solution = minimise_lbfgs(few, start, first)
     objective.passes += few.passes * few.rows / objective.rows
     return solution.point

@@ -126,7 +126,9 @@ class Watch:
     def _diverged(self) -> End:
         if len(self.steps) == 1:
             return End(False, "the loss at the starting point is not finite", "Check the features for huge values.")
-        return End(False, f"the loss overflowed in iteration {len(self.steps) - 1}: the steps are too long", self._shorter())
+        return End(
+            False, f"the loss overflowed in iteration {len(self.steps) - 1}: the steps are too long", self._shorter()
+        )
 
     def _shorter(self) -> str:
         rate = self.options.learning_rate
