@@ -29,8 +29,6 @@ from crossent.losses import BinaryCrossEntropy, CrossEntropy
 
 __all__ = ["LinearObjective"]
 
-SMALL = 1 << 18  # features of a batch that one thread is through with before a second has begun
-
 
 class LinearObjective:
     """F of rows in memory; see `Objective`.
@@ -200,11 +198,7 @@ class LinearObjective:
                 return part(first, end)
 
         self.passes += passes
-        slices = self.matrix.slices(self.outputs)
-        if self.rows * self.matrix.columns <= SMALL:
-            with with_threads(1):
-                return [part(first, end) for first, end in slices]
-        return run_slices(alone, slices)
+        return run_slices(alone, self.matrix.slices(self.outputs))
 
     def logits(self, point: Floats) -> Floats:
         """The logits of all rows, [N, outputs]."""

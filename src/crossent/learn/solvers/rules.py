@@ -24,7 +24,7 @@ class State(NamedTuple):
     gradients: Floats
     ones: float
     squares: Floats
-    count: int
+    steps: int
 
 
 class Moved(NamedTuple):
@@ -70,7 +70,7 @@ def _heavy_ball(momentum: float, *, ahead: bool = False) -> Update:
 
     def update(state: State, grad: Floats) -> Moved:
         ball, ones = momentum * state.gradients + grad, momentum * state.ones + 1
-        after = State(ball, ones, state.squares, state.count + 1)
+        after = State(ball, ones, state.squares, state.steps + 1)
         return Moved(after, grad + momentum * ball, 1 + momentum * ones) if ahead else Moved(after, ball, ones)
 
     return update
@@ -83,36 +83,36 @@ def _per_coordinate(*, keep: float, keep_squares: float, new_squares: float, eps
     """
 
     def update(state: State, grad: Floats) -> Moved:
-        count = state.count + 1
+        steps = state.steps + 1
         mean = keep * state.gradients + (1 - keep) * grad
         squares = keep_squares * state.squares + new_squares * (grad * grad)
-        size = np.sqrt(squares) / (math.sqrt(1 - keep_squares**count) if unbiased else 1.0) + eps
+        size = np.sqrt(squares) / (math.sqrt(1 - keep_squares**steps) if unbiased else 1.0) + eps
         ones = keep * state.ones + (1 - keep)
-        return Moved(State(mean, ones, squares, count), mean / ((ones if unbiased else 1.0) * size), 1 / size)
+        return Moved(State(mean, ones, squares, steps), mean / ((ones if unbiased else 1.0) * size), 1 / size)
 
     return update
 
 
 RULES: dict[str, Rule] = {
-    "sgd": Rule(lambda momentum: _heavy_ball(0.0), 0.1, "stochastic gradient descent"),
+    "sgd": Rule(lambda momentum: _heavy_ball(0.0), 1.0, "stochastic gradient descent"),
     "momentum": Rule(_heavy_ball, 0.1, "sgd with momentum (heavy ball)"),
     "nesterov": Rule(lambda momentum: _heavy_ball(momentum, ahead=True), 0.1, "sgd with Nesterov's momentum"),
     # Tieleman and Hinton, COURSERA: Neural Networks for Machine Learning (2012), lecture 6.5
     "rmsprop": Rule(
         lambda momentum: _per_coordinate(keep=0.0, keep_squares=0.99, new_squares=0.01, eps=1e-8, unbiased=False),
-        0.01,
+        0.03,
         "sgd, each parameter in units of its recent gradients",
     ),
     # Duchi, Hazan and Singer, JMLR 12 (2011), 2121-2159
     "adagrad": Rule(
         lambda momentum: _per_coordinate(keep=0.0, keep_squares=1.0, new_squares=1.0, eps=1e-10, unbiased=False),
-        0.1,
+        0.5,
         "sgd, each parameter in units of all its gradients",
     ),
     # Kingma and Ba, ICLR 2015
     "adam": Rule(
         lambda momentum: _per_coordinate(keep=0.9, keep_squares=0.999, new_squares=0.001, eps=1e-8, unbiased=True),
-        0.01,
+        0.1,
         "rmsprop with momentum, both unbiased",
     ),
 }

@@ -3,6 +3,7 @@
 import math
 import numbers
 from collections.abc import Callable
+from typing import Any
 
 from crossent.errors import OptionError
 from crossent.learn.solvers.options import SCHEDULES, SolverOptions
@@ -36,7 +37,7 @@ def factor_of(options: SolverOptions, t: int) -> float:
     """
     if not callable(options.schedule):
         return _FACTORS[options.schedule](t, options.max_iter)
-    factor = options.schedule(t)
+    factor: Any = options.schedule(t)
     is_number = isinstance(factor, numbers.Real) and not isinstance(factor, bool)
     if not is_number or not math.isfinite(factor) or factor < 0:
         raise OptionError(f"schedule({t}) returned {factor!r}; it must return a finite number >= 0.")
