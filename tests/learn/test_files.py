@@ -178,7 +178,7 @@ class Untouchable:
 @pytest.mark.parametrize(
     ("options", "error"),
     [
-        ({"solver": "sgd"}, OptionError),
+        ({"solver": "sdg"}, OptionError),
         ({"l2": -1}, OptionError),
         ({"max_iter": 0}, OptionError),
         ({"tol": -1}, OptionError),

@@ -8,9 +8,11 @@ the scale of its column, and the intercept at the center: directions that are ab
 those of the raw coefficients.
 """
 
+import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -105,11 +107,11 @@ class LinearObjective:
             raise self._curvature
         return self._curvature
 
-    @property
+    @cached_property
     def l1(self) -> Floats | None:
         return None if self.l1_strength == 0 else self._per_parameter(self.l1_strength / self.scale)
 
-    @property
+    @cached_property
     def l2(self) -> Floats:
         return self._per_parameter((math.sqrt(self.l2_strength) / self.scale) ** 2)
 
@@ -277,15 +279,20 @@ class LinearObjective:
         for start in range(0, self.rows, size):
             index = order[start : start + size]
             self.passes += len(index) / self.rows
-            yield self._of(self.matrix.take(index), index, share=len(index) / self.rows)
+            yield self._of(self.matrix.take(index), index, mass=self.mass * (len(index) / self.rows))
 
-    def _of(self, matrix: Matrix, index: Any, *, share: float | None = None) -> "LinearObjective":
-        """The objective on some of the rows; `share`: of the mass, where sums are to be those of the whole's mean."""
-        return LinearObjective(
-            matrix, self.targets[index], loss=self.loss, outputs=self.outputs, l2=self.l2_strength,
-            l1=self.l1_strength, sample_weight=None if self.weight is None else self.weight[index],
-            fit_intercept=self.has_intercept, scale=self.scale, mass=None if share is None else self.mass * share,
-        )  # fmt: skip
+    def _of(self, matrix: Matrix, index: Any, *, mass: float | None = None) -> "LinearObjective":
+        """The objective on some of the rows; `mass`: where their sums stand for those of the whole.
+
+        A copy: what was checked for all rows holds for some of them.
+        """
+        self.l1, self.l2  # noqa: B018 - computed once for all copies
+        some = copy.copy(self)
+        some.matrix, some.targets, some.passes = matrix, self.targets[index], 0.0
+        some.weight = None if self.weight is None else self.weight[index]
+        some._curvature = None
+        some.mass = some._checked_mass() if mass is None else mass
+        return some
 
 
 def _checked_mass(job: Any) -> float:

@@ -68,13 +68,13 @@ def train(
     Returns: Training.
     Raises: OptionError, DataError, LabelError, UnsupportedError.
     """
-    chosen = find_solver(solver)
+    chosen, options = find_solver(solver), options or SolverOptions()
     total = float(matrix.rows if sample_weight is None else sample_weight.sum())
     strength = 1.0 / total if l2 is None else check_l2(l2)
     moments = matrix.moments(sample_weight)
     _refuse_huge(moments.largest)
     center = scale = None
-    if chosen.rescales:
+    if chosen.rescales or options.learning_rate is None:
         center = moments.mean if fit_intercept and matrix.can_centre else None
         scale = _even_scale(moments, centred=center is not None, outputs=outputs, l2=strength)
     chosen_loss = loss or (BinaryCrossEntropy() if outputs == 1 else CrossEntropy())
@@ -83,7 +83,7 @@ def train(
         sample_weight=sample_weight, fit_intercept=fit_intercept, scale=scale,
     )  # fmt: skip
     first = np.zeros(objective.size) if start is None else objective.parameters(*start)
-    solution = chosen.run(objective, first, options or SolverOptions())
+    solution = chosen.run(objective, first, options)
     coef, intercept = objective.coefficients(solution.point)
     return Training(coef, intercept, strength, solution, objective)
 

@@ -1,4 +1,4 @@
-"""Solvers on functions with known minima; they see nothing but value_and_grad."""
+"""Solvers on functions with known minima; what all of them have in common, L-BFGS, and its line search."""
 
 import math
 
@@ -6,34 +6,10 @@ import numpy as np
 import pytest
 
 from closeness import assert_close
-from crossent.core.types import LossGrad
 from crossent.errors import OptionError
-from crossent.learn.solvers import SOLVERS, SolverOptions, find_solver, minimise_gd, minimise_lbfgs
+from crossent.learn.solvers import SOLVERS, SolverOptions, find_solver, minimise_lbfgs
 from crossent.learn.solvers.line_search import CURVATURE, DECREASE, Probe, wolfe_step
-
-
-class Function:
-    """An objective from two plain functions, counting its evaluations."""
-
-    def __init__(self, size, value, grad):
-        self.size, self._value, self._grad, self.calls = size, value, grad, 0
-
-    def value_and_grad(self, point):
-        self.calls += 1
-        with np.errstate(over="ignore", invalid="ignore"):
-            return LossGrad(float(self._value(point)), self._grad(point))
-
-
-def quadratic(diagonal):
-    return Function(len(diagonal), lambda x: 0.5 * np.sum(diagonal * (x - 1) ** 2), lambda x: diagonal * (x - 1))
-
-
-def rosenbrock():
-    return Function(
-        2,
-        lambda x: 100 * (x[1] - x[0] ** 2) ** 2 + (1 - x[0]) ** 2,
-        lambda x: np.array([-400 * x[0] * (x[1] - x[0] ** 2) - 2 * (1 - x[0]), 200 * (x[1] - x[0] ** 2)]),
-    )
+from toys import Function, quadratic, rosenbrock
 
 
 @pytest.mark.parametrize("condition", [1.0, 1e2, 1e4])
@@ -71,30 +47,39 @@ def test_lbfgs_steps_back_from_infinite_values():
     assert solution.point[0] == pytest.approx(1e-3)
 
 
-@pytest.mark.parametrize("solve", [minimise_lbfgs, minimise_gd])
-def test_start_at_the_minimum(solve):
-    solution = solve(quadratic(np.ones(3)), np.ones(3), SolverOptions())
+def rosenbrock_pair():
+    one = rosenbrock()
+    return Function(
+        4,
+        lambda x: one._value(x[:2]) + one._value(x[2:]),
+        lambda x: np.concatenate([one._grad(x[:2]), one._grad(x[2:])]),
+    )
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_start_at_the_minimum(name):
+    solution = SOLVERS[name].run(quadratic(np.ones(3)), np.ones(3), SolverOptions())
     assert solution.converged
     assert solution.iterations == 0
     assert solution.gradient_norm == 0
 
 
-@pytest.mark.parametrize("solve", [minimise_lbfgs, minimise_gd])
-def test_start_that_is_not_finite_is_reported(solve):
+@pytest.mark.parametrize("name", SOLVERS)
+def test_start_that_is_not_finite_is_reported(name):
     function = Function(1, lambda x: math.inf, lambda x: np.array([math.nan]))
-    solution = solve(function, np.zeros(1), SolverOptions())
+    solution = SOLVERS[name].run(function, np.zeros(1), SolverOptions())
     assert not solution.converged
     assert solution.advice
 
 
-@pytest.mark.parametrize("solve", [minimise_lbfgs, minimise_gd])
-def test_the_start_is_left_alone_and_steps_are_told(solve):
+@pytest.mark.parametrize("name", SOLVERS)
+def test_the_start_is_left_alone_and_steps_are_told(name):
     start, seen = np.zeros(4), []
-    options = SolverOptions(max_iter=5, tol=0.0, on_step=seen.append)
-    solution = solve(quadratic(np.arange(1.0, 5.0)), start, options)
+    options = SolverOptions(max_iter=5, tol=0.0, on_step=lambda step, point: seen.append(step))
+    solution = SOLVERS[name].run(rosenbrock_pair(), start, options)
     assert np.array_equal(start, np.zeros(4))
     assert tuple(seen) == solution.steps
-    assert [step.iteration for step in seen] == list(range(len(seen)))
+    assert [step.iteration for step in seen] == list(range(6))
     assert not solution.converged
     assert "max_iter=5" in solution.reason
 
@@ -141,6 +126,6 @@ def test_line_search_satisfies_the_strong_wolfe_conditions(value, slope, first):
 
 
 def test_registry():
-    assert set(SOLVERS) == {"gd", "lbfgs"}
-    with pytest.raises(OptionError, match="'gd'"):
-        find_solver("newton")
+    assert {"gd", "sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adam", "lbfgs"} <= set(SOLVERS)
+    with pytest.raises(OptionError, match="'gd'.*'adam'"):
+        find_solver("newtoon")

@@ -19,13 +19,14 @@ _SLICES = 32  # enough for as many threads
 _SUM_BYTES = 1 << 28  # of all slices' sums together
 _BLOCK_BYTES = 1 << 22  # of a block that Python's calls come back to: in the cache that cores share
 _STEP_BYTES = 1 << 18  # of one that native code keeps in a core's own
+_LEAST = 1 << 18  # features of a slice: with fewer, one thread is through before a second has begun
 _Result = TypeVar("_Result")
 
 
 def slices_for(rows: int, columns: int, outputs: int = 1) -> list[tuple[int, int]]:
     """First and end row of each slice, for sums of [outputs, columns] numbers."""
     most = max(4, _SUM_BYTES // max(1, 8 * columns * outputs))
-    least_rows = max(64, (1 << 16) // max(1, columns))
+    least_rows = max(64, _LEAST // max(1, columns))
     count = max(1, min(_SLICES, most, rows // least_rows))
     edges = [rows * i // count for i in range(count + 1)]
     return [(first, end) for first, end in zip(edges, edges[1:], strict=False) if first < end]
@@ -51,6 +52,8 @@ def aligned_doubles(size: int) -> NDArray:
 
 def run_slices(call: Callable[[int, int], _Result], slices: list[tuple[int, int]]) -> list[_Result]:
     """call(first, end) for each slice, over the threads; the results in the order of the slices."""
+    if len(slices) == 1:
+        return [call(*slices[0])]
     results: dict[int, _Result] = {}
     numbers = iter(range(len(slices)))
     lock = threading.Lock()

@@ -1,39 +1,81 @@
-"""Plain gradient descent, step by step as the tutorials write it: w <- w - learning_rate * gradient."""
+"""Gradient descent on all rows: as tutorials write it with a given learning rate, or with steps that fit themselves.
+
+Without a learning rate an iteration first tries Barzilai and Borwein's length s.y / y.y, for the last step s and the
+change y of the gradient over it. Until F falls by at least _SHARE |s|^2 / (2 rate), the step is halved: as often as it
+takes to be shorter than twice the length at which F would be lowest, s.s / s.y of the step that failed. (That length
+itself leads into a zigzag.) So F falls in every iteration, and nothing has to be known: a step of 1 / L falls enough.
+"""
 
 import math
 
 import numpy as np
 
 from crossent.learn.objective import Objective
+from crossent.learn.solvers.descent import Place, descend, place_at, stepped
+from crossent.learn.solvers.line_search import ROUNDING
 from crossent.learn.solvers.options import SolverOptions
-from crossent.learn.solvers.watch import Watch
+from crossent.learn.solvers.schedules import factor_of
 from crossent.learn.trace import Solution
 from crossent.learn.types import Floats
 
 __all__ = ["minimise_gd"]
 
-_RATE = 0.1
+_SHARE = 1e-4
+_TRIALS = 60
+_LONGEST = 1e12
 
 
 def minimise_gd(objective: Objective, start: Floats, options: SolverOptions) -> Solution:
-    """Minimise by steps against the gradient, all of the same rate.
+    """Minimise by steps against the gradient of all rows.
 
-        w <- w - learning_rate * grad F(w)
+        w <- soft(w - rate * grad(w), rate * l1)          without l1: w <- w - rate * grad(w)
 
     Args:
         objective: what to minimise.
         start: flat parameters.
-        options: max_iter, tol, learning_rate, on_step.
-    Returns: Solution; if the loss overflows, the last finite point.
+        options: max_iter, tol, learning_rate and schedule, on_step.
+    Returns: Solution at the last point; if the loss overflows, at the one before.
+    Raises: OptionError: what the schedule says.
+    Source: Barzilai and Borwein, IMA J. Numer. Anal. 8 (1988), 141-148; with l1: Wright, Nowak and Figueiredo, IEEE
+        Trans. Signal Process. 57 (2009), 2479-2493 (SpaRSA, monotone).
     """
-    rate = _RATE if options.learning_rate is None else options.learning_rate
-    watch = Watch(objective, options, name="gd")
-    point = previous = start
-    while True:
-        value, grad = objective.value_and_grad(point)
-        end = watch.after(point, float(value), grad)
-        if end is not None:
-            finite = math.isfinite(value) and bool(np.isfinite(grad).all())
-            return watch.solution(point if finite else previous, end)
-        previous = point
-        point = point - rate * grad
+    if options.learning_rate is None:
+        return descend(objective, start, options, _Fitting(objective).advance, name="gd", falls=True)
+    given = options.learning_rate
+
+    def advance(here: Place, iteration: int) -> Place:
+        rate = given * factor_of(options, iteration)
+        with np.errstate(over="ignore", invalid="ignore"):
+            point = stepped(here.point, here.grad, rate, objective.l1)
+        return place_at(objective, point)
+
+    return descend(objective, start, options, advance, name="gd", falls=False)
+
+
+class _Fitting:
+    """Steps whose lengths follow the curvature that the last one met."""
+
+    def __init__(self, objective: Objective) -> None:
+        self._objective, self._rate = objective, 1.0
+
+    def advance(self, here: Place, iteration: int) -> Place | None:
+        """A lower place; None if there is none that rounding shows."""
+        for _ in range(_TRIALS):
+            rate = self._rate
+            there = place_at(self._objective, stepped(here.point, here.grad, rate, self._objective.l1))
+            step, change = there.point - here.point, there.grad - here.grad
+            bend = float(step @ change) if there.is_finite else math.inf
+            fall = _SHARE * float(step @ step) / (2 * rate)
+            if there.is_finite and there.loss <= here.loss - fall + ROUNDING * abs(here.loss):
+                self._rate = min(bend / float(change @ change) if bend > 0 else 2 * rate, _LONGEST)
+                return there
+            self._rate = rate / 2 ** _halvings(rate, float(step @ step), bend)
+        return None
+
+
+def _halvings(rate: float, square: float, bend: float) -> int:
+    """How often to halve the length of a step that was too long."""
+    if not math.isfinite(bend):
+        return 4
+    ratio = rate * bend / (1.9 * square) if square > 0 else 0.0
+    return min(max(1, math.ceil(math.log2(ratio))), 60) if ratio > 0 else 1

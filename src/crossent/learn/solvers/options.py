@@ -23,11 +23,11 @@ class SolverOptions:
         max_iter: most iterations, >= 1; for solvers that take mini-batches an iteration is a pass over all rows.
         tol: a solver has converged when F - F* is proven to be <= tol * max(F, 1e-3); where nothing can be proven
             (no l2, or a loss that is not convex) when the estimate or the gradient says so. 0 goes on to the last digit.
-        learning_rate: step length of the gradient descent family, > 0; None for the solver's own choice.
+        learning_rate: step length of the gradient descent family, > 0; None: the solver finds it as it goes.
         schedule: how the learning rate falls from pass to pass: "constant", "inverse" (1 / (1 + t)), "sqrt"
             (1 / sqrt(1 + t)), "step" (a tenth after each third of max_iter), "cosine" (to 0 at max_iter), or a function
-            of the pass number that returns a factor >= 0.
-        batch_size: rows of a mini-batch, >= 1; None for the solver's own choice.
+            of the pass number t = 0, 1, ... that returns a factor >= 0. It takes a learning_rate.
+        batch_size: rows of a mini-batch, >= 1; None: a 16th of all, but between 16 and 256.
         momentum: of "momentum" and "nesterov", in [0, 1).
         seed: of the order of mini-batches, a whole number >= 0.
         on_step: called with each Step and the parameters, or None; a true result ends the fit.
@@ -65,6 +65,11 @@ class SolverOptions:
             raise OptionError(
                 f"schedule is {self.schedule!r}; it must be one of {listed(SCHEDULES)}, or a function of the pass "
                 f"number.{did_you_mean(str(self.schedule), SCHEDULES)}"
+            )
+        if rate is None and self.schedule != "constant":
+            raise OptionError(
+                f"schedule is {self.schedule!r}, but there is no learning_rate for it to lower: a solver that finds its "
+                "own rate also finds when to lower it. Pass learning_rate=, or leave schedule='constant'."
             )
 
 

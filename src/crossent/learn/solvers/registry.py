@@ -1,6 +1,7 @@
 """The table of solvers by name; a new solver is one line here."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from crossent.errors import OptionError
@@ -9,6 +10,8 @@ from crossent.learn.solvers.auto import minimise_auto
 from crossent.learn.solvers.gd import minimise_gd
 from crossent.learn.solvers.lbfgs import minimise_lbfgs
 from crossent.learn.solvers.options import SolverOptions
+from crossent.learn.solvers.rules import RULES
+from crossent.learn.solvers.stochastic import minimise_stochastic
 from crossent.learn.trace import Solution
 from crossent.learn.types import Floats
 from crossent.wording import did_you_mean, listed
@@ -22,7 +25,8 @@ class Solver(NamedTuple):
     Attributes:
         run: (objective, start, options) -> Solution.
         rescales: whether the caller may give it better-scaled parameters. True where only the optimum counts;
-            False for the gradient descent family, whose every step belongs to the result.
+            False for the gradient descent family, where a given learning rate belongs to the raw coefficients (without
+            one they too are given better-scaled parameters).
         takes_rate: whether it uses a learning rate.
         summary: what it is, in a few words.
     """
@@ -36,7 +40,8 @@ class Solver(NamedTuple):
 SOLVERS: dict[str, Solver] = {
     "auto": Solver(minimise_auto, True, False, "the quickest for the problem at hand"),
     "lbfgs": Solver(minimise_lbfgs, True, False, "quasi-Newton, preconditioned; any size"),
-    "gd": Solver(minimise_gd, False, True, "plain gradient descent"),
+    "gd": Solver(minimise_gd, False, True, "plain gradient descent, all rows in every step"),
+    **{name: Solver(partial(minimise_stochastic, rule=name), False, True, RULES[name].summary) for name in RULES},
 }
 
 

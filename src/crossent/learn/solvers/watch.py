@@ -46,10 +46,13 @@ def nonsmooth_gradient(objective: Objective, point: Floats, grad: Floats) -> Flo
 
 
 class Watch:
-    """Follows one run of a solver; `after` each iteration, the starting point first, then `solution`."""
+    """Follows one run of a solver; `after` each iteration, the starting point first, then `solution`.
 
-    def __init__(self, objective: Objective, options: SolverOptions, *, name: str) -> None:
-        self.objective, self.options, self.name = objective, options, name
+    `falls`: whether the solver lowers F, so that a standstill means rounding. Steps of a given length need not.
+    """
+
+    def __init__(self, objective: Objective, options: SolverOptions, *, name: str, falls: bool = True) -> None:
+        self.objective, self.options, self.name, self.falls = objective, options, name, falls
         self.steps: list[Step] = []
         self.certificate: Certificate | None = None
         self._start = time.perf_counter()
@@ -74,7 +77,7 @@ class Watch:
             return self._diverged()
         if end is None and told:
             return End(False, "a callback asked to stop", "Go on from here with warm_start=True.")
-        if end is None and self._has_stalled(value, norm):
+        if end is None and self.falls and self._has_stalled(value, norm):
             return self.at_rounding()
         if end is None and step.iteration >= self.options.max_iter:
             return self._out_of_steps()
