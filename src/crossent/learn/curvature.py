@@ -5,6 +5,8 @@ smoothing, class weights, temperature, priors) and over independent labels.
     labels:   m_ij p_ij (1 - p_ij),                p_ij = sigmoid(z_ij)
 
 m is the mass of the weighted targets A: sum_j A_ij over classes, A_ij + B_ij for a label.
+
+The dual (`duality`) sees both as choices: a row makes one choice among K classes, or L choices between no and yes.
 """
 
 from typing import Any
@@ -61,6 +63,18 @@ class ClassCurvature:
         z = logits if self.temperature == 1 else logits / self.temperature
         return np.asarray(softmax(z if self.bias is None else z + self.bias))
 
+    def choices(self, first: int, end: int) -> Floats:
+        """A as one choice among K, [n, 1, K]."""
+        return self.weighted_targets(first, end)[:, None, :]
+
+    def scores(self, logits: Floats) -> Floats:
+        """The logits of the choices, [n, 1, K]."""
+        return logits[:, None, :]
+
+    def slopes(self, residual: Floats) -> Floats:
+        """The derivative of sum residual * (scores / T) in the logits [n, K]."""
+        return residual[:, 0, :] if self.temperature == 1 else residual[:, 0, :] / self.temperature
+
     def product(self, p: Floats, mass: Floats, v: Floats) -> Floats:
         """The row Hessians times v [n, K]."""
         inner = np.einsum("ij,ij->i", p, v)[:, None]
@@ -100,7 +114,9 @@ class LabelCurvature:
         y, a = self._targets[first:end].astype(np.float64), self._smoothing
         A = self._positive * self._pos_weight * ((1 - a) * y + a / 2)
         B = self._negative * ((1 - a) * (1 - y) + a / 2)
-        return (A, B) if self._weight is None else (A * self._weight[first:end, None], B * self._weight[first:end, None])
+        return (
+            (A, B) if self._weight is None else (A * self._weight[first:end, None], B * self._weight[first:end, None])
+        )
 
     def mass(self, first: int, end: int) -> Floats:
         """m [n, L]."""
@@ -110,6 +126,19 @@ class LabelCurvature:
     def probabilities(self, logits: Floats) -> Floats:
         """p [n, L] of these logits."""
         return np.asarray(sigmoid(logits))
+
+    def choices(self, first: int, end: int) -> Floats:
+        """(B, A): L choices between no and yes, [n, L, 2]."""
+        A, B = self._both(first, end)
+        return np.stack([B, A], axis=2)
+
+    def scores(self, logits: Floats) -> Floats:
+        """The logits of the choices, (0, z), [n, L, 2]."""
+        return np.stack([np.zeros_like(logits), logits], axis=2)
+
+    def slopes(self, residual: Floats) -> Floats:
+        """The derivative of sum residual * scores in the logits [n, L]."""
+        return np.ascontiguousarray(residual[:, :, 1])
 
     def product(self, p: Floats, mass: Floats, v: Floats) -> Floats:
         """The row Hessians times v [n, L]."""
