@@ -142,6 +142,15 @@ def make(variant, *, seed=0, N=40, D=3, K=4):
         return replace(
             plain, loss=CrossEntropy(label_smoothing=0.2, class_weight=cw), A=A, weight=w, mass=np.sum(w * cw[y])
         )
+    if variant == "ignored rows":
+        kept = y != 2
+        return replace(plain, loss=CrossEntropy(ignore_index=2), A=plain.A * kept[:, None], mass=kept.sum())
+    if variant == "several positives":
+        A = (labels + plain.A > 0).astype(float)
+        return replace(plain, targets=A, loss=CrossEntropy(normalize_targets=True), A=A / A.sum(axis=1, keepdims=True))
+    if variant == "a class of weight 0":
+        weights = np.where(np.arange(K) == 1, 0, cw)
+        return replace(plain, loss=CrossEntropy(class_weight=weights), A=plain.A * weights, mass=np.sum(weights[y]))
     if variant == "temperature":
         return replace(plain, loss=CrossEntropy(temperature=2.5), temperature=2.5)
     if variant == "priors":
@@ -161,7 +170,9 @@ def make(variant, *, seed=0, N=40, D=3, K=4):
 
 VARIANTS = [
     "plain", "binary", "labels", "labels, all options", "weights", "soft", "smoothing", "class weights and smoothing",
-    "temperature", "priors", "float32", "l1", "l1 of labels", "elastic",
+    "ignored rows",
+    "several positives",
+    "a class of weight 0", "temperature", "priors", "float32", "l1", "l1 of labels", "elastic",
 ]  # fmt: skip
 SMALL = 1e-12  # rounding of F and of F* by SciPy
 
@@ -219,3 +230,144 @@ def test_never_below_the_distance(variant, seed, K, log_l2, log_size, intercept)
     flat = flat.reshape(-1) + best * rng.integers(2)
     bound = problem.objective().certificate(problem.parameters(flat)).value
     assert bound >= (problem.value(flat) - lowest) * (1 - 1e-12) - SMALL
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_finite_where_probabilities_are_0_and_1(variant):
+    problem = make(variant)
+    lowest, best = problem.minimum()
+    objective = problem.objective()
+    for size in (1e3, 1e5):
+        flat = size * np.random.default_rng(2).normal(size=best.shape)
+        point = problem.parameters(flat)
+        p = objective.curvature.probabilities(objective.logits(point))
+        assert np.mean(p == 0) > 0.3
+        bound = objective.certificate(point).value
+        assert problem.value(flat) - lowest <= bound < np.inf
+
+
+def test_logits_that_overflow_have_no_bound():
+    problem = make("plain")
+    objective = problem.objective()
+    point = np.full(objective.size, 1e308)
+    assert objective.certificate(point).value == np.inf
+    assert replace(problem, l2=0.0).objective().certificate(point).value == np.inf
+
+
+@pytest.mark.parametrize("variant", ["plain", "binary", "labels", "weights", "priors"])
+def test_holds_where_the_gradient_of_the_coefficients_alone_does_not_tell(variant):
+    """At the best coefficients for a wrong intercept that gradient is 0, and the distance is not."""
+    problem = make(variant)
+    lowest, best = problem.minimum()
+    table = best.reshape(problem.outputs, -1).copy()
+    table[0, -1] += 0.1
+
+    def of_coefficients(coef):
+        table[:, :-1] = coef.reshape(problem.outputs, -1)
+        value, grad = problem.smooth(table.reshape(-1))
+        return value, grad.reshape(problem.outputs, -1)[:, :-1].reshape(-1)
+
+    options = {"ftol": 0.0, "gtol": 1e-11, "maxcor": 60}
+    found = minimize(of_coefficients, table[:, :-1].reshape(-1), jac=True, method="L-BFGS-B", options=options)
+    distance = of_coefficients(found.x)[0] - lowest
+    objective, point = problem.objective(), problem.parameters(table.reshape(-1))
+    naive = objective.bound_estimate(objective.value_and_grad(point).grad)
+    assert naive < 1e-6 * distance, "the formula without rebalancing is false here"
+    assert distance <= objective.certificate(point).value < 100 * distance
+
+
+def test_against_50_digits_close_to_the_minimum():
+    """One feature, two classes: F - F* of 1e-5 to 1e-15, where differences of float64 values say nothing."""
+    x, y, l2 = [0.3, -1.2, 2.0, 0.7, -0.4, 1.1], [0, 0, 1, 0, 1, 1], 0.1
+    problem = Problem(np.array(x)[:, None], np.array(y), BinaryCrossEntropy(), np.array(y)[:, None], 6, l2=l2)
+    objective = problem.objective()
+
+    def exact(w, c):
+        z = [(2 * t - 1) * (w * mpmath.mpf(v) + c) for v, t in zip(x, y, strict=True)]
+        return mpmath.fsum(mpmath.log1p(mpmath.exp(-v)) for v in z) / 6 + mpmath.mpf(l2) / 2 * w * w
+
+    with mpmath.workdps(50):
+        slopes = [lambda w, c: mpmath.diff(exact, (w, c), (1, 0)), lambda w, c: mpmath.diff(exact, (w, c), (0, 1))]
+        best = mpmath.findroot(slopes, (0.5, 0.0), tol=1e-60)
+        lowest = exact(*best)
+        for size in (1e-2, 1e-4, 1e-6, 1e-7):
+            for direction in ((1, 1), (1, -1), (0, 1), (1, 0)):
+                w, c = (float(b + size * d) for b, d in zip(best, direction, strict=True))
+                distance = float(exact(mpmath.mpf(w), mpmath.mpf(c)) - lowest)
+                bound = objective.certificate(objective.parameters(np.array([[w]]), np.array([c]))).value
+                assert distance * (1 - 1e-6) - 1e-16 <= bound <= 10 * distance + 1e-15
+
+
+# -- without a penalty, and not convex --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("center", [None, np.array([0.5, -2.0, 0.3])])
+def test_radius_is_the_gradient_of_the_raw_model(center):
+    problem = replace(make("weights"), l2=0.0)
+    flat = np.random.default_rng(3).normal(size=16)
+    scaled = replace(problem, center=center, scale=np.array([0.5, 3.0, 1.0]))
+    certificate = scaled.objective().certificate(scaled.parameters(flat))
+    assert certificate.kind == "radius"
+    assert certificate.value == pytest.approx(np.linalg.norm(problem.smooth(flat)[1]), rel=1e-10)
+    other = flat + np.random.default_rng(4).normal(size=16)
+    assert problem.value(flat) - problem.value(other) <= certificate.value * np.linalg.norm(other - flat)
+
+
+def test_the_decrement_estimates_the_distance():
+    problem = replace(make("plain"), l2=0.0)
+    lowest, best = problem.minimum()
+    flat = best + 1e-3 * np.random.default_rng(3).normal(size=best.shape)
+    decrement = problem.objective().certificate(problem.parameters(flat)).decrement
+    assert decrement == pytest.approx(problem.value(flat) - lowest, rel=1e-2)
+
+
+def test_a_loss_that_is_not_convex_has_the_norm_of_its_gradient():
+    problem = replace(make("plain"), loss=Focal(gamma=2.0))
+    objective = problem.objective()
+    point = np.random.default_rng(3).normal(size=objective.size)
+    certificate = objective.certificate(point)
+    assert certificate.kind == "stationarity"
+    assert certificate.value == pytest.approx(np.linalg.norm(objective.value_and_grad(point).grad))
+    assert not objective.is_separated(point)
+
+
+# -- separable data ---------------------------------------------------------------------------------------------------
+
+
+def separable(loss, targets, outputs):
+    X = np.array([[-2.0], [-1.0], [1.0], [2.0]])
+    return LinearObjective(DenseMatrix(X), targets, loss=loss, outputs=outputs)
+
+
+@pytest.mark.parametrize(
+    ("loss", "targets", "right", "wrong"),
+    [
+        (BinaryCrossEntropy(), [0, 0, 1, 1], [[1, 0]], [[-1, 0]]),
+        (BinaryCrossEntropy(), [0, 0, 1, 1], [[1, 0.99]], [[1, 1]]),
+        (CrossEntropy(), [0, 1, 1, 1], [[-2, -2], [0, 1]], [[-2, -4], [0, 0]]),
+        (CrossEntropy(ignore_index=7), [0, 7, 1, 7], [[-1, 0], [1, 0]], [[1, 0], [0, 0]]),
+        (CrossEntropy(), [[1, 0], [1, 0], [0, 1], [0, 1]], [[-1, 0], [1, 0]], [[0, 0], [0, 0]]),
+        (BinaryCrossEntropy(), [[0, 1], [0, 1], [1, 1], [1, 1]], [[1, 0], [0, 1]], [[1, 0], [-1, 1]]),
+        (LogitAdjusted(priors=[1000, 1]), [0, 0, 1, 1], [[-1, 0], [1, 0]], [[0, 0], [0, 0]]),
+    ],
+)
+def test_separation(loss, targets, right, wrong):
+    objective = separable(loss, np.asarray(targets, float if np.ndim(targets) == 2 else int), len(right))
+    assert objective.is_separated(np.ravel(right).astype(float))
+    assert not objective.is_separated(np.ravel(wrong).astype(float))
+    far, near = (objective.value_and_grad(t * np.ravel(right).astype(float)).value for t in (1e5, 1.0))
+    assert far < 1e-100 < near
+
+
+@pytest.mark.parametrize(
+    ("loss", "targets"),
+    [
+        (BinaryCrossEntropy(label_smoothing=0.1), [[0], [0], [1], [1]]),
+        (BinaryCrossEntropy(), [[0], [0], [1], [0.9]]),
+        (CrossEntropy(label_smoothing=0.1), [[1, 0], [1, 0], [0, 1], [0, 1]]),
+        (CrossEntropy(), [[1, 0], [1, 0], [0, 1], [0.1, 0.9]]),
+    ],
+)
+def test_soft_targets_are_never_separated(loss, targets):
+    objective = separable(loss, np.asarray(targets, float), len(targets[0]))
+    assert not objective.is_separated(np.ravel([[1.0, 0.0]] if len(targets[0]) == 1 else [[-1.0, 0], [1, 0]]))

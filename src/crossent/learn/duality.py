@@ -16,8 +16,9 @@ F - D is never computed as a difference. Since lse(s) - alpha . s - H(alpha) = K
 
     F - D = sum w KL(alpha | p) + sum over coefficients of  penalty(W) + G W + conjugate penalty(-G)
 
-whose terms are all >= 0 in exact arithmetic: so entropies of nearly certain rows do not cancel, and the few terms that
-rounding makes negative (by less than 1e-16) are 0. The bound holds up to the rounding of sums over rows.
+whose terms are all >= 0 in exact arithmetic: so the entropies of nearly certain rows do not cancel, and no gap comes
+out negative; a term that rounding alone makes negative counts as 0. The bound holds up to the rounding of its terms,
+1e-16.
 """
 
 import math
@@ -54,11 +55,9 @@ def certificate_of(objective: "LinearObjective", point: Floats) -> Certificate:
             value = math.inf
         return Certificate("gap", math.inf if math.isnan(value) else value)
     grad = objective.value_and_grad(point).grad
-    norm = float(np.linalg.norm(_raw(objective, nonsmooth_gradient(objective, point, grad))))
-    norm = math.inf if math.isnan(norm) else norm
     if not objective.is_convex:
-        return Certificate("stationarity", norm)
-    return Certificate("radius", norm, _decrement(objective, point, grad))
+        return Certificate("stationarity", _norm(nonsmooth_gradient(objective, point, grad)))
+    return Certificate("radius", _norm(_raw(objective, grad)), _decrement(objective, point, grad))
 
 
 def separates(objective: "LinearObjective", point: Floats) -> bool:
@@ -225,6 +224,11 @@ def _divergences(alpha: Floats, log_p: Floats) -> Floats:
 
 
 # -- without a penalty ------------------------------------------------------------------------------------------------
+
+
+def _norm(grad: Floats) -> float:
+    """The 2-norm, inf where it is no number."""
+    return float(np.nan_to_num(np.linalg.norm(grad), nan=math.inf, posinf=math.inf))
 
 
 def _raw(objective: "LinearObjective", grad: Floats) -> Floats:

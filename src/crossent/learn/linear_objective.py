@@ -183,7 +183,8 @@ class LinearObjective:
         value = math.fsum(part[0] for part in parts) / self.mass
         grad = self._assembled(sum(p[1] for p in parts), sum(p[2] for p in parts))
         penalty = self.l2 * point
-        return LossGrad(value + 0.5 * float(penalty @ point), grad + penalty)
+        with np.errstate(over="ignore"):
+            return LossGrad(value + 0.5 * float(penalty @ point), grad + penalty)
 
     def _loss_in_place(self, first: int, end: int, z: Floats) -> float:
         """The summed loss of a block; its logits become its slopes."""

@@ -9,8 +9,8 @@ the place of the bound; where that is dear as well, the gradient times the size 
 within that distance is lower by more. A minimum may not exist then:
 
     every row strictly right    the infimum is 0; seen by a look at the logits whenever F has halved
-    a growing model             twice the last change of the point further on, F is no higher by more than the target:
-                                the loss has flattened and the norm grows. Asked once, at the end
+    a growing model             as it went of late it could go on twice as far, and F would stay: the norm grows while
+                                the loss has flattened. Looked at once, at the end
 
 Where the loss is not convex the gradient decides, and the words say what that means. tol = 0 ends by a gradient of
 exactly 0 only. Whatever ends a run, its Solution has the certificate of its point.
@@ -33,7 +33,9 @@ __all__ = ["End", "Watch", "nonsmooth_gradient", "penalty_l1"]
 LEAST_LOSS = 1e-3  # below it, tol is absolute
 PATIENCE = 20
 WAIT = 10
-GROWTH = 0.1  # of the model's norm, by which an estimate of its way on is more than noise
+GROWTH = 0.05  # of the model's norm
+SPACING = 1.4  # between the iterations that are remembered: 1, 2, 3, 5, 7, 10, ...
+FLAT = 1e-5  # of the loss
 
 _SEPARABLE = "separable: infimum 0, no finite optimum; set l2"
 _SET_L2 = "Any l2 > 0 makes the optimum finite; l2=None is 1/N."
@@ -45,6 +47,14 @@ class End(NamedTuple):
     converged: bool
     reason: str
     advice: str = ""
+
+
+class _Anchor(NamedTuple):
+    """An earlier iteration, to see which way the model goes."""
+
+    iteration: int
+    value: float
+    point: Floats
 
 
 class Watch:
@@ -60,7 +70,7 @@ class Watch:
         self._idle = 0
         self._asked_at, self._asked_estimate = 0, math.inf
         self._looked_at_value = math.inf
-        self._anchors: list[tuple[int, Floats]] = []  # the points of the last two iterations that are powers of two
+        self._anchors: list[_Anchor] = []  # the last three
         self._certified: Floats = np.zeros(0)
         self.is_convex = objective.is_convex
         self.is_free = self.is_convex and objective.l1 is None and not np.any(objective.l2)
@@ -75,7 +85,7 @@ class Watch:
         finite = math.isfinite(value) and math.isfinite(norm)
         self.certificate = None
         end = self._verdict(point, value, slope, decrement) if finite else None
-        if finite and self.options.certify:
+        if finite and self.options.certify and self.is_convex and not self.is_free:
             self._certify(point)
         passes = self.objective.passes - self._passes
         step = Step(len(self.steps), value, norm, passes, time.perf_counter() - self._start, self._gap())
@@ -83,12 +93,12 @@ class Watch:
         told = self.options.on_step is not None and self.options.on_step(step, point)
         if not finite:
             return self._diverged()
-        if self.is_free and (step.iteration & (step.iteration - 1)) == 0:
-            self._anchors = [*self._anchors[-1:], (step.iteration, point.copy())]
+        if self.is_free and (not self._anchors or step.iteration >= SPACING * self._anchors[-1].iteration):
+            self._anchors = [*self._anchors[-2:], _Anchor(step.iteration, value, point.copy())]
         if end is None and told:
             return End(False, "a callback asked to stop", "Go on from here with warm_start=True.")
-        if end is None and self._has_stalled(value, norm):
-            return self.at_rounding()
+        if end is None and self._has_stalled(value, norm) and self.options.tol > 0:
+            return self.at_rounding() if self._is_level(value) else self._risen()
         if end is None and step.iteration >= self.options.max_iter:
             return self._out_of_steps()
         return end
@@ -111,7 +121,9 @@ class Watch:
     def _verdict_free(self, point: Floats, value: float, slope: Floats, decrement: float) -> End | None:
         """The rule without a penalty."""
         target = self._target(value)
-        if value <= self._looked_at_value / 2 or len(self.steps) % WAIT == WAIT - 1:
+        if not self.steps:
+            self._looked_at_value = value
+        elif value <= self._looked_at_value / 2 or len(self.steps) % WAIT == 0:
             self._looked_at_value = value
             if self.objective.is_separated(point):
                 return End(False, _SEPARABLE, _SET_L2)
@@ -127,7 +139,7 @@ class Watch:
         else:
             distance = decrement
             reason = f"the estimated distance of F to its minimum is {distance:.3g}"
-        return self._unless_endless(point, value, End(True, reason)) if distance <= target else None
+        return End(True, reason) if distance <= target else None
 
     def _target(self, value: float) -> float:
         return self.options.tol * max(value, LEAST_LOSS)
@@ -154,6 +166,10 @@ class Watch:
         self._best_value, self._best_norm = min(value, self._best_value), min(norm, self._best_norm)
         self._idle = 0 if is_better else self._idle + 1
         return self._idle >= PATIENCE
+
+    def _is_level(self, value: float) -> bool:
+        """Whether the value is the best but for rounding."""
+        return value - self._best_value <= 1e-9 * abs(self._best_value)
 
     # -- the certificate ----------------------------------------------------------------------------------------------
 
@@ -191,17 +207,18 @@ class Watch:
         if math.isfinite(last.loss):
             if certificate.kind == "gap" and math.isnan(last.gap):
                 self.steps[-1] = last._replace(gap=certificate.value)
-            if not end.converged:
-                end = self._explained(point, end, certificate)
+            end = self._explained(point, end, certificate)
         return Solution(point, tuple(self.steps), end.converged, end.reason, end.advice, certificate)
 
     def _explained(self, point: Floats, end: End, certificate: Certificate) -> End:
-        """An end without convergence, with what is known of the distance; it may be small enough after all."""
+        """The end with what is known of the distance: it may be small enough after all, or there is no minimum."""
         value = self.steps[-1].loss
-        if self.is_free:
-            found = self._unless_endless(point, value, end)
-            if found is not end:
-                return found if end.reason == found.reason else found._replace(reason=f"{end.reason}; {found.reason}")
+        endless = self._endless(point, value) if self.is_free else None
+        if endless is not None:
+            is_all = end.converged or end.reason == endless.reason
+            return endless if is_all else endless._replace(reason=f"{end.reason}; {endless.reason}")
+        if end.converged:
+            return end
         reason = f"{end.reason}; {self._quoted()}"
         if certificate.kind != "gap":
             return end._replace(reason=reason)
@@ -210,24 +227,28 @@ class Watch:
             return End(True, reason)
         return end._replace(reason=f"{reason} (tol={self.options.tol:g} asks for {target:.2g})")
 
-    def _unless_endless(self, point: Floats, value: float, end: End) -> End:
-        """The end, or that there is none: for objectives without a penalty."""
-        if end.reason == _SEPARABLE or self.objective.is_separated(point):
+    def _endless(self, point: Floats, value: float) -> End | None:
+        """That there is no minimum, if so."""
+        if self.objective.is_separated(point):
             return End(False, _SEPARABLE, _SET_L2)
         if self._grows(point, value):
             reason = "no finite optimum found: the model grows while the loss has flattened"
             return End(False, reason, f"Classes may be separable in part. {_SET_L2}")
-        return end
+        return None
 
     def _grows(self, point: Floats, value: float) -> bool:
-        """Whether the way of late, gone on, makes the model larger and the loss no better or worse."""
-        now = len(self.steps)
-        old = next((old for iteration, old in reversed(self._anchors) if iteration <= 0.75 * now), point)
-        change = 2 * (point - old)
-        if change @ point <= 0 or np.linalg.norm(change) < GROWTH * np.linalg.norm(point):
-            return False
-        flat = max(self.options.tol, 1e-6) * max(value, LEAST_LOSS)
-        return bool(-4 * flat <= self.objective.value_and_grad(point + change).value - value <= flat)
+        """Whether the way of late, gone on twice as far, makes the model larger and the loss hardly better or worse.
+
+        Around a minimum it would rise by about 4 times what it fell.
+        """
+        flat = max(FLAT, 4 * self.options.tol) * max(value, LEAST_LOSS)
+        for anchor in self._anchors:
+            change = 2 * (point - anchor.point)
+            if change @ point > 0 and np.linalg.norm(change) >= GROWTH * np.linalg.norm(point):
+                rise = self.objective.value_and_grad(point + change).value - value
+                if -flat <= rise <= 0.1 * (anchor.value - value):
+                    return True
+        return False
 
     def _out_of_steps(self) -> End:
         first, last = self.steps[0], self.steps[-1]
@@ -250,6 +271,12 @@ class Watch:
             else f"the largest gradient entry {norm:.3g} is within tol={self.options.tol:g}"
         )
         return End(True, f"{size}; the loss is not convex, so this need not be its lowest point")
+
+    def _risen(self) -> End:
+        reason = (
+            f"the loss has not fallen below {self._best_value:.6g} for {PATIENCE} iterations: the steps are too long"
+        )
+        return End(False, reason, self._shorter())
 
     def _diverged(self) -> End:
         if len(self.steps) == 1:
