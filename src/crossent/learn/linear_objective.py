@@ -25,6 +25,7 @@ from crossent.core.types import LossGrad, NDArray
 from crossent.errors import NonFiniteError, UnsupportedError
 from crossent.learn.certificate import Certificate
 from crossent.learn.curvature import Curvature, curvature_of
+from crossent.learn.duality import certificate_of, separates
 from crossent.learn.types import AnyLoss, Floats
 
 __all__ = ["LinearObjective"]
@@ -133,7 +134,7 @@ class LinearObjective:
 
     def coefficients(self, point: Floats) -> tuple[Floats, Floats]:
         """Raw coefficients [outputs, D] and intercepts [outputs] (for features as they are) of the parameters."""
-        coef, shifted = self._at_center(point)
+        coef, shifted = self.at_center(point)
         center = self.matrix.center
         return coef, shifted if center is None else shifted - coef @ center
 
@@ -144,7 +145,8 @@ class LinearObjective:
         table = np.where(np.isinf(self.scale), 0.0, coef * np.where(np.isinf(self.scale), 1.0, self.scale))
         return (np.column_stack([table, shifted]) if self.has_intercept else table).reshape(-1)
 
-    def _at_center(self, point: Floats) -> tuple[Floats, Floats]:
+    def at_center(self, point: Floats) -> tuple[Floats, Floats]:
+        """Raw coefficients [outputs, D] and intercepts [outputs] for features relative to the center."""
         table = point.reshape(self.outputs, self.width)
         coef = table[:, : self.matrix.columns] / self.scale
         return coef, table[:, -1].copy() if self.has_intercept else np.zeros(self.outputs)
@@ -160,7 +162,7 @@ class LinearObjective:
     # -- derivatives --------------------------------------------------------------------------------------------------
 
     def value_and_grad(self, point: Floats) -> LossGrad:
-        coef, intercept = self._at_center(point)
+        coef, intercept = self.at_center(point)
         if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
             return LossGrad(math.inf, np.full(self.size, np.nan))
 
@@ -172,17 +174,24 @@ class LinearObjective:
             return LossGrad(math.inf, np.full(self.size, np.nan))
         value, grad = found.value / self.mass, self._assembled(found.products, found.totals)
         penalty = self.l2 * point
-        return LossGrad(value + 0.5 * float(penalty @ point), grad + penalty)
+        with np.errstate(over="ignore"):
+            return LossGrad(value + 0.5 * float(penalty @ point), grad + penalty)
+
+    def over_slices(self, part: Callable[[int, int], Any], passes: float = 1.0) -> list[Any]:
+        """part(first, end) of every slice of the rows, in order; `passes`: how often that reads the features."""
+
+        def alone(first: int, end: int) -> Any:
+            with with_threads(1):
+                return part(first, end)
+
+        self.passes += passes
+        return run_slices(alone, self.matrix.slices(self.outputs))
 
     def logits(self, point: Floats) -> Floats:
         """The logits of all rows, [N, outputs]."""
-        coef, intercept = self._at_center(point)
+        coef, intercept = self.at_center(point)
         z = np.empty((self.rows, self.outputs))
-        self.passes += 1
-        run_slices(
-            lambda first, end: self.matrix.logits(first, end, coef, intercept, z[first:end]),
-            self.matrix.slices(self.outputs),
-        )
+        self.over_slices(lambda first, end: self.matrix.logits(first, end, coef, intercept, z[first:end]))
         return z
 
     def hvp(self, point: Floats) -> Callable[[Floats], Floats]:
@@ -191,7 +200,7 @@ class LinearObjective:
         product = _HessianRows(curvature, p, curvature.mass(0, self.rows))
 
         def times(vector: Floats) -> Floats:
-            coef, intercept = self._at_center(vector)
+            coef, intercept = self.at_center(vector)
 
             self.passes += 1
             found = self.matrix.fused(coef, intercept, product)
@@ -247,18 +256,18 @@ class LinearObjective:
     # -- how far from the minimum -------------------------------------------------------------------------------------
 
     def certificate(self, point: Floats) -> Certificate:
-        raise NotImplementedError
+        return certificate_of(self, point)
 
     def bound_estimate(self, grad: Floats) -> float:
-        """|grad_W F|^2 / (2 l2) in raw coefficients: the gap itself where the intercept's gradient is 0."""
-        if not (self.is_convex and self.l2_strength > 0 and self.l1_strength == 0):
+        """|grad_W F|^2 / (2 l2) in raw coefficients: without l1, the gap where the intercept's gradient is 0."""
+        if not (self.is_convex and self.l2_strength > 0):
             return math.inf
         finite = np.isfinite(self.scale)
         raw = grad.reshape(self.outputs, self.width)[:, : self.matrix.columns][:, finite] * self.scale[finite]
         return float(np.sum(raw * raw)) / (2 * self.l2_strength)
 
     def is_separated(self, point: Floats) -> bool:
-        raise NotImplementedError
+        return separates(self, point)
 
     # -- other rows ---------------------------------------------------------------------------------------------------
 
