@@ -6,10 +6,12 @@ gradient itself is tried: only if that fails as well has rounding put an end to 
 """
 
 import math
+from collections.abc import Callable
 
 from crossent.learn.objective import Objective
-from crossent.learn.solvers.line_search import Probe, along, wolfe_step
+from crossent.learn.solvers.line_search import Probe, wolfe_step
 from crossent.learn.solvers.options import SolverOptions
+from crossent.learn.solvers.owlqn import minimise_owlqn
 from crossent.learn.solvers.secants import Secants
 from crossent.learn.solvers.watch import Watch
 from crossent.learn.trace import Solution
@@ -27,9 +29,11 @@ def minimise_lbfgs(objective: Objective, start: Floats, options: SolverOptions) 
         objective: what to minimise; an infinite value marks a point as out of bounds.
         start: flat parameters with a finite value.
         options: max_iter, tol, on_step.
-    Returns: Solution; its losses never rise by more than the rounding of the value.
+    Returns: Solution; its losses never rise by more than the rounding of the value. With l1 that of `owlqn`.
     Source: Liu and Nocedal, Mathematical Programming 45 (1989), 503-528.
     """
+    if objective.l1 is not None:
+        return minimise_owlqn(objective, start, options)
     secants = Secants(MEMORY)
     watch = Watch(objective, options, name="lbfgs")
     value, grad = objective.value_and_grad(start)
@@ -52,9 +56,20 @@ def _next_probe(objective: Objective, here: Probe, secants: Secants) -> Probe | 
         slope = float(here.grad @ direction)
         if math.isfinite(slope) and slope < 0:
             length = 1.0 if secants else min(1.0, 1.0 / math.sqrt(float(here.grad @ here.grad)))
-            found = wolfe_step(along(objective, here, direction), here._replace(step=0.0, slope=slope), length)
+            found = wolfe_step(_along(objective, here, direction), here._replace(step=0.0, slope=slope), length)
             if found is not None:
                 return found
         if not secants:
             return None
         secants.forget()
+
+
+def _along(objective: Objective, here: Probe, direction: Floats) -> Callable[[float], Probe]:
+    """The objective along a line, as a function of the step length."""
+
+    def evaluate(step: float) -> Probe:
+        point = here.point + step * direction
+        value, grad = objective.value_and_grad(point)
+        return Probe(step, float(value), float(grad @ direction), point, grad)
+
+    return evaluate

@@ -7,6 +7,7 @@ from crossent.errors import OptionError
 from crossent.learn.objective import Objective
 from crossent.learn.solvers.gd import minimise_gd
 from crossent.learn.solvers.lbfgs import minimise_lbfgs
+from crossent.learn.solvers.newton import minimise_newton
 from crossent.learn.solvers.options import SolverOptions
 from crossent.learn.trace import Solution
 from crossent.learn.types import Floats
@@ -34,6 +35,7 @@ class Solver(NamedTuple):
 
 SOLVERS: dict[str, Solver] = {
     "lbfgs": Solver(minimise_lbfgs, True, False, "quasi-Newton, preconditioned; any size"),
+    "newton": Solver(minimise_newton, True, False, "second order: Cholesky for small models, conjugate gradients else"),
     "gd": Solver(minimise_gd, False, True, "plain gradient descent"),
 }
 
