@@ -11,10 +11,12 @@ gradient itself is tried: only if that fails as well has rounding put an end to 
 """
 
 import math
+from collections.abc import Callable
 
 from crossent.learn.objective import Objective
-from crossent.learn.solvers.line_search import Probe, along, wolfe_step
+from crossent.learn.solvers.line_search import Probe, wolfe_step
 from crossent.learn.solvers.options import SolverOptions
+from crossent.learn.solvers.owlqn import minimise_owlqn
 from crossent.learn.solvers.preconditioner import Preconditioner
 from crossent.learn.solvers.secants import Secants
 from crossent.learn.solvers.watch import Watch
@@ -38,9 +40,11 @@ def minimise_lbfgs(
         start: flat parameters with a finite value.
         options: max_iter, tol, on_step.
         watch: of a run that began before; None for its own.
-    Returns: Solution; its losses never rise by more than the rounding of the value.
+    Returns: Solution; its losses never rise by more than the rounding of the value. With l1 that of `owlqn`.
     Source: Liu and Nocedal, Mathematical Programming 45 (1989), 503-528.
     """
+    if objective.l1 is not None:
+        return minimise_owlqn(objective, start, options)
     model = _Model(objective)
     watch = watch or Watch(objective, options, name="lbfgs")
     value, grad = objective.value_and_grad(start)
@@ -98,7 +102,7 @@ def _next_probe(objective: Objective, here: Probe, direction: Floats, model: _Mo
     while True:
         slope = float(here.grad @ direction)
         if math.isfinite(slope) and slope < 0:
-            evaluate = along(objective, here, direction)
+            evaluate = _along(objective, here, direction)
             found = wolfe_step(evaluate, here._replace(step=0.0, slope=slope), model.length(here))
             if found is not None:
                 return found
@@ -106,3 +110,14 @@ def _next_probe(objective: Objective, here: Probe, direction: Floats, model: _Mo
             return None
         model.secants.forget()
         direction = model.direction(here)
+
+
+def _along(objective: Objective, here: Probe, direction: Floats) -> Callable[[float], Probe]:
+    """The objective along a line, as a function of the step length."""
+
+    def evaluate(step: float) -> Probe:
+        point = here.point + step * direction
+        value, grad = objective.value_and_grad(point)
+        return Probe(step, float(value), float(grad @ direction), point, grad)
+
+    return evaluate

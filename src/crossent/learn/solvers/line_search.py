@@ -11,10 +11,9 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from crossent.learn.objective import Objective
 from crossent.learn.types import Floats
 
-__all__ = ["Probe", "along", "wolfe_step"]
+__all__ = ["Probe", "wolfe_step"]
 
 DECREASE = 1e-4
 CURVATURE = 0.9
@@ -35,17 +34,6 @@ class Probe(NamedTuple):
     def is_finite(self) -> bool:
         """Whether value and slope are numbers to compute with."""
         return math.isfinite(self.value) and math.isfinite(self.slope)
-
-
-def along(objective: Objective, here: Probe, direction: Floats) -> Callable[[float], Probe]:
-    """The objective along a line from a point, as a function of the step length."""
-
-    def evaluate(step: float) -> Probe:
-        point = here.point + step * direction
-        value, grad = objective.value_and_grad(point)
-        return Probe(step, float(value), float(grad @ direction), point, grad)
-
-    return evaluate
 
 
 def wolfe_step(evaluate: Callable[[float], Probe], start: Probe, first: float) -> Probe | None:

@@ -12,7 +12,7 @@ import numpy as np
 from crossent.learn.objective import Objective
 from crossent.learn.types import Floats
 
-__all__ = ["LARGEST_WIDTH", "Preconditioner", "inverse_root"]
+__all__ = ["LARGEST_WIDTH", "Preconditioner", "floored", "inverse_root"]
 
 LARGEST_WIDTH = 8192  # of a gram that is inverted: half a gigabyte
 RIDGE = 1e-12  # of the unit diagonal; what is flat within it counts as flat
@@ -39,7 +39,7 @@ class Preconditioner:
         """
         if objective.size // objective.outputs <= LARGEST_WIDTH:
             return cls(inverse_root(objective.gram(point)), None)
-        return cls(None, _inverse_diagonal(objective.gram_diagonal(point)))
+        return cls(None, 1 / floored(objective.gram_diagonal(point)))
 
     def times(self, vector: Floats) -> Floats:
         """The approximate inverse Hessian times a vector [size]."""
@@ -101,7 +101,7 @@ def _inverse_of_triangle(lower: Floats) -> Floats:
     return inverse
 
 
-def _inverse_diagonal(diagonal: Floats) -> Floats:
-    """1 / diagonal; elements that are 0 up to rounding count as the smallest that are not."""
+def floored(diagonal: Floats) -> Floats:
+    """A diagonal > 0: elements that are 0 up to rounding count as the least that is not."""
     most = float(np.max(diagonal, initial=0.0))
-    return np.ones_like(diagonal) if most == 0 else 1 / np.maximum(diagonal, RIDGE * most)
+    return np.ones_like(diagonal) if most == 0 else np.maximum(diagonal, RIDGE * most)
