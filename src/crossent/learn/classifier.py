@@ -57,7 +57,7 @@ class SoftmaxClassifier(CallbackHost, Conventions):
             of the logits; of a loss that is not proper they are not calibrated.
         learning_rate, schedule, batch_size, momentum: of the solvers that have them; see `SolverOptions`.
         max_iter: most iterations.
-        tol: stop when F is within tol * max(F, 1e-3) of its minimum, as `SolverOptions` says; 0 goes on to the last digit.
+        tol: stop when F is within tol * max(F, 1e-3) of its minimum, see `SolverOptions`; 0 goes on to the last digit.
         random_state: seed of what is drawn, the order of mini-batches; a whole number >= 0, None for 0.
         warm_start: whether `fit` begins at the coefficients of the fit before.
         callbacks: a function of a `Step`, or a list of them, called after every iteration; a true result ends the fit.
@@ -167,8 +167,8 @@ class SoftmaxClassifier(CallbackHost, Conventions):
             result = train(
                 problem.matrix, problem.targets, outputs=problem.outputs, loss=problem.loss,
                 sample_weight=problem.weight, l2=problem.penalty_factor * strength, l1=self.l1,
-                fit_intercept=self.fit_intercept, solver=self.solver, options=replace(options, on_step=listeners), start=start,
-                moments=problem.moments, on_start=listeners.start,
+                fit_intercept=self.fit_intercept, solver=self.solver, options=replace(options, on_step=listeners),
+                start=start, moments=problem.moments, on_start=listeners.start,
             )  # fmt: skip
         solution = result.solution
         vars(self).pop("feature_names_in_", None)
@@ -183,7 +183,7 @@ class SoftmaxClassifier(CallbackHost, Conventions):
     def _checked_options(self) -> tuple[SolverOptions, tuple[Callback, ...]]:
         """What the solver takes, and whom to tell; every option is looked at before any row."""
         seed: Any = 0 if self.random_state is None else self.random_state
-        if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or seed < 0:
+        if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or int(seed) < 0:
             raise OptionError(f"random_state is {seed!r}; it must be a whole number >= 0, or None for 0.")
         for name in ("warm_start", "verbose"):
             if getattr(self, name) not in (False, True):

@@ -110,7 +110,7 @@ def prepare(X: Any, y: Any, sample_weight: Any, *, loss: AnyLoss | None, class_w
     if truth.is_column:
         warn_column_vector((matrix.rows, 1), stacklevel=_STACKLEVEL)
     weight = row_weights(sample_weight, rows=matrix.rows)
-    values: NDArray = truth.values
+    values: Any = truth.values
     has_labels = values.ndim == 1
     if has_labels:
         classes, values = numbered(values)
@@ -157,8 +157,8 @@ def _soft_targets(values: Floats, loss: AnyLoss, weight: Floats | None, *, is_pl
     if len(empty) or len(full):
         column, value = (empty[0], 0) if len(empty) else (full[0], 1)
         raise LabelError(
-            f"y is {value} in every row (of positive weight) of column {column}, so nothing can be learnt about it: its "
-            "intercept has no finite optimum. Leave that column out."
+            f"y is {value} in every row (of positive weight) of column {column}, so nothing can be learnt about it: "
+            "its intercept has no finite optimum. Leave that column out."
         )
     return None if is_plain else loss, values
 
@@ -171,15 +171,15 @@ def _check_classes(classes: NDArray, rows: int) -> None:
         )
     if rows > _FEW_ROWS and 2 * len(classes) > rows:
         warnings.warn(
-            f"y has {len(classes)} classes in {rows} rows. Is it a number to predict, as in regression, or an identifier? "
-            "Classes need several rows each.",
+            f"y has {len(classes)} classes in {rows} rows. Is it a number to predict, as in regression, or an "
+            "identifier? Classes need several rows each.",
             LabelWarning,
             stacklevel=_STACKLEVEL,
         )
 
 
 def _matched(values: NDArray, classes: NDArray, loss: AnyLoss | None) -> tuple[NDArray, int, AnyLoss]:
-    """Targets, number of logits and loss that belong together; `values` are class indices [N] or probabilities [N, K]."""
+    """Targets, number of logits and loss that belong together; `values`: class indices [N] or probabilities [N, K]."""
     K = len(classes)
     if loss is None and K == 2:
         return (values if values.ndim == 1 else np.ascontiguousarray(values[:, 1])), 1, BinaryCrossEntropy()

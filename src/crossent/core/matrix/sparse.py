@@ -12,7 +12,7 @@ __all__ = ["SparseMatrix"]
 
 
 class SparseMatrix:
-    """Rows i with the values data[indptr[i]:indptr[i + 1]] in the columns indices[...], each at most once; see `Matrix`."""
+    """Rows i: the values data[indptr[i]:indptr[i + 1]] in the columns indices[...], each at most once; see `Matrix`."""
 
     def __init__(self, data: NDArray, indices: NDArray, indptr: NDArray, columns: int) -> None:
         self.data, self.indices, self.indptr, self.columns = data, indices, indptr, columns
