@@ -1,8 +1,8 @@
 """Who hears of the steps of a fit: plain callables, the progress line, and scikit-learn's callbacks where installed.
 
-scikit-learn's protocol (sklearn.callback, from 1.9) is spoken by its own functions, called on our estimator: the fit is
-a task, and each iteration a task in it. A solver learns that an iteration was the last one only after it has told of it,
-so that, as in scikit-learn's LogisticRegression, a further, empty task ends every fit.
+scikit-learn's protocol (sklearn.callback, from 1.9) is spoken by its own functions, called on our estimator: the fit
+is a task, and each iteration a task in it. A solver learns that an iteration was the last one only after it has told
+of it, so that, as in scikit-learn's LogisticRegression, a further, empty task ends every fit.
 """
 
 from collections.abc import Callable, Iterable

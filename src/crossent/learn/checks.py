@@ -1,9 +1,9 @@
 """What an estimator accepts as features, weights and column names, each checked once on the way in.
 
 float32 and float64 stay where they lie; that all are finite is found by the pass that comes anyway (`finite_moments`,
-`finite_logits`), and only a failure looks for the cell. scikit-learn's estimator checks look for some phrases ("Complex
-data not supported", "0 feature(s) (shape=", "is expecting 4 features as input", "The feature names should match"), which
-are kept verbatim.
+`finite_logits`), and only a failure looks for the cell. scikit-learn's estimator checks look for some phrases
+("Complex data not supported", "0 feature(s) (shape=", "is expecting 4 features as input", "The feature names should
+match"), which are kept verbatim.
 """
 
 from typing import Any

@@ -55,8 +55,8 @@ or, for independent labels, crossent.BinaryCrossEntropy(); None is plain cross-e
     class_weight = getattr(loss, "class_weight", None)
     if isinstance(class_weight, str | Mapping):
         raise OptionError(
-            f"loss has class_weight={class_weight!r}. Give that to the classifier instead, or give the loss an array in "
-            "the order of classes_."
+            f"loss has class_weight={class_weight!r}. Give that to the classifier instead, or give the loss an array "
+            "in the order of classes_."
         )
     return loss
 

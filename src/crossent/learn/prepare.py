@@ -189,7 +189,7 @@ def _matched(values: NDArray, classes: NDArray, loss: AnyLoss | None) -> tuple[N
         return values, K, loss
     if K > 2:
         raise LabelError(
-            f"y has {K} classes, and {type(loss).__name__} is for two, or for independent labels: y of shape "
-            f"[rows, labels] with 0 and 1. For classes of which one is true use a loss such as crossent.CrossEntropy()."
+            f"Only binary classification is supported by {type(loss).__name__}, or independent labels: y of shape "
+            f"[rows, labels] with 0 and 1. y has {K} classes; for those use a loss such as crossent.CrossEntropy()."
         )
     return values, 1, loss
