@@ -1,4 +1,4 @@
-"""Targets and losses of SoftmaxClassifier: soft and independent labels, losses by name, warm starts; against oracles."""
+"""Targets and losses of SoftmaxClassifier: soft and independent labels, any loss, warm starts; against oracles."""
 
 import math
 
@@ -267,7 +267,9 @@ class TestLosses:
 
     def test_to_model_shows_the_loss(self):
         X, y = toy()
-        options = SoftmaxClassifier(loss=ce.Focal(gamma=1.5), callbacks=[lambda step: None]).fit(X, y).to_model().options
+        options = (
+            SoftmaxClassifier(loss=ce.Focal(gamma=1.5), callbacks=[lambda step: None]).fit(X, y).to_model().options
+        )
         assert "gamma=1.5" in options["loss"]
 
 

@@ -127,7 +127,7 @@ def _rows_without_gaps(array: NDArray) -> NDArray:
     """The array if a row's columns lie side by side and the rows one after another, at any distance; else a copy."""
     step, item = array.strides[0], array.itemsize
     fits = array.strides[1] == item and step >= 0 and step % item == 0
-    return array if fits and array.flags.aligned else np.ascontiguousarray(array)
+    return array if fits and array.flags.aligned else array.copy(order="C")
 
 
 def _sparse(X: Any) -> SparseMatrix:
