@@ -234,9 +234,11 @@ class LinearObjective:
         return self.curvature.mean(p, self.curvature.mass(0, self.rows))
 
     def _weighted_gram(self, weight: Floats) -> Floats:
+        """Of weights that are all >= 0, or all <= 0."""
         self.passes += 1
-        whole: Floats = self.matrix.gram(weight, self.scale)
-        return whole[: self.width, : self.width] / self.mass
+        sign = -1.0 if weight.min(initial=0.0) < 0 else 1.0
+        whole: Floats = self.matrix.gram(sign * weight, self.scale)
+        return whole[: self.width, : self.width] * (sign / self.mass)
 
     def hessian(self, point: Floats) -> Floats:
         curvature, width = self.curvature, self.width
@@ -300,7 +302,11 @@ class LinearObjective:
         some.matrix, some.targets, some.passes = matrix, self.targets[index], 0.0
         some.weight = None if self.weight is None else self.weight[index]
         some._curvature = None
-        some.mass = some._checked_mass() if mass is None else mass
+        if mass is None:
+            job = some._job()
+            some.mass, some._rows = _checked_mass(job), _LossRows(some, step_loss(job))
+        else:  # for a few rows the loss is as quick without a step made for them
+            some.mass, some._rows = mass, _LossRows(some, None)
         return some
 
 

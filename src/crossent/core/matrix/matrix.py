@@ -82,7 +82,7 @@ class Matrix(Protocol):
         """
 
     def gram(self, weight: NDArray, scale: NDArray | None = None) -> NDArray:
-        """sum_i weight_i u_i u_i^T, [D + 1, D + 1], with u_i = ((x_i - c) / scale, 1)."""
+        """sum_i weight_i u_i u_i^T, [D + 1, D + 1], with u_i = ((x_i - c) / scale, 1); weight [N] >= 0."""
 
     def gram_diagonal(self, weight: NDArray, scale: NDArray | None = None) -> NDArray:
         """The diagonal of `gram`, [D + 1]."""
