@@ -77,7 +77,7 @@ def test_fits_have_their_targets():
     assert [case.dtype for case in found.values() if not case.targets] == ["float32", "float32"]
     for case in found.values():
         assert set(case.solvers) == {case.ours, *case.peers}
-        assert {"lbfgs", "newton-cg"} <= set(case.solvers[SKLEARN])
+        assert {"lbfgs", "newton-cg"} <= set(case.solvers[SKLEARN]) or case.dtype == "float32"
         # the Hessian of all coefficients stays below 1 GB wherever it is made, and is made wherever it is small
         hessian = 8 * (case.shape[1] * (case.shape[2] if case.shape[2] > 2 else 1)) ** 2
         assert ("newton-cholesky" in case.solvers[SKLEARN]) == (hessian < 1e8)

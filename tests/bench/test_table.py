@@ -166,7 +166,7 @@ def fits() -> Results:
         fit(alone, CROSSENT, 0.5, value=0.25, setting="tol 1e-4"),
         fit(alone, CROSSENT, 0.7, work="fit_default", value=0.26, wrong_by=0.04, setting="default"),
         fit(alone, "dead", failure="killed by SIGKILL"),
-        fit(alone, "slow", 11, value=0.26, wrong_by=0.04, setting="lbfgs, tol 1e-8"),
+        fit(alone, "slow", 10, 12, value=0.26, wrong_by=0.04, setting="lbfgs, tol 1e-8"),
         fit(alone, "fast", 23, value=0.25001, wrong_by=4e-5, setting="lbfgs, tol 1e-8"),
     ])  # fmt: skip
 
@@ -189,12 +189,12 @@ def test_the_tables_of_fits():
     page = markdown(fits(), notes={}, pictures={})
     assert "## Fitting\n\n### Time to 1e-6 of the minimum" in page
     assert (
-        "| known | 500 ms (tol 1e-4) | fast: 4 s (newton-cg, tol 1e-3) | 8 | **20** "
-        "| slow: 4e-5 after 30 s (lbfgs, tol 1e-8) | 5 / 90 |"
+        "| known | 500 ms (tol 1e-4) | fast: 4 s (newton-cg, tol 1e-3, 1 round) | 8 | **20** "
+        "| slow: 4e-5 after 30 s (lbfgs, tol 1e-8, 1 round) | 5 / 90 |"
     ) in page
     assert (
-        "| alone | 500 ms (tol 1e-4) | fast: 4e-5 after 23 s (lbfgs, tol 1e-8) | > 22 | 20 "
-        "| slow: 4e-2 after 11 s (lbfgs, tol 1e-8); dead: failed: killed by SIGKILL | - / - |"
+        "| alone | 500 ms (tol 1e-4, 1 round) | fast: 4e-5 after 23 s (lbfgs, tol 1e-8, 1 round) | > 22 | 20 "
+        "| slow: 4e-2 after 11 s (lbfgs, tol 1e-8, 2 rounds); dead: failed: killed by SIGKILL | - / - |"
     ) in page
     assert "| known | 700 ms | < 1e-6 | 8e-7 | - |" in page
     assert "| alone | 700 ms | 4e-2 | - | - |" in page

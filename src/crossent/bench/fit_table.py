@@ -7,8 +7,11 @@ from crossent.bench.cells import memory, row, wanted
 from crossent.bench.results import Measurement, Results
 from crossent.bench.sweep import AIM, LIMIT_SECONDS
 from crossent.bench.wording import number, power_text, time_text
+from crossent.wording import counted
 
 __all__ = ["fit_tables"]
+
+_FEW = 3  # fewer rounds are told
 
 
 def fit_tables(results: Results, cases: Sequence[Case]) -> list[str]:
@@ -47,13 +50,14 @@ def _rank(m: Measurement) -> tuple[bool, bool, float, float]:
 
 
 def _reached(m: Measurement | None) -> str:
-    """A time, or how close it came in which time; by which setting."""
+    """A time, or how close it came in which time; by which setting, in how many rounds if few."""
     if m is None:
         return "-"
     if m.median is None:
         return f"failed: {m.failure[:60]}"
     short = f"{power_text(m.wrong_by)} after " if m.wrong_by is not None else ""
-    return f"{short}{time_text(m.median)} ({m.setting})"
+    few = f", {counted(len(m.seconds), 'round')}" if len(m.seconds) < _FEW else ""
+    return f"{short}{time_text(m.median)} ({m.setting}{few})"
 
 
 def _named(m: Measurement | None) -> str:

@@ -19,7 +19,7 @@ from crossent.bench.worker import Worker, WorkerFailure
 __all__ = ["FitCrew"]
 
 _QUICK_SECONDS = 1.0
-_OVERTIME = 1.4  # iterations that grow slower: ended in the worker, without a result
+_OVERTIME = 1.2  # iterations that grow slower: ended in the worker, without a result
 _PATIENCE = 3.0  # what does not end there: the worker is ended
 
 

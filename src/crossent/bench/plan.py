@@ -14,7 +14,7 @@ PAUSE_SECONDS = 0.02  # waiting threads of the last peer spin for a moment
 SLOW_SECONDS = 1.5  # what takes longer counts from its first run on, and has fewer rounds
 _FEWER_ROUNDS = ((20.0, 1), (6.0, 2), (SLOW_SECONDS, 3))  # beyond so many seconds, so many rounds
 _NANOSECONDS_A_FEATURE = 0.036  # of four matrix products, an element
-_FIT_SECONDS, _SMALL_FIT_SECONDS = 45.0, 4.0  # all fits of a peer
+_FIT_SECONDS, _SMALL_FIT_SECONDS = 40.0, 4.0  # all fits of a peer
 _SMALL_FIT = 10**7  # rows x features x classes
 
 
