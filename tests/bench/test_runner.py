@@ -129,7 +129,7 @@ def test_fits_that_do_not_get_there_are_told_with_their_time(heard, add_fitter, 
     assert found["near"].median == pytest.approx(0.15, abs=0.1)
     assert 1e-5 < found["cut"].wrong_by < 1e-4
     assert 0.5 < found["cut"].median < 1.6
-    assert found["late"].failure == "TimeoutError: no result within 1.2 s"
+    assert found["late"].failure == "TimeoutError: no result within 1.3 s"
     assert found["dies"].failure == "ended with status 3"
     assert measured(results, "fit_default")["base"].wrong_by is None
     assert results.ratio(case, "fit", "default") is None
@@ -246,7 +246,7 @@ def test_a_base_that_is_missing_is_told(heard, add_peer, only_case):
 
 
 def test_no_worker_of_a_peer_imports_crossent(tmp_path):
-    for name in (CROSSENT, LIMIT, "SciPy", "NumPy", "sklearn log_loss"):
+    for name in (CROSSENT, LIMIT, "SciPy", "NumPy", "sklearn log_loss", SKLEARN):
         worker = Worker(PEERS[name], sys.executable, regime="default", threads=1, scratch=str(tmp_path))
         try:
             assert worker.hello()["crossent"] is (name == CROSSENT)

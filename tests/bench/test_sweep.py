@@ -55,19 +55,31 @@ def test_a_second_solver_is_not_given_more_time_than_would_help():
     assert max(fit.seconds for fit in sweep.fits if fit.setting.solver == "slow") < 2.5
 
 
+def test_a_slow_first_fit_does_not_make_iterations_free():
+    asked = []
+
+    def fit(setting: Setting) -> Fit:
+        asked.append(setting.max_iter)
+        return Fit(setting, 5.0 if setting.max_iter == 4 else setting.max_iter / 16, 2.0, setting.max_iter)
+
+    Sweep(fit, ("one",), LIMIT_SECONDS).run(1.0)
+    assert asked[0] == 4
+    assert max(asked) * 0.3 / 16 < 1.1 * LIMIT_SECONDS
+
+
 def test_while_nobody_has_been_anywhere_the_tightest_tolerance_goes_to_its_end():
     solvers = Solvers(only=(0.9, 0.001))
     sweep = solvers.sweep(aim_at(math.inf))
     assert {setting.tol for setting in solvers.asked} == {TOLERANCES[-1]}
     assert sweep.closest().ended
-    assert sweep.lowest == pytest.approx(1 + 1e-8, abs=1e-8)
+    assert sweep.closest().value == pytest.approx(1 + 1e-8, abs=1e-8)
     before = len(solvers.asked)
-    sweep.run(aim_at(sweep.lowest))
-    best = sweep.best(aim_at(sweep.lowest))
+    sweep.run(aim_at(sweep.closest().value))
+    best = sweep.best(aim_at(sweep.closest().value))
     assert best.setting.tol == 1e-6
     repeated = len(solvers.asked)
     assert repeated > before
-    sweep.run(aim_at(sweep.lowest))
+    sweep.run(aim_at(sweep.closest().value))
     assert len(solvers.asked) == repeated  # every fit is remembered
 
 
@@ -87,7 +99,7 @@ def test_a_fit_that_max_iter_cut_counts_only_where_no_other_reached():
 def test_fits_without_a_result_and_objectives_that_are_no_numbers_are_left_out():
     silent = Sweep(lambda setting: None, ("a", "b"), 1.0)
     silent.run(aim_at(1.0))
-    assert (silent.best(aim_at(1.0)), silent.closest(), silent.lowest) == (None, None, math.inf)
+    assert (silent.best(aim_at(1.0)), silent.closest()) == (None, None)
     lost = Sweep(lambda setting: Fit(setting, 1.0, math.nan, 1), ("a",), 1.0)
     lost.run(aim_at(1.0))
     assert lost.closest() is None

@@ -19,7 +19,7 @@ from crossent.bench.worker import Worker, WorkerFailure
 __all__ = ["FitCrew"]
 
 _QUICK_SECONDS = 1.0
-_OVERTIME = 1.2  # iterations that grow slower: ended in the worker, without a result
+_OVERTIME = 1.3  # iterations that grow slower: ended in the worker, without a result
 _PATIENCE = 3.0  # what does not end there: the worker is ended
 
 
@@ -49,17 +49,19 @@ class FitCrew(Crew):
         return Sweep(partial(self._fit, status, m), self._case.solvers[m.peer], self._limit)
 
     def _swept(self, sweeps: dict[str, Sweep]) -> float:
-        """Runs all sweeps until nobody finds less.
+        """Runs all sweeps until nobody finds less; what a fit found that was cut short is no measure for others.
 
         Returns: the lowest objective.
         """
-        lowest, before = math.inf, math.nan
-        while lowest != before:
-            before = lowest
+        best: Fit | None = None
+        while True:
+            before = best
             for sweep in sweeps.values():
-                sweep.run(aim_at(lowest))
-                lowest = min(lowest, sweep.lowest)
-        return lowest
+                sweep.run(aim_at(best.value if best and best.ended else math.inf))
+                found = [fit for fit in (best, sweep.closest()) if fit is not None]
+                best = min(found, key=lambda fit: fit.value, default=None)
+            if best == before:
+                return best.value if best else math.inf
 
     def _fit(self, status: Callable[[str], None], m: Measurement, setting: Setting | None) -> Fit | None:
         """One fit; None if nothing came of it, with the reason in the measurement."""

@@ -19,6 +19,7 @@ LIMIT_SECONDS = 25.0  # for one fit
 TOLERANCES = tuple(10.0**-digits for digits in range(2, 9))
 _FIRST_ITERATIONS, _GROWTH = 4, 4
 _MOST_ITERATIONS = 100_000
+_LEAST_SHARE = 0.3  # of the mean time of an iteration, for the next
 _WORTH_IT = 1.2  # growth of max_iter
 
 
@@ -77,11 +78,6 @@ class Sweep:
         """All that ended in numbers."""
         return [fit for fit in self._known.values() if fit is not None and math.isfinite(fit.value)]
 
-    @property
-    def lowest(self) -> float:
-        """The lowest objective."""
-        return min((fit.value for fit in self.fits), default=math.inf)
-
     def run(self, target: float) -> None:
         """Looks for the fastest setting of every solver that reaches an objective of at most `target`."""
         limit = self._limit
@@ -126,12 +122,13 @@ class Sweep:
 
 
 def _more(made: Sequence[Fit], limit: float) -> int:
-    """The iterations that fit into the limit, as far as can be told: one fit does not tell what an iteration costs."""
+    """The iterations that fit into the limit, as far as can be told.
+
+    One fit does not tell what an iteration costs. Two do by their difference, unless the first took its time to warm up.
+    """
     last = made[-1]
-    if len(made) == 1:
-        seconds, iterations, most = last.seconds, last.iterations, _GROWTH * last.setting.max_iter
-    else:
-        seconds, iterations = last.seconds - made[-2].seconds, last.iterations - made[-2].iterations
-        most = _MOST_ITERATIONS
-    rate = max(1e-6, seconds / max(1, iterations))
-    return int(min(last.setting.max_iter + (limit - last.seconds) / rate, most))
+    rate, most = last.seconds / max(1, last.iterations), _GROWTH * last.setting.max_iter
+    if len(made) > 1:
+        slope = (last.seconds - made[-2].seconds) / max(1, last.iterations - made[-2].iterations)
+        rate, most = max(slope, _LEAST_SHARE * rate), _MOST_ITERATIONS
+    return int(min(last.setting.max_iter + (limit - last.seconds) / max(rate, 1e-9), most))
