@@ -124,7 +124,7 @@ class Sweep:
 def _more(made: Sequence[Fit], limit: float) -> int:
     """The iterations that fit into the limit, as far as can be told.
 
-    One fit does not tell what an iteration costs. Two do by their difference, unless the first took its time to warm up.
+    One fit does not tell what an iteration costs. Two do by their difference, unless the first had to warm up.
     """
     last = made[-1]
     rate, most = last.seconds / max(1, last.iterations), _GROWTH * last.setting.max_iter
