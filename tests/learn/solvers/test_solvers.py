@@ -127,5 +127,5 @@ def test_line_search_satisfies_the_strong_wolfe_conditions(value, slope, first):
 
 def test_registry():
     assert {"gd", "sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adam", "lbfgs"} <= set(SOLVERS)
-    with pytest.raises(OptionError, match="'gd'.*'adam'"):
+    with pytest.raises(OptionError, match=r"'gd'.*'adam'"):
         find_solver("newtoon")

@@ -45,11 +45,12 @@ def stepped(point: Floats, direction: Floats, rate: float, l1: Floats | None, un
     >>> stepped(np.array([1.0, 0.1]), np.array([2.0, 0.0]), 0.25, np.array([1.0, 1.0])).tolist()
     [0.25, 0.0]
     """
-    moved = point - rate * direction
-    if l1 is None:
-        return moved
-    threshold = rate * unit * l1
-    return moved - np.clip(moved, -threshold, threshold)
+    with np.errstate(over="ignore", invalid="ignore"):  # the objective answers infinity with infinity
+        moved: Floats = point - rate * direction
+        if l1 is None:
+            return moved
+        threshold = rate * unit * l1
+        return moved - np.clip(moved, -threshold, threshold)
 
 
 def descend(
