@@ -162,5 +162,7 @@ void set_element_targets(SigmoidJob& job, const Maybe<In<T>>& targets, const May
 void bind_probabilities(nb::module_& m);
 // And of family_bindings.cpp.
 void bind_family(nb::module_& m);
+// And of matrix_bindings.cpp.
+void bind_matrices(nb::module_& m);
 
 }  // namespace crossent

@@ -2,11 +2,14 @@
 #include "binary_probability.hpp"
 #include "elementary_table.hpp"
 #include "family.hpp"
+#include "gram.hpp"
+#include "linear_step.hpp"
 #include "probability.hpp"
 #include "sigmoid.hpp"
 #include "sigmoid_family.hpp"
 #include "softmax_job.hpp"
 #include "softmax_mass.hpp"
+#include "sparse_rows.hpp"
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>
@@ -68,6 +71,31 @@ template <class T> void binary_probability(const BinaryProbabilityJob* job) {
     run_binary_probability<T>(*job);
 }
 
+template <class S> void linear_logits(const LinearRowsJob* job) {
+    FloatControl control;
+    run_linear_logits<S>(*job);
+}
+template <class S> void linear_sums(const LinearRowsJob* job) {
+    FloatControl control;
+    run_linear_sums<S>(*job);
+}
+template <class S> void linear_step(const LinearStepJob* job) {
+    FloatControl control;
+    run_linear_step<S>(*job, softmax<double>, sigmoid<double>);
+}
+template <class S> void column_moments(const MomentsJob* job) {
+    FloatControl control;
+    run_column_moments<S>(*job);
+}
+template <class S> void gram(const GramJob* job) {
+    FloatControl control;
+    run_gram<S>(*job);
+}
+template <class S> void sparse(const SparseJob* job) {
+    FloatControl control;
+    run_sparse<S>(*job);
+}
+
 }  // namespace
 
 extern "C" {
@@ -81,6 +109,12 @@ const KernelTable CROSSENT_TABLE = {
     {binary_family<float>, binary_family<double>, binary_family<Bf16>, binary_family<F16>},
     {probability<float>, probability<double>},
     {binary_probability<float>, binary_probability<double>},
+    {linear_logits<float>, linear_logits<double>},
+    {linear_sums<float>, linear_sums<double>},
+    {linear_step<float>, linear_step<double>},
+    {column_moments<float>, column_moments<double>},
+    {gram<float>, gram<double>},
+    {sparse<float>, sparse<double>},
     kElementary,
     int32_t(sizeof(kElementary) / sizeof(kElementary[0])),
 };

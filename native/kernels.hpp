@@ -161,6 +161,61 @@ struct BinaryFamilyJob {
     int32_t curvature;
 };
 
+// Rows of features for a linear model, float or double, `stride` elements apart: see dense_rows.hpp. One of the two:
+// logits from coef and intercept, or sums from slopes.
+struct LinearRowsJob {
+    int64_t count, columns, stride, outputs;
+    const void* rows;
+    const double* center;     // [D] or null
+    const double* coef;       // [K, D]
+    const double* intercept;  // [K]
+    const double* slopes;     // [count, K]
+    double* logits;           // [count, K]
+    double* sums;             // [K, D], added to
+};
+
+// One step of a fit over rows in blocks that stay in cache: logits, loss and slopes in place, sums of slopes. One of the
+// two losses, whose targets and weights are those of the rows; its blocks, logits and outputs are set here.
+struct LinearStepJob {
+    LinearRowsJob rows;  // logits: a buffer of [block_rows, K]
+    const SoftmaxJob* softmax;
+    const SigmoidJob* sigmoid;
+    int64_t block_rows;
+    double* totals;  // [K]: sum of slopes, added to
+    double* value;   // added to
+    int64_t* bad;    // as in Blocks, relative to the first row
+};
+
+struct MomentsJob {
+    int64_t count, columns, stride;
+    const void* rows;
+    const double* weight;  // [count] or null
+    const double* shift;   // [D]
+    double* moments;       // [5, D], updated
+};
+
+// See gram.hpp. `packed` holds panels * 128 * 24 doubles, gram (24 panels)^2 of them, updated.
+struct GramJob {
+    int64_t count, columns, stride, panels, first_panel, end_panel;
+    const void* rows;
+    const double* center;         // [D] or null
+    const double* inverse_scale;  // [D]
+    const double* weight;         // [count], >= 0
+    double* packed;
+    double* gram;
+};
+
+// Lines first .. end of a sparse matrix times a dense one; `outputs` is a multiple of 8: see sparse_rows.hpp.
+struct SparseJob {
+    int64_t first, end, outputs;
+    const void* values;     // float or double
+    const int32_t* index;   // of the rows of `other`; checked by the caller
+    const int64_t* starts;  // [lines + 1]
+    const double* other;    // [.., outputs]
+    const double* base;     // [outputs] or null
+    double* out;            // [end - first, outputs]
+};
+
 // One function of elementary.hpp, for tests: out = f(x, e), on lanes [0] or one by one [1]; null where there is none.
 struct Elementary {
     const char* name;
@@ -178,6 +233,13 @@ struct KernelTable {
     void (*binary_family[kStorages])(const BinaryFamilyJob*);
     void (*probability[2])(const ProbabilityJob*);
     void (*binary_probability[2])(const BinaryProbabilityJob*);
+    // by Storage, kF32 and kF64
+    void (*linear_logits[2])(const LinearRowsJob*);
+    void (*linear_sums[2])(const LinearRowsJob*);
+    void (*linear_step[2])(const LinearStepJob*);
+    void (*column_moments[2])(const MomentsJob*);
+    void (*gram[2])(const GramJob*);
+    void (*sparse[2])(const SparseJob*);
     const Elementary* elementary;
     int32_t elementary_count;
 };

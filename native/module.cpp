@@ -246,6 +246,7 @@ NB_MODULE(_native, m) {
     bind<kF16>(m, "softmax_f16", "sigmoid_f16", "mass_f16");
     bind_family(m);
     bind_probabilities(m);
+    bind_matrices(m);
     m.def("available_isas", &available_isas, "Instruction sets of this build that this machine runs, slowest first.");
     m.def("select_isa", [](const std::string& name) { return select_table(name.c_str()); }, nb::arg("name"),
           "Uses the named instruction set from now on; False if it is not available.");

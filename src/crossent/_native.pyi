@@ -165,6 +165,77 @@ def binary_probability_f64(probs: Annotated[NDArray[numpy.float64], dict(order='
     Binary cross-entropy of probabilities of a block range: see BinaryProbabilityJob in native/kernels.hpp.
     """
 
+class StepLoss:
+    """
+    The loss of the rows of a fit: see LinearStepJob in native/kernels.hpp.
+    """
+
+    @staticmethod
+    def of_classes(rows: int, classes: int, labels: Annotated[NDArray, dict(order='C', device='cpu', writable=False)] | None, soft: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, soft_factor: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, class_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, row_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, ignore_index: int | None, smoothing: float) -> StepLoss:
+        """One class of K a row."""
+
+    @staticmethod
+    def of_labels(rows: int, columns: int, targets: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], pos_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, smoothing: float, negative_weight: float, positive_weight: float) -> StepLoss:
+        """Independent labels."""
+
+def linear_logits_f32(rows: Annotated[NDArray[numpy.float32], dict(shape=(None, None), device='cpu', writable=False)], center: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, coef: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], intercept: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], logits: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
+    """
+    logits = (rows - center) coef^T + intercept: see LinearRowsJob in native/kernels.hpp.
+    """
+
+def linear_sums_f32(rows: Annotated[NDArray[numpy.float32], dict(shape=(None, None), device='cpu', writable=False)], center: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, slopes: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
+    """
+    sums += slopes^T (rows - center): see LinearRowsJob in native/kernels.hpp.
+    """
+
+def linear_step_f32(rows: Annotated[NDArray[numpy.float32], dict(shape=(None, None), device='cpu', writable=False)], center: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, coef: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], intercept: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], loss: StepLoss, first: int, block_rows: int, buffer: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], totals: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> tuple[float, int]:
+    """
+    Logits, loss and sums of slopes in one pass: see LinearStepJob in native/kernels.hpp.
+    """
+
+def column_moments_f32(rows: Annotated[NDArray[numpy.float32], dict(shape=(None, None), device='cpu', writable=False)], weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, shift: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], moments: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
+    """Moments of columns: see MomentsJob in native/kernels.hpp."""
+
+def gram_f32(rows: Annotated[NDArray[numpy.float32], dict(shape=(None, None), device='cpu', writable=False)], center: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, inverse_scale: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], first_panel: int, end_panel: int, packed: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], gram: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
+    """Weighted Gram matrix: see GramJob in native/kernels.hpp."""
+
+def sparse_f32(values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], index: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu', writable=False)], starts: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu', writable=False)], first: int, end: int, other: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], outputs: int, base: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, out: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
+    """
+    Lines of a sparse matrix times a dense one: see SparseJob in native/kernels.hpp.
+    """
+
+def sparse_transposed_f32(values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], index: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu', writable=False)], starts: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu', writable=False)], out_values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu')], out_index: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu')], out_starts: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')]) -> None:
+    """Compressed columns from compressed rows."""
+
+def linear_logits_f64(rows: Annotated[NDArray[numpy.float64], dict(shape=(None, None), device='cpu', writable=False)], center: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, coef: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], intercept: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], logits: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
+    """
+    logits = (rows - center) coef^T + intercept: see LinearRowsJob in native/kernels.hpp.
+    """
+
+def linear_sums_f64(rows: Annotated[NDArray[numpy.float64], dict(shape=(None, None), device='cpu', writable=False)], center: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, slopes: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
+    """
+    sums += slopes^T (rows - center): see LinearRowsJob in native/kernels.hpp.
+    """
+
+def linear_step_f64(rows: Annotated[NDArray[numpy.float64], dict(shape=(None, None), device='cpu', writable=False)], center: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, coef: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], intercept: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], loss: StepLoss, first: int, block_rows: int, buffer: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], sums: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], totals: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> tuple[float, int]:
+    """
+    Logits, loss and sums of slopes in one pass: see LinearStepJob in native/kernels.hpp.
+    """
+
+def column_moments_f64(rows: Annotated[NDArray[numpy.float64], dict(shape=(None, None), device='cpu', writable=False)], weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, shift: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], moments: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
+    """Moments of columns: see MomentsJob in native/kernels.hpp."""
+
+def gram_f64(rows: Annotated[NDArray[numpy.float64], dict(shape=(None, None), device='cpu', writable=False)], center: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, inverse_scale: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], first_panel: int, end_panel: int, packed: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], gram: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
+    """Weighted Gram matrix: see GramJob in native/kernels.hpp."""
+
+def sparse_f64(values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], index: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu', writable=False)], starts: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu', writable=False)], first: int, end: int, other: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], outputs: int, base: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, out: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
+    """
+    Lines of a sparse matrix times a dense one: see SparseJob in native/kernels.hpp.
+    """
+
+def sparse_transposed_f64(values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], index: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu', writable=False)], starts: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu', writable=False)], out_values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], out_index: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu')], out_starts: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')]) -> None:
+    """Compressed columns from compressed rows."""
+
 def available_isas() -> list[str]:
     """Instruction sets of this build that this machine runs, slowest first."""
 

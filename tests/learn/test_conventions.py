@@ -18,8 +18,14 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from crossent.errors import NotFittedError, OptionError
 from crossent.learn.classifier import SoftmaxClassifier
+from crossent.losses import BinaryCrossEntropy, CrossEntropy
 
-ESTIMATORS = [SoftmaxClassifier(), SoftmaxClassifier(solver="gd", learning_rate=0.5)]
+ESTIMATORS = [
+    SoftmaxClassifier(),
+    SoftmaxClassifier(solver="gd", learning_rate=0.5),
+    SoftmaxClassifier(loss=CrossEntropy(label_smoothing=0.05), warm_start=True),
+    SoftmaxClassifier(loss=BinaryCrossEntropy()),
+]
 
 
 with warnings.catch_warnings():
@@ -41,7 +47,7 @@ def test_parameters():
     assert clone(model).get_params() == model.get_params()
     assert model.set_params(l2=2.0, solver="gd") is model
     assert repr(model) == "SoftmaxClassifier(l2=2.0, solver='gd')"
-    with pytest.raises(OptionError, match=r"Invalid parameter 'C'.*Valid parameters are: class_weight"):
+    with pytest.raises(OptionError, match=r"Invalid parameter 'C'.*Valid parameters are: batch_size"):
         model.set_params(C=1.0)
 
 

@@ -5,6 +5,8 @@ smoothing, class weights, temperature, priors) and over independent labels.
     labels:   m_ij p_ij (1 - p_ij),                p_ij = sigmoid(z_ij)
 
 m is the mass of the weighted targets A: sum_j A_ij over classes, A_ij + B_ij for a label.
+
+The dual (`duality`) sees both as choices: a row makes one choice among K classes, or L choices between no and yes.
 """
 
 from typing import Any
@@ -27,7 +29,8 @@ class ClassCurvature:
 
     def __init__(self, loss: CrossEntropy | LogitAdjusted, targets: NDArray, weight: Floats | None, K: int) -> None:
         self._targets, self._weight, self._K = targets, weight, K
-        self._smoothing = float(loss.label_smoothing)
+        self._smoothing, self._ignored = float(loss.label_smoothing), loss.ignore_index
+        self._normalizes = loss.normalize_targets
         terms = loss.terms(K)
         self.temperature = 1.0 if terms is None else terms.temperature
         self.bias = None if terms is None else terms.log_prior
@@ -40,9 +43,13 @@ class ClassCurvature:
         part = self._targets[first:end]
         if part.ndim == 2:
             A = part.astype(np.float64)
+            if self._normalizes:
+                total = A.sum(axis=1, keepdims=True)
+                A /= np.where(total > 0, total, 1)
         else:
             A = np.zeros((end - first, self._K))
-            A[np.arange(end - first), part] = 1
+            kept = np.flatnonzero(part != self._ignored)  # all of them for None
+            A[kept, part[kept]] = 1
         if self._smoothing:
             A = (1 - self._smoothing) * A + self._smoothing / self._K * A.sum(axis=1, keepdims=True)
         if self._class_weight is not None:
@@ -52,7 +59,7 @@ class ClassCurvature:
     def mass(self, first: int, end: int) -> Floats:
         """m [n, 1]."""
         plain = self._targets.ndim == 1 and not self._smoothing and self._class_weight is None
-        if not plain:
+        if not plain or self._ignored is not None:
             return self.weighted_targets(first, end).sum(axis=1, keepdims=True)
         return np.ones((end - first, 1)) if self._weight is None else self._weight[first:end, None]
 
@@ -60,6 +67,18 @@ class ClassCurvature:
         """p [n, K] of these logits."""
         z = logits if self.temperature == 1 else logits / self.temperature
         return np.asarray(softmax(z if self.bias is None else z + self.bias))
+
+    def choices(self, first: int, end: int) -> Floats:
+        """A as one choice among K, [n, 1, K]."""
+        return self.weighted_targets(first, end)[:, None, :]
+
+    def scores(self, logits: Floats) -> Floats:
+        """The logits of the choices, [n, 1, K]."""
+        return logits[:, None, :]
+
+    def slopes(self, residual: Floats) -> Floats:
+        """The derivative of sum residual * (scores / T) in the logits [n, K]."""
+        return residual[:, 0, :] if self.temperature == 1 else residual[:, 0, :] / self.temperature
 
     def product(self, p: Floats, mass: Floats, v: Floats) -> Floats:
         """The row Hessians times v [n, K]."""
@@ -100,7 +119,9 @@ class LabelCurvature:
         y, a = self._targets[first:end].astype(np.float64), self._smoothing
         A = self._positive * self._pos_weight * ((1 - a) * y + a / 2)
         B = self._negative * ((1 - a) * (1 - y) + a / 2)
-        return (A, B) if self._weight is None else (A * self._weight[first:end, None], B * self._weight[first:end, None])
+        return (
+            (A, B) if self._weight is None else (A * self._weight[first:end, None], B * self._weight[first:end, None])
+        )
 
     def mass(self, first: int, end: int) -> Floats:
         """m [n, L]."""
@@ -110,6 +131,19 @@ class LabelCurvature:
     def probabilities(self, logits: Floats) -> Floats:
         """p [n, L] of these logits."""
         return np.asarray(sigmoid(logits))
+
+    def choices(self, first: int, end: int) -> Floats:
+        """(B, A): L choices between no and yes, [n, L, 2]."""
+        A, B = self._both(first, end)
+        return np.stack([B, A], axis=2)
+
+    def scores(self, logits: Floats) -> Floats:
+        """The logits of the choices, (0, z), [n, L, 2]."""
+        return np.stack([np.zeros_like(logits), logits], axis=2)
+
+    def slopes(self, residual: Floats) -> Floats:
+        """The derivative of sum residual * scores in the logits [n, L]."""
+        return np.ascontiguousarray(residual[:, :, 1])
 
     def product(self, p: Floats, mass: Floats, v: Floats) -> Floats:
         """The row Hessians times v [n, L]."""

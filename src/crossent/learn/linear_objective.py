@@ -19,15 +19,18 @@ import numpy as np
 
 from crossent.core.blocks import BadRow
 from crossent.core.matrix import Matrix, run_slices
+from crossent.core.matrix.step import step_loss
 from crossent.core.pool import with_threads
 from crossent.core.types import LossGrad, NDArray
 from crossent.errors import NonFiniteError, UnsupportedError
 from crossent.learn.certificate import Certificate
 from crossent.learn.curvature import Curvature, curvature_of
+from crossent.learn.duality import certificate_of, separates
 from crossent.learn.types import AnyLoss, Floats
-from crossent.losses import BinaryCrossEntropy, CrossEntropy
 
 __all__ = ["LinearObjective"]
+
+_GRAM_ROWS = 1 << 14
 
 
 class LinearObjective:
@@ -65,7 +68,9 @@ class LinearObjective:
         self.l2_strength, self.l1_strength = l2, l1
         self.loss: Any = replace(loss, reduction="sum", unit="nat")
         self.passes = 0.0
-        self.mass = self._checked_mass() if mass is None else mass
+        job = self._job()
+        self.mass = _checked_mass(job) if mass is None else mass
+        self._rows = _LossRows(self, step_loss(job))
         self._curvature: Curvature | UnsupportedError | None = None
 
     # -- what it is ---------------------------------------------------------------------------------------------------
@@ -115,18 +120,13 @@ class LinearObjective:
         row = np.append(of_columns, 0.0) if self.has_intercept else of_columns
         return np.tile(row, self.outputs)
 
-    def _checked_mass(self) -> float:
-        """The mass of all targets; the loss looks at each of them."""
-        shape = (self.rows,) if self._is_flat else (self.rows, self.outputs)
-        nothing = np.broadcast_to(np.float64(0), shape)
-        job = self.loss._job(self.targets, nothing, None, None, self.weight)
-        try:
-            return float(job.mass().mass)
-        except BadRow as bad:
-            raise job.error(bad) from None
+    def _job(self) -> Any:
+        """The loss bound to all targets; it looks at their shapes and types."""
+        nothing = np.broadcast_to(np.float64(0), (self.rows,) if self.is_flat else (self.rows, self.outputs))
+        return self.loss._job(self.targets, nothing, None, None, self.weight)
 
     @property
-    def _is_flat(self) -> bool:
+    def is_flat(self) -> bool:
         """Whether the loss takes one logit a row, without an axis of its own."""
         return self.outputs == 1 and self.targets.ndim == 1
 
@@ -134,7 +134,7 @@ class LinearObjective:
 
     def coefficients(self, point: Floats) -> tuple[Floats, Floats]:
         """Raw coefficients [outputs, D] and intercepts [outputs] (for features as they are) of the parameters."""
-        coef, shifted = self._at_center(point)
+        coef, shifted = self.at_center(point)
         center = self.matrix.center
         return coef, shifted if center is None else shifted - coef @ center
 
@@ -145,7 +145,8 @@ class LinearObjective:
         table = np.where(np.isinf(self.scale), 0.0, coef * np.where(np.isinf(self.scale), 1.0, self.scale))
         return (np.column_stack([table, shifted]) if self.has_intercept else table).reshape(-1)
 
-    def _at_center(self, point: Floats) -> tuple[Floats, Floats]:
+    def at_center(self, point: Floats) -> tuple[Floats, Floats]:
+        """Raw coefficients [outputs, D] and intercepts [outputs] for features relative to the center."""
         table = point.reshape(self.outputs, self.width)
         coef = table[:, : self.matrix.columns] / self.scale
         return coef, table[:, -1].copy() if self.has_intercept else np.zeros(self.outputs)
@@ -161,38 +162,24 @@ class LinearObjective:
     # -- derivatives --------------------------------------------------------------------------------------------------
 
     def value_and_grad(self, point: Floats) -> LossGrad:
-        coef, intercept = self._at_center(point)
+        coef, intercept = self.at_center(point)
         if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
             return LossGrad(math.inf, np.full(self.size, np.nan))
 
-        def part(first: int, end: int) -> tuple[float, Floats, Floats]:
-            value, products, totals = 0.0, np.zeros_like(coef), np.zeros(self.outputs)
-            for start, stop in self.matrix.blocks(first, end):
-                z = np.empty((stop - start, self.outputs))
-                self.matrix.logits(start, stop, coef, intercept, z)
-                value += self._loss_in_place(start, stop, z)
-                self.matrix.add_products(start, stop, z, products)
-                totals += z.sum(axis=0)
-            return value, products, totals
-
+        self.passes += 1
         try:
             with np.errstate(over="ignore", invalid="ignore"):
-                parts = self._over_slices(part)
-        except NonFiniteError:
+                found = self.matrix.fused(coef, intercept, self._rows)
+        except (BadRow, NonFiniteError):
             return LossGrad(math.inf, np.full(self.size, np.nan))
-        value = math.fsum(part[0] for part in parts) / self.mass
-        grad = self._assembled(sum(p[1] for p in parts), sum(p[2] for p in parts))
+        value, grad = found.value / self.mass, self._assembled(found.products, found.totals)
         penalty = self.l2 * point
-        return LossGrad(value + 0.5 * float(penalty @ point), grad + penalty)
+        with np.errstate(over="ignore"):
+            return LossGrad(value + 0.5 * float(penalty @ point), grad + penalty)
 
-    def _loss_in_place(self, first: int, end: int, z: Floats) -> float:
-        """The summed loss of a block; its logits become its slopes."""
-        buffer = z[:, 0] if self._is_flat else z
-        weight = None if self.weight is None else self.weight[first:end]
-        result = self.loss.value_and_grad(self.targets[first:end], logits=buffer, sample_weight=weight, out=buffer)
-        return float(result.value)
+    def over_slices(self, part: Callable[[int, int], Any], passes: float = 1.0) -> list[Any]:
+        """part(first, end) of every slice of the rows, in order; `passes`: how often that reads the features."""
 
-    def _over_slices(self, part: Callable[[int, int], Any], passes: float = 1.0) -> list[Any]:
         def alone(first: int, end: int) -> Any:
             with with_threads(1):
                 return part(first, end)
@@ -202,37 +189,41 @@ class LinearObjective:
 
     def logits(self, point: Floats) -> Floats:
         """The logits of all rows, [N, outputs]."""
-        coef, intercept = self._at_center(point)
+        coef, intercept = self.at_center(point)
         z = np.empty((self.rows, self.outputs))
-        self._over_slices(lambda first, end: self.matrix.logits(first, end, coef, intercept, z[first:end]))
+        self.over_slices(lambda first, end: self.matrix.logits(first, end, coef, intercept, z[first:end]))
         return z
 
     def hvp(self, point: Floats) -> Callable[[Floats], Floats]:
         curvature = self.curvature
         p = curvature.probabilities(self.logits(point))
-        mass = curvature.mass(0, self.rows)
+        product = _HessianRows(curvature, p, curvature.mass(0, self.rows))
 
         def times(vector: Floats) -> Floats:
-            coef, intercept = self._at_center(vector)
+            coef, intercept = self.at_center(vector)
 
-            def part(first: int, end: int) -> tuple[Floats, Floats]:
-                products, totals = np.zeros_like(coef), np.zeros(self.outputs)
-                for start, stop in self.matrix.blocks(first, end):
-                    v = np.empty((stop - start, self.outputs))
-                    self.matrix.logits(start, stop, coef, intercept, v)
-                    v = curvature.product(p[start:stop], mass[start:stop], v)
-                    self.matrix.add_products(start, stop, v, products)
-                    totals += v.sum(axis=0)
-                return products, totals
-
-            parts = self._over_slices(part)
-            return self._assembled(sum(p[0] for p in parts), sum(p[1] for p in parts)) + self.l2 * vector
+            self.passes += 1
+            found = self.matrix.fused(coef, intercept, product)
+            return self._assembled(found.products, found.totals) + self.l2 * vector
 
         return times
 
     def gram(self, point: Floats) -> Floats:
-        matrix = self._weighted_gram(self._mean_curvature(point))
-        return matrix + np.diag(self.l2[: self.width])
+        few = self._enough_rows()
+        weight = few._mean_curvature(point)
+        matrix: Floats = few.matrix.gram(weight, self.scale)[: self.width, : self.width] / few.mass
+        self.passes += 2 * few.rows / self.rows
+        matrix[np.diag_indices(self.width)] += self.l2[: self.width]
+        return matrix
+
+    def _enough_rows(self) -> "LinearObjective":
+        """Every so many rows, where these tell as much as all: a matrix of D columns is known from 20 D rows.
+
+        Wide ones get fewer, so that the matrix costs about as much as a hundred passes at most.
+        """
+        enough = min(20 * self.width, max(2 * self.width, 100 * self.rows * self.outputs // self.width))
+        step = self.rows // max(_GRAM_ROWS if self.width < 800 else 0, enough)
+        return self if step < 2 else self._of(self.matrix.thinned(step), slice(None, None, step))
 
     def gram_diagonal(self, point: Floats) -> Floats:
         diagonal = self.matrix.gram_diagonal(self._mean_curvature(point), self.scale) / self.mass
@@ -243,9 +234,11 @@ class LinearObjective:
         return self.curvature.mean(p, self.curvature.mass(0, self.rows))
 
     def _weighted_gram(self, weight: Floats) -> Floats:
+        """Of weights that are all >= 0, or all <= 0."""
         self.passes += 1
-        whole: Floats = self.matrix.gram(weight, self.scale)
-        return whole[: self.width, : self.width] / self.mass
+        sign = -1.0 if weight.min(initial=0.0) < 0 else 1.0
+        whole: Floats = self.matrix.gram(sign * weight, self.scale)
+        return whole[: self.width, : self.width] * (sign / self.mass)
 
     def hessian(self, point: Floats) -> Floats:
         curvature, width = self.curvature, self.width
@@ -265,23 +258,32 @@ class LinearObjective:
     # -- how far from the minimum -------------------------------------------------------------------------------------
 
     def certificate(self, point: Floats) -> Certificate:
-        raise NotImplementedError
+        return certificate_of(self, point)
 
     def bound_estimate(self, grad: Floats) -> float:
-        """|grad_W F|^2 / (2 l2) in raw coefficients: the gap itself where the intercept's gradient is 0."""
-        if not (self.is_convex and self.l2_strength > 0 and self.l1_strength == 0):
+        """|grad_W F|^2 / (2 l2) in raw coefficients: without l1, the gap where the intercept's gradient is 0."""
+        if not (self.is_convex and self.l2_strength > 0):
             return math.inf
         finite = np.isfinite(self.scale)
         raw = grad.reshape(self.outputs, self.width)[:, : self.matrix.columns][:, finite] * self.scale[finite]
         return float(np.sum(raw * raw)) / (2 * self.l2_strength)
 
     def is_separated(self, point: Floats) -> bool:
-        raise NotImplementedError
+        return separates(self, point)
 
     # -- other rows ---------------------------------------------------------------------------------------------------
 
-    def thinned(self, step: int) -> "LinearObjective":
-        return self._of(self.matrix.thinned(step), slice(None, None, step))
+    def thinned(self, step: int) -> "LinearObjective | None":
+        few = self._of(self.matrix.thinned(step), slice(None, None, step))
+        return few if few.has_every_class else None
+
+    @property
+    def has_every_class(self) -> bool:
+        """Whether every logit has rows for it, and a single one rows against it too."""
+        if self.targets.ndim == 1 and self.outputs > 1:
+            return bool((np.bincount(self.targets, minlength=self.outputs) > 0).all())
+        table = self.targets.reshape(self.rows, -1)
+        return bool((table.max(axis=0) > 0).all() and (table.min(axis=0) < 1).all())
 
     def batches(self, size: int, rng: np.random.Generator) -> Iterator["LinearObjective"]:
         order = rng.permutation(self.rows)
@@ -300,10 +302,47 @@ class LinearObjective:
         some.matrix, some.targets, some.passes = matrix, self.targets[index], 0.0
         some.weight = None if self.weight is None else self.weight[index]
         some._curvature = None
-        some.mass = some._checked_mass() if mass is None else mass
+        if mass is None:
+            job = some._job()
+            some.mass, some._rows = _checked_mass(job), _LossRows(some, step_loss(job))
+        else:  # for a few rows the loss is as quick without a step made for them
+            some.mass, some._rows = mass, _LossRows(some, None)
         return some
 
 
-def plain_loss(classes: int) -> CrossEntropy | BinaryCrossEntropy:
-    """Cross-entropy of that many classes; two have one logit."""
-    return BinaryCrossEntropy() if classes == 2 else CrossEntropy()
+def _checked_mass(job: Any) -> float:
+    """The mass of all targets; every one of them is looked at."""
+    try:
+        return float(job.mass().mass)
+    except BadRow as bad:
+        raise job.error(bad) from None
+
+
+class _LossRows:
+    """Any loss, block by block; plain cross-entropy also as native code takes it."""
+
+    def __init__(self, objective: LinearObjective, native: Any) -> None:
+        self._objective, self.native = objective, native
+
+    def __call__(self, first: int, end: int, logits: NDArray) -> float:
+        whole = self._objective
+        buffer = logits[:, 0] if whole.is_flat else logits
+        weight = None if whole.weight is None else whole.weight[first:end]
+        with with_threads(1):
+            result = whole.loss.value_and_grad(
+                whole.targets[first:end], logits=buffer, sample_weight=weight, out=buffer
+            )
+        return float(result.value)
+
+
+class _HessianRows:
+    """The row Hessians times the logits that a direction gives."""
+
+    native = None
+
+    def __init__(self, curvature: Curvature, p: NDArray, mass: NDArray) -> None:
+        self._curvature, self._p, self._mass = curvature, p, mass
+
+    def __call__(self, first: int, end: int, logits: NDArray) -> float:
+        logits[:] = self._curvature.product(self._p[first:end], self._mass[first:end], logits)
+        return 0.0

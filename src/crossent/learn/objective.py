@@ -16,7 +16,7 @@ from crossent.core.types import LossGrad
 from crossent.learn.certificate import Certificate
 from crossent.learn.types import Floats
 
-__all__ = ["Objective"]
+__all__ = ["Objective", "nonsmooth_gradient", "penalty_l1"]
 
 
 class Objective(Protocol):
@@ -78,13 +78,27 @@ class Objective(Protocol):
         """How far F(point) can be from its minimum."""
 
     def bound_estimate(self, grad: Floats) -> float:
-        """About what `certificate` would say, from the gradient alone; inf where there is no bound."""
+        """About what `certificate` would say, from F's smallest subgradient alone; inf where l2 is 0."""
 
     def is_separated(self, point: Floats) -> bool:
         """Whether every row is strictly right, so that without a penalty the infimum is 0 and not reached."""
 
-    def thinned(self, step: int) -> "Objective":
-        """The same objective on every step-th row: a start for the whole."""
+    def thinned(self, step: int) -> "Objective | None":
+        """The same objective on every step-th row, a start for the whole; None if a class would be left without rows."""
 
     def batches(self, size: int, rng: np.random.Generator) -> Iterator["Objective"]:
         """The rows in random order, `size` at a time, each batch an objective of its own with the same penalty."""
+
+
+def penalty_l1(objective: Objective, point: Floats) -> float:
+    """sum_j l1_j |x_j|."""
+    return 0.0 if objective.l1 is None else float(objective.l1 @ np.abs(point))
+
+
+def nonsmooth_gradient(objective: Objective, point: Floats, grad: Floats) -> Floats:
+    """The subgradient of F that is smallest in each entry, from the gradient of the smooth part."""
+    l1 = objective.l1
+    if l1 is None:
+        return grad
+    at_zero = np.sign(grad) * np.maximum(np.abs(grad) - l1, 0)
+    return np.where(point == 0, at_zero, grad + l1 * np.sign(point))

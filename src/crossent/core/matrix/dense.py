@@ -1,25 +1,39 @@
-"""Dense features, float32 or float64, rows of any stride."""
+"""Dense features, float32 or float64, rows of any stride; products by native code."""
 
+import math
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
 
-from crossent.core.matrix.matrix import ColumnMoments
-from crossent.core.matrix.slices import blocks_of, run_slices, slices_for
+from crossent import _native
+from crossent.core.matrix.matrix import ColumnMoments, Fused
+from crossent.core.blocks import NO_BAD_ROW, BadRow
+from crossent.core.matrix.slices import aligned_doubles, blocks_of, run_slices, slices_for, step_rows
+from crossent.core.matrix.step import RowLoss
 from crossent.core.types import NDArray
 
 __all__ = ["DenseMatrix"]
 
+_PANEL, _PACKED = 24, 128  # of native/gram.hpp
+_WIDE = 256  # columns from which a Gram matrix is cut by its own columns: a sum for each slice would fill the memory
+_Native = dict[int, Callable[..., Any]]
+_LOGITS: _Native = {4: _native.linear_logits_f32, 8: _native.linear_logits_f64}
+_SUMS: _Native = {4: _native.linear_sums_f32, 8: _native.linear_sums_f64}
+_MOMENTS: _Native = {4: _native.column_moments_f32, 8: _native.column_moments_f64}
+_STEP: _Native = {4: _native.linear_step_f32, 8: _native.linear_step_f64}
+_GRAM: _Native = {4: _native.gram_f32, 8: _native.gram_f64}
+
 
 class DenseMatrix:
-    """[N, D] features where they lie; see `Matrix`."""
+    """[N, D] features where they lie, their columns side by side; see `Matrix`."""
+
+    can_centre = True
 
     def __init__(self, array: NDArray, center: NDArray | None = None) -> None:
-        self.array, self.center = array, center
-
-    @property
-    def can_centre(self) -> bool:
-        return True
+        self.array = _readable(array)
+        self.center = None if center is None else np.ascontiguousarray(center, dtype=np.float64)
+        self._size = self.array.itemsize
 
     @property
     def rows(self) -> int:
@@ -33,7 +47,7 @@ class DenseMatrix:
         return slices_for(self.rows, self.columns, outputs)
 
     def blocks(self, first: int, end: int) -> list[tuple[int, int]]:
-        return blocks_of(first, end, self.columns * self.array.itemsize)
+        return blocks_of(first, end, self.columns * self._size)
 
     def centred(self, center: NDArray | None) -> Self:
         return type(self)(self.array, center)
@@ -44,40 +58,135 @@ class DenseMatrix:
     def thinned(self, step: int) -> Self:
         return type(self)(self.array[::step], self.center)
 
-    def _block(self, first: int, end: int) -> NDArray:
-        block = self.array[first:end].astype(np.float64)
-        return block if self.center is None else block - self.center
-
     def moments(self, weight: NDArray | None = None) -> ColumnMoments:
-        x = self.array.astype(np.float64)
-        w = np.ones(len(x)) if weight is None else weight
-        mean = np.average(x, axis=0, weights=w)
-        spread = np.sqrt(np.average((x - mean) ** 2, axis=0, weights=w))
-        spread[x.min(axis=0) == x.max(axis=0)] = 0
-        return ColumnMoments(mean, spread, np.abs(x).max(axis=0))
+        shift = self.array[0].astype(np.float64)
+        found = self._moments_about(shift, weight)
+        far = np.abs(found.mean - shift) > 1e3 * found.spread
+        if (far & (found.spread > 0)).any():  # the first row lies far out, and its square would drown the others'
+            found = self._moments_about(found.mean, weight)
+        return found
+
+    def _moments_about(self, shift: NDArray, weight: NDArray | None) -> ColumnMoments:
+        """One pass; `shift` is to be near the mean."""
+        total = float(self.rows if weight is None else weight.sum())
+
+        def part(first: int, end: int) -> NDArray:
+            sums = np.zeros((5, self.columns))
+            sums[2], sums[3] = math.inf, -math.inf
+            own = None if weight is None else weight[first:end]
+            _MOMENTS[self._size](self.array[first:end], own, shift, sums)
+            return sums
+
+        parts = np.stack(run_slices(part, self.slices(5)))
+        low, high = parts[:, 2].min(axis=0), parts[:, 3].max(axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            offset = parts[:, 0].sum(axis=0) / total
+            square = parts[:, 1].sum(axis=0) / total - offset * offset
+            mean = np.clip(shift + offset, low, high)
+            spread = np.sqrt(np.maximum(square, 0))
+            spread = np.where(low == high, 0.0, np.where(spread > 0, spread, (high - low) / 2))
+            largest = np.maximum(np.abs(low), np.abs(high)) + parts[:, 4].sum(axis=0)
+        return ColumnMoments(mean, spread, largest)
 
     def logits(self, first: int, end: int, coef: NDArray, intercept: NDArray, out: NDArray) -> None:
-        np.matmul(self._block(first, end), coef.T, out=out)
-        out += intercept
+        _LOGITS[self._size](self.array[first:end], self.center, coef, intercept, out)
 
     def add_products(self, first: int, end: int, slopes: NDArray, out: NDArray) -> None:
-        out += slopes.T @ self._block(first, end)
+        _SUMS[self._size](self.array[first:end], self.center, slopes, out)
+
+    def fused(self, coef: NDArray, intercept: NDArray, loss: RowLoss) -> Fused:
+        coef, intercept = np.ascontiguousarray(coef), np.ascontiguousarray(intercept)
+        run = self._by_loss if loss.native is None else self._native_step
+
+        def part(first: int, end: int) -> Fused:
+            products, totals = np.zeros(coef.shape), np.zeros(len(coef))
+            return Fused(run(first, end, coef, intercept, loss, products, totals), products, totals)
+
+        return Fused.merged(run_slices(part, self.slices(len(coef))))
+
+    def _native_step(
+        self, first: int, end: int, coef: NDArray, intercept: NDArray, loss: RowLoss, products: NDArray, totals: NDArray
+    ) -> float:
+        block_rows = step_rows(end - first, self.columns * self._size)
+        buffer = np.empty(block_rows * len(coef))
+        value, bad = _STEP[self._size](
+            self.array[first:end],
+            self.center,
+            coef,
+            intercept,
+            loss.native,
+            first,
+            block_rows,
+            buffer,
+            products,
+            totals,
+        )
+        if bad != NO_BAD_ROW:
+            raise BadRow(first + bad // 8, bad % 8)
+        return value
+
+    def _by_loss(
+        self, first: int, end: int, coef: NDArray, intercept: NDArray, loss: RowLoss, products: NDArray, totals: NDArray
+    ) -> float:
+        value = 0.0
+        for start, stop in self.blocks(first, end):
+            z = np.empty((stop - start, len(coef)))
+            self.logits(start, stop, coef, intercept, z)
+            value += loss(start, stop, z)
+            self.add_products(start, stop, z, products)
+            totals += z.sum(axis=0)
+        return value
 
     def gram(self, weight: NDArray, scale: NDArray | None = None) -> NDArray:
-        def part(first: int, end: int) -> NDArray:
-            u = np.ones((end - first, self.columns + 1))
-            u[:, :-1] = self._block(first, end)
-            if scale is not None:
-                u[:, :-1] /= scale
-            return np.asarray((u * weight[first:end, None]).T @ u)
+        panels = self.columns // _PANEL + 1
+        inverse = np.ones(self.columns) if scale is None else 1 / scale
+        width = panels * _PANEL
 
-        return np.sum(run_slices(part, self.slices(self.columns)), axis=0)
+        def add(first: int, end: int, first_panel: int, end_panel: int, out: NDArray) -> None:
+            packed = aligned_doubles(panels * _PACKED * _PANEL)
+            rows = self.array[first:end], self.center, inverse, weight[first:end]
+            _GRAM[self._size](*rows, first_panel, end_panel, packed, out)
+
+        if self.columns <= _WIDE:
+
+            def part(first: int, end: int) -> NDArray:
+                own = aligned_doubles(width * width).reshape(width, width)
+                own[:] = 0
+                add(first, end, 0, panels, own)
+                return own
+
+            whole = np.sum(run_slices(part, self.slices(self.columns)), axis=0)
+        else:
+            whole = aligned_doubles(width * width).reshape(width, width)
+            whole[:] = 0
+            run_slices(lambda first, end: add(0, self.rows, first, end, whole), _panel_groups(panels))
+        square: NDArray = whole[: self.columns + 1, : self.columns + 1]
+        upper = np.triu(square)
+        return upper + np.triu(square, 1).T
 
     def gram_diagonal(self, weight: NDArray, scale: NDArray | None = None) -> NDArray:
-        total = np.empty(self.columns + 1)
-        block = self._block(0, self.rows)
-        total[:-1] = weight @ (block * block)
-        if scale is not None:
-            total[:-1] /= scale * scale
-        total[-1] = weight.sum()
-        return total
+        shift = np.zeros(self.columns) if self.center is None else self.center
+
+        def part(first: int, end: int) -> NDArray:
+            sums = np.zeros((5, self.columns))
+            _MOMENTS[self._size](self.array[first:end], weight[first:end], shift, sums)
+            return sums[1]
+
+        square = np.sum(run_slices(part, self.slices(5)), axis=0)
+        return np.append(square if scale is None else square / scale / scale, weight.sum())
+
+
+def _readable(array: NDArray) -> NDArray:
+    """The array, or a copy in a form that native code reads: aligned float32 or float64, columns side by side."""
+    if array.dtype.kind != "f" or array.dtype.itemsize not in (4, 8) or not array.dtype.isnative:
+        array = array.astype(np.float32 if array.dtype.itemsize == 2 and array.dtype.kind == "f" else np.float64)
+    beside = array.shape[1] < 2 or array.strides[1] == array.itemsize
+    whole = array.strides[0] % array.itemsize == 0
+    return array if beside and whole and array.flags.aligned else np.ascontiguousarray(array)
+
+
+def _panel_groups(panels: int) -> list[tuple[int, int]]:
+    """Groups of column panels of about the same work: the triangle's columns grow longer."""
+    count = min(panels, 16)
+    edges = [round(panels * math.sqrt(i / count)) for i in range(count + 1)]
+    return [(first, end) for first, end in zip(edges, edges[1:], strict=False) if first < end]

@@ -1,10 +1,13 @@
 """What a linear model needs of its features, whatever they are stored in."""
 
+import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, Self
 
+from crossent.core.matrix.step import RowLoss
 from crossent.core.types import NDArray
 
-__all__ = ["ColumnMoments", "Matrix"]
+__all__ = ["ColumnMoments", "Fused", "Matrix"]
 
 
 class ColumnMoments(NamedTuple):
@@ -13,6 +16,23 @@ class ColumnMoments(NamedTuple):
     mean: NDArray
     spread: NDArray
     largest: NDArray
+
+
+class Fused(NamedTuple):
+    """Over all rows: the sum of their values, of slopes^T (x - c) [K, D], of slopes [K]."""
+
+    value: float
+    products: NDArray
+    totals: NDArray
+
+    @classmethod
+    def merged(cls, parts: "Sequence[Fused]") -> "Fused":
+        """Parts added in their order."""
+        products, totals = parts[0].products, parts[0].totals
+        for part in parts[1:]:
+            products += part.products
+            totals += part.totals
+        return cls(math.fsum(part.value for part in parts), products, totals)
 
 
 class Matrix(Protocol):
@@ -55,8 +75,14 @@ class Matrix(Protocol):
     def add_products(self, first: int, end: int, slopes: NDArray, out: NDArray) -> None:
         """out += slopes^T (x - c) over the rows first .. end; slopes [n, K], out [K, D] float64."""
 
+    def fused(self, coef: NDArray, intercept: NDArray, loss: RowLoss) -> Fused:
+        """One pass over the rows: their logits, what the loss makes of them, and the sums over its slopes.
+
+        Raises: BadRow, or what the loss raises, for logits that are not finite.
+        """
+
     def gram(self, weight: NDArray, scale: NDArray | None = None) -> NDArray:
-        """sum_i weight_i u_i u_i^T, [D + 1, D + 1], with u_i = ((x_i - c) / scale, 1)."""
+        """sum_i weight_i u_i u_i^T, [D + 1, D + 1], with u_i = ((x_i - c) / scale, 1); weight [N] >= 0."""
 
     def gram_diagonal(self, weight: NDArray, scale: NDArray | None = None) -> NDArray:
         """The diagonal of `gram`, [D + 1]."""

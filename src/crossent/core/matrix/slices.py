@@ -8,13 +8,17 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from crossent.core.pool import run_shares
+import numpy as np
 
-__all__ = ["blocks_of", "run_slices", "slices_for"]
+from crossent.core.pool import run_shares
+from crossent.core.types import NDArray
+
+__all__ = ["aligned_doubles", "blocks_of", "run_slices", "slices_for", "step_rows"]
 
 _SLICES = 32  # enough for as many threads
 _SUM_BYTES = 1 << 28  # of all slices' sums together
-_BLOCK_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 22  # of a block that Python's calls come back to: in the cache that cores share
+_STEP_BYTES = 1 << 18  # of one that native code keeps in a core's own
 _LEAST = 1 << 18  # features of a slice: with fewer, one thread is through before a second has begun
 _Result = TypeVar("_Result")
 
@@ -32,6 +36,18 @@ def blocks_of(first: int, end: int, row_bytes: int) -> list[tuple[int, int]]:
     """The blocks of a slice, in whole groups of 64 rows."""
     step = max(64, _BLOCK_BYTES // max(1, row_bytes) // 64 * 64)
     return [(start, min(start + step, end)) for start in range(first, end, step)]
+
+
+def step_rows(rows: int, row_bytes: int) -> int:
+    """Rows of a block of the fused native step."""
+    return max(1, min(rows, 4096, max(64, _STEP_BYTES // max(1, row_bytes) // 64 * 64)))
+
+
+def aligned_doubles(size: int) -> NDArray:
+    """Memory for `size` numbers that begins a cache line, so that no vector of it lies on two."""
+    raw = np.empty(size + 8)
+    skip = -(raw.ctypes.data // 8) % 8
+    return raw[skip : skip + size]
 
 
 def run_slices(call: Callable[[int, int], _Result], slices: list[tuple[int, int]]) -> list[_Result]:

@@ -1,33 +1,97 @@
-"""Sparse features in compressed rows (CSR), as SciPy has them; SciPy itself is not needed."""
+"""Sparse features in compressed rows (CSR), as SciPy has them; SciPy itself is not needed. Products by native code.
 
+The outputs of a line lie side by side, padded to whole vectors. Logits walk compressed rows; the sums of slopes walk
+compressed columns, made once, so that each sum belongs to one thread and runs in the order of the rows.
+"""
+
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 
-from crossent.core.matrix.matrix import ColumnMoments
-from crossent.core.matrix.slices import slices_for
+from crossent import _native
+from crossent.core.matrix.dense import DenseMatrix
+from crossent.core.matrix.matrix import ColumnMoments, Fused
+from crossent.core.matrix.slices import run_slices
+from crossent.core.matrix.step import RowLoss
 from crossent.core.types import NDArray
+from crossent.errors import DataError, ShapeError
 
 __all__ = ["SparseMatrix"]
 
+_PAD = 8  # doubles of the widest vector
+_SLICE_VALUES = 1 << 16
+_MOST_SLICES = 32
+_DENSE_ROWS = 1024
+_LINES: dict[int, Callable[..., None]] = {4: _native.sparse_f32, 8: _native.sparse_f64}
+_TRANSPOSED: dict[int, Callable[..., bool]] = {4: _native.sparse_transposed_f32, 8: _native.sparse_transposed_f64}
+
+
+class _Lines:
+    """Rows or columns: line i has values[starts[i]:starts[i + 1]] at index[...]."""
+
+    def __init__(self, values: NDArray, index: NDArray, starts: NDArray) -> None:
+        self.values, self.index, self.starts = values, index, starts
+
+    def slices(self) -> list[tuple[int, int]]:
+        """First and end line of slices of about as many values each."""
+        lines = len(self.starts) - 1
+        count = max(1, min(_MOST_SLICES, int(self.starts[-1]) // _SLICE_VALUES, lines))
+        marks = int(self.starts[-1]) * np.arange(1, count) // count
+        edges = [0, *np.searchsorted(self.starts, marks).tolist(), lines]
+        return [(first, end) for first, end in zip(edges, edges[1:], strict=False) if first < end]
+
+    def times(self, first: int, end: int, other: NDArray, base: NDArray | None, out: NDArray) -> None:
+        """out [end - first, width] = base + the lines times other [.., width]; width is a multiple of 8."""
+        _LINES[self.values.itemsize](self.values, self.index, self.starts, first, end, other, other.shape[1], base, out)
+
 
 class SparseMatrix:
-    """Rows i with the values data[indptr[i]:indptr[i + 1]] in the columns indices[...]; see `Matrix`."""
+    """[N, D] features of which most are 0; see `Matrix`.
+
+    Args:
+        data: the values, float32 or float64 (others become float64).
+        indices: the column of each.
+        indptr: [N + 1], where each row begins.
+        columns: D.
+    Raises: ShapeError, DataError for arrays that are no such matrix.
+    """
+
+    can_centre = False
+    center = None
 
     def __init__(self, data: NDArray, indices: NDArray, indptr: NDArray, columns: int) -> None:
-        self.data, self.indices, self.indptr, self.columns = data, indices, indptr, columns
-        self.center = None
+        if data.dtype.kind != "f" or data.dtype.itemsize not in (4, 8) or not data.dtype.isnative:
+            data = data.astype(np.float64)
+        starts = np.ascontiguousarray(indptr, dtype=np.int64)
+        if starts.ndim != 1 or len(starts) == 0 or starts[0] != 0 or (np.diff(starts) < 0).any():
+            raise DataError("X.indptr does not rise from 0: it is no CSR matrix. Build it again, or call X.tocsr().")
+        used = int(starts[-1])
+        if min(len(data), len(indices)) < used:
+            raise ShapeError(f"X has {min(len(data), len(indices))} stored values, but X.indptr ends at {used}.")
+        indices = indices[:used]
+        if used and not (0 <= int(indices.min()) and int(indices.max()) < columns):
+            raise DataError(
+                f"X.indices runs from {indices.min()} to {indices.max()}; the columns are 0..{columns - 1}."
+            )
+        self.columns = columns
+        self._by_row = _Lines(np.ascontiguousarray(data[:used]), np.ascontiguousarray(indices, dtype=np.int32), starts)
 
-    @property
-    def can_centre(self) -> bool:
-        return False
+    @cached_property
+    def _by_column(self) -> _Lines:
+        rows = self._by_row
+        values, index = np.empty_like(rows.values), np.empty_like(rows.index)
+        starts = np.zeros(self.columns + 1, np.int64)
+        _TRANSPOSED[rows.values.itemsize](rows.values, rows.index, rows.starts, values, index, starts)
+        return _Lines(values, index, starts)
 
     @property
     def rows(self) -> int:
-        return len(self.indptr) - 1
+        return len(self._by_row.starts) - 1
 
     def slices(self, outputs: int) -> list[tuple[int, int]]:
-        return slices_for(self.rows, self.columns, outputs)
+        return self._by_row.slices()
 
     def blocks(self, first: int, end: int) -> list[tuple[int, int]]:
         return [(first, end)]
@@ -37,29 +101,104 @@ class SparseMatrix:
         return self
 
     def take(self, index: Any) -> Self:
-        raise NotImplementedError
+        chosen = np.arange(self.rows)[index]
+        starts, lengths = self._by_row.starts[chosen], np.diff(self._by_row.starts)[chosen]
+        ends = np.concatenate([[0], np.cumsum(lengths)])
+        at = np.repeat(starts - ends[:-1], lengths) + np.arange(ends[-1])
+        return type(self)(self._by_row.values[at], self._by_row.index[at], ends, self.columns)
 
     def thinned(self, step: int) -> Self:
         return self.take(slice(None, None, step))
 
     def moments(self, weight: NDArray | None = None) -> ColumnMoments:
-        raise NotImplementedError
+        columns = self._by_column
+        total = float(self.rows if weight is None else weight.sum())
+        values = columns.values.astype(np.float64)
+        weighted = values if weight is None else values * weight[columns.index]
+        lengths = np.diff(columns.starts)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, square = (self._column_sums(v) / total for v in (weighted, weighted * values))
+            largest = self._column_sums(np.abs(values), np.maximum)
+            low, high = self._column_sums(values, np.minimum), self._column_sums(values, np.maximum)
+            has_zeros = lengths < self.rows
+            low, high = (np.where(has_zeros, rule(v, 0), v) for rule, v in ((np.minimum, low), (np.maximum, high)))
+            spread = np.sqrt(np.maximum(square - mean * mean, 0))
+        spread = np.where(low == high, 0.0, np.where(spread > 0, spread, (high - low) / 2))
+        return ColumnMoments(mean, spread, largest)
+
+    def _column_sums(self, values: NDArray, rule: np.ufunc = np.add) -> NDArray:
+        """Over the stored values of every column, in the order of the rows; 0 for an empty one."""
+        starts = self._by_column.starts
+        filled = np.flatnonzero(np.diff(starts))
+        sums = np.zeros(self.columns)
+        if len(filled):
+            sums[filled] = rule.reduceat(values, starts[filled])
+        return sums
 
     def logits(self, first: int, end: int, coef: NDArray, intercept: NDArray, out: NDArray) -> None:
-        raise NotImplementedError
+        padded = np.empty((end - first, _padded(len(coef))))
+        self._by_row.times(first, end, _side_by_side(coef), _side_by_side(intercept[:, None])[0], padded)
+        out[:] = padded[:, : len(coef)]
 
     def add_products(self, first: int, end: int, slopes: NDArray, out: NDArray) -> None:
-        raise NotImplementedError
+        whole = np.zeros((self.rows, _padded(len(out))))
+        whole[first:end, : len(out)] = slopes
+        out += self._products(whole)[:, : len(out)].T
+
+    def _products(self, slopes: NDArray) -> NDArray:
+        """slopes [N, padded] -> [D, padded]."""
+        sums = np.empty((self.columns, slopes.shape[1]))
+        columns = self._by_column
+        run_slices(lambda first, end: columns.times(first, end, slopes, None, sums[first:end]), columns.slices())
+        return sums
+
+    def fused(self, coef: NDArray, intercept: NDArray, loss: RowLoss) -> Fused:
+        K = len(coef)
+        table, base = _side_by_side(coef), _side_by_side(intercept[:, None])[0]
+        slopes = np.empty((self.rows, table.shape[1]))
+
+        def part(first: int, end: int) -> float:
+            self._by_row.times(first, end, table, base, slopes[first:end])
+            z = np.ascontiguousarray(slopes[first:end, :K])
+            value = loss(first, end, z)
+            slopes[first:end, :K] = z
+            slopes[first:end, K:] = 0
+            return value
+
+        values = run_slices(part, self._by_row.slices())
+        products = np.ascontiguousarray(self._products(slopes)[:, :K].T)
+        return Fused.merged([Fused(value, np.zeros(0), np.zeros(0)) for value in values])._replace(
+            products=products, totals=slopes[:, :K].sum(axis=0)
+        )
 
     def gram(self, weight: NDArray, scale: NDArray | None = None) -> NDArray:
-        raise NotImplementedError
+        whole = np.zeros((self.columns + 1, self.columns + 1))
+        for first in range(0, self.rows, _DENSE_ROWS):
+            end = min(first + _DENSE_ROWS, self.rows)
+            whole += DenseMatrix(self._dense(first, end)).gram(weight[first:end], scale)
+        return whole
+
+    def _dense(self, first: int, end: int) -> NDArray:
+        starts = self._by_row.starts[first : end + 1]
+        block = np.zeros((end - first, self.columns))
+        at = slice(int(starts[0]), int(starts[-1]))
+        row = np.repeat(np.arange(end - first), np.diff(starts))
+        np.add.at(block, (row, self._by_row.index[at]), self._by_row.values[at])  # a cell may be stored in parts
+        return block
 
     def gram_diagonal(self, weight: NDArray, scale: NDArray | None = None) -> NDArray:
-        square = self.data.astype(np.float64) ** 2
-        row = np.repeat(np.arange(self.rows), np.diff(self.indptr))
-        total = np.empty(self.columns + 1)
-        total[:-1] = np.bincount(self.indices, square * weight[row], self.columns)
-        if scale is not None:
-            total[:-1] /= scale * scale
-        total[-1] = weight.sum()
-        return total
+        columns = self._by_column
+        values = columns.values.astype(np.float64)
+        square = self._column_sums(values * values * weight[columns.index])
+        return np.append(square if scale is None else square / scale / scale, weight.sum())
+
+
+def _padded(outputs: int) -> int:
+    return -(-outputs // _PAD) * _PAD
+
+
+def _side_by_side(table: NDArray) -> NDArray:
+    """[K, n] as [n, padded K]."""
+    result = np.zeros((table.shape[1], _padded(len(table))))
+    result[:, : len(table)] = table.T
+    return result

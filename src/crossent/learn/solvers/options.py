@@ -22,8 +22,7 @@ class SolverOptions:
     Args:
         max_iter: most iterations, >= 1; for solvers that take mini-batches an iteration is a pass over all rows.
         tol: a solver has converged when F - F* is proven to be <= tol * max(F, 1e-3); where nothing can be proven
-            (no l2, or a loss that is not convex) when the estimate or the gradient says so. 0 goes on to the last
-            digit.
+            (no l2, or a loss that is not convex) when the estimate or the gradient says so. 0 never ends a run.
         learning_rate: step length of the gradient descent family, > 0; None: the solver finds it as it goes.
         schedule: how the learning rate falls from pass to pass: "constant", "inverse" (1 / (1 + t)), "sqrt"
             (1 / sqrt(1 + t)), "step" (a tenth after each third of max_iter), "cosine" (to 0 at max_iter), or a function
@@ -31,6 +30,8 @@ class SolverOptions:
         batch_size: rows of a mini-batch, >= 1; None: a 16th of all, but between 16 and 256.
         momentum: of "momentum" and "nesterov", in [0, 1).
         seed: of the order of mini-batches, a whole number >= 0.
+        certify: whether the certificate is computed in every iteration, so that every Step has its gap: for learning
+            curves; otherwise only where it may end the fit.
         on_step: called with each Step and the parameters, or None; a true result ends the fit.
 
     Raises: OptionError.
@@ -46,6 +47,7 @@ class SolverOptions:
     batch_size: int | None = None
     momentum: float = 0.9
     seed: int = 0
+    certify: bool = False
     on_step: OnStep | None = None
 
     def __post_init__(self) -> None:
@@ -62,6 +64,8 @@ class SolverOptions:
             raise OptionError(f"momentum is {self.momentum!r}; it must be a number >= 0 and < 1, for instance 0.9.")
         if not _is_whole_number(self.seed) or self.seed < 0:
             raise OptionError(f"seed is {self.seed!r}; it must be a whole number >= 0.")
+        if not isinstance(self.certify, bool):
+            raise OptionError(f"certify is {self.certify!r}; it must be True or False.")
         if not callable(self.schedule) and self.schedule not in SCHEDULES:
             raise OptionError(
                 f"schedule is {self.schedule!r}; it must be one of {listed(SCHEDULES)}, or a function of the pass "

@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 from crossent.errors import OptionError
 from crossent.learn.objective import Objective
+from crossent.learn.solvers.auto import minimise_auto
 from crossent.learn.solvers.gd import minimise_gd
 from crossent.learn.solvers.lbfgs import minimise_lbfgs
+from crossent.learn.solvers.newton import minimise_newton
 from crossent.learn.solvers.options import SolverOptions
 from crossent.learn.solvers.rules import RULES
 from crossent.learn.solvers.stochastic import minimise_stochastic
@@ -37,7 +39,9 @@ class Solver(NamedTuple):
 
 
 SOLVERS: dict[str, Solver] = {
+    "auto": Solver(minimise_auto, True, False, "the quickest for the problem at hand"),
     "lbfgs": Solver(minimise_lbfgs, True, False, "quasi-Newton, preconditioned; any size"),
+    "newton": Solver(minimise_newton, True, False, "second order: Cholesky for small models, conjugate gradients else"),
     "gd": Solver(minimise_gd, False, True, "plain gradient descent, all rows in every step"),
     **{name: Solver(partial(minimise_stochastic, rule=name), False, True, RULES[name].summary) for name in RULES},
 }

@@ -1,0 +1,51 @@
+"""auto: the quickest way for the problem at hand, with nothing to tune.
+
+Many rows say the same many times over. So where there are far more rows than parameters of a logit, the first iterations
+run on every so-many-th row; the rows of the whole are read for the last digits only. Then L-BFGS, whose preconditioner
+makes it Newton's method for one logit; with an l1 penalty its orthant-wise form.
+"""
+
+from dataclasses import replace
+
+from crossent.learn.objective import Objective
+from crossent.learn.solvers.lbfgs import minimise_lbfgs
+from crossent.learn.solvers.options import SolverOptions
+from crossent.learn.solvers.watch import Watch
+from crossent.learn.trace import Solution
+from crossent.learn.types import Floats
+
+__all__ = ["minimise_auto"]
+
+LEAST_ROWS = 1 << 14  # of the first iterations
+ROWS_PER_PARAMETER = 64
+FIRST_TOL, FIRST_ITERATIONS = 1e-4, 50
+
+
+def minimise_auto(objective: Objective, start: Floats, options: SolverOptions) -> Solution:
+    """Minimise by L-BFGS, begun on a part of the rows where there are plenty.
+
+    Args:
+        objective: what to minimise.
+        start: flat parameters.
+        options: max_iter, tol, on_step.
+    Returns: Solution; its steps are those on all rows.
+    """
+    watch = Watch(objective, options, name="auto")
+    return minimise_lbfgs(objective, _first_point(objective, start, options), options, watch=watch)
+
+
+def _first_point(objective: Objective, start: Floats, options: SolverOptions) -> Floats:
+    """Where every so-many-th row leads to, or the start."""
+    width = objective.size // objective.outputs
+    step = objective.rows // max(LEAST_ROWS, ROWS_PER_PARAMETER * width)
+    if step < 2 or not objective.is_convex or objective.l1 is not None or options.tol == 0:
+        return start
+    few = objective.thinned(step)
+    if few is None:
+        return start
+    first = replace(
+        options, tol=max(options.tol, FIRST_TOL), max_iter=min(options.max_iter, FIRST_ITERATIONS), on_step=None
+    )
+    solution = minimise_lbfgs(few, start, first)
+    objective.passes += few.passes * few.rows / objective.rows
+    return solution.point

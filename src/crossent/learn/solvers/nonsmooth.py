@@ -1,0 +1,60 @@
+"""Steps of solvers for F = smooth + sum l1_j |x_j|: a place with all that is known of it, and the way down from it."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from crossent.learn.objective import Objective
+from crossent.learn.solvers.line_search import DECREASE, MAX_PROBES, ROUNDING
+from crossent.learn.solvers.watch import nonsmooth_gradient, penalty_l1
+from crossent.learn.types import Floats
+
+__all__ = ["Place", "lower_place", "place_at"]
+
+
+class Place(NamedTuple):
+    """A point, value and gradient of the smooth part there, F, and the smallest subgradient of F."""
+
+    point: Floats
+    value: float
+    grad: Floats
+    total: float
+    slope: Floats
+
+
+def place_at(objective: Objective, point: Floats) -> Place:
+    """The place of a point."""
+    value, grad = objective.value_and_grad(point)
+    total = float(value) + penalty_l1(objective, point)
+    return Place(point, float(value), grad, total, nonsmooth_gradient(objective, point, grad))
+
+
+def lower_place(
+    objective: Objective, here: Place, path: Callable[[float], tuple[Floats, float]], first: float = 1.0
+) -> Place | None:
+    """The first place with enough decrease on a path, for steps first, first / 2, first / 4, ...
+
+    Near the minimum the decrease drowns in the rounding of F; there a smaller subgradient on the same level counts.
+
+    Args:
+        path: step > 0 -> the point and the change of F that a linear model promises, < 0.
+    Returns: the place; None if there is none.
+    """
+    step, level = first, here.total + ROUNDING * abs(here.total)
+    for _ in range(MAX_PROBES):
+        point, promise = path(step)
+        if not promise < 0:
+            return None
+        there = place_at(objective, point)
+        if there.total <= here.total + DECREASE * promise:
+            return there
+        if there.total <= level and _steepness(there) < _steepness(here):
+            return there
+        step *= 0.5 if math.isfinite(there.total) else 0.1
+    return None
+
+
+def _steepness(place: Place) -> float:
+    return float(np.max(np.abs(place.slope), initial=0.0))

@@ -1,0 +1,126 @@
+"""The minimum of a quadratic with l1: what a proximal Newton step aims at.
+
+    q(x) = g^T d + d^T H d / 2 + sum_j l1_j |x_j|,   d = x - start
+
+Two kinds of steps alternate: a proximal gradient step, which decides which coordinates are 0, and conjugate gradients
+on the others with their signs held, which go the long way. Both take the best length along their line, so q never
+rises; H is needed in products only.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from crossent.learn.objective import Objective
+from crossent.learn.solvers.conjugate import Product, conjugate_gradients
+from crossent.learn.solvers.watch import nonsmooth_gradient
+from crossent.learn.types import Floats
+
+__all__ = ["Quadratic", "soft_threshold"]
+
+ROUNDS = 100
+MOST_PRODUCTS = 250
+FACE_ACCURACY = 0.1
+
+
+def soft_threshold(x: Floats, limit: Floats) -> Floats:
+    """sign(x) max(|x| - limit, 0)."""
+    return np.asarray(np.sign(x) * np.maximum(np.abs(x) - limit, 0))
+
+
+class _Spot(NamedTuple):
+    """A point and the gradient of the smooth part of q there."""
+
+    x: Floats
+    slope: Floats
+
+
+class Quadratic:
+    """q of an objective around a point.
+
+    Args:
+        objective: gives l1.
+        start: the point.
+        grad: g, of the smooth part.
+        product: v -> H v.
+        diagonal: about that of H, > 0: the metric of the proximal steps.
+    """
+
+    def __init__(
+        self, objective: Objective, *, start: Floats, grad: Floats, product: Product, diagonal: Floats
+    ) -> None:
+        assert objective.l1 is not None
+        self._objective, self._l1 = objective, objective.l1
+        self._first = _Spot(start, grad)
+        self._product, self._diagonal = product, diagonal
+        self._stiffness = 1.0  # of H over the diagonal along the last proximal step
+
+    def minimum(self, accuracy: Callable[[float], float]) -> tuple[Floats, float]:
+        """About the minimum of q, and how far below q(start) it is, the estimate of what is missing included.
+
+        Args:
+            accuracy: share of the smallest subgradient at the start that may remain, both in the metric, as a function
+                of that subgradient's norm.
+        """
+        spot = self._first
+        remaining = self._steepness(spot)
+        enough = accuracy(math.sqrt(remaining)) ** 2 * remaining
+        for _ in range(ROUNDS):
+            if not remaining > enough:
+                break
+            spot = self._along_face(self._proximal(spot))
+            remaining = self._steepness(spot)
+        move = spot.x - self._first.x
+        drop = 0.5 * float((self._first.slope + spot.slope) @ move) + self._change(self._first.x, spot.x)
+        return spot.x, remaining / 2 - drop
+
+    def _steepness(self, spot: _Spot) -> float:
+        """The square of the smallest subgradient of q, in the metric."""
+        smallest = nonsmooth_gradient(self._objective, spot.x, spot.slope)
+        return float(np.sum(smallest * smallest / self._diagonal))
+
+    def _change(self, x: Floats, there: Floats) -> float:
+        """How the penalty changes."""
+        return float(self._l1 @ (np.abs(there) - np.abs(x)))
+
+    def _proximal(self, spot: _Spot) -> _Spot:
+        metric = self._stiffness * self._diagonal
+        target = soft_threshold(spot.x - spot.slope / metric, self._l1 / metric)
+        move = target - spot.x
+        image = self._product(move)
+        length = float(move @ (self._diagonal * move))
+        if length > 0:
+            self._stiffness = min(max(float(move @ image) / length, 1e-3), 1e3)
+        return self._towards(spot, target, image)
+
+    def _along_face(self, spot: _Spot) -> _Spot:
+        """Minimise over the coordinates that are not 0; those that would change their sign stop at 0."""
+        sign = np.sign(spot.x)
+        free = (sign != 0) | (self._l1 == 0)
+        if not free.any():
+            return spot
+        downhill = np.where(free, -(spot.slope + self._l1 * sign), 0.0)
+        found = conjugate_gradients(
+            lambda v: np.where(free, self._product(v), 0.0),
+            downhill,
+            precondition=lambda v: v / self._diagonal,
+            accuracy=lambda _: FACE_ACCURACY,
+            most=MOST_PRODUCTS,
+        )
+        target = spot.x + found.x
+        target[(np.sign(target) != sign) & (self._l1 > 0)] = 0
+        return self._towards(spot, target, self._product(target - spot.x))
+
+    def _towards(self, spot: _Spot, target: Floats, image: Floats) -> _Spot:
+        """The best point that convexity of the penalty promises on the line to a target; image = H (target - x)."""
+        move = target - spot.x
+        promise = float(spot.slope @ move) + self._change(spot.x, target)
+        if not promise < 0:
+            return spot
+        bend = float(move @ image)
+        if bend <= -promise:
+            return _Spot(target, spot.slope + image)
+        share = -promise / bend
+        return _Spot(spot.x + share * move, spot.slope + share * image)
