@@ -68,7 +68,7 @@ def descend(
         objective, start, options: of the solver.
         advance: (place, iteration) -> the next place; None where there is no lower one.
         name: of the solver.
-        falls: whether F never rises, so that a standstill means that rounding hides the rest.
+        falls: whether to end at a standstill of F; otherwise all max_iter iterations are made.
     Returns: Solution at the last place; if F overflows there, at the one before.
     """
     watch = Watch(objective, options, name=name, falls=falls)

@@ -47,7 +47,8 @@ def minimise_gd(objective: Objective, start: Floats, options: SolverOptions) -> 
         rate = given * factor_of(options, iteration)
         return place_at(objective, stepped(here.point, here.grad, rate, objective.l1))
 
-    return descend(objective, start, options, advance, name="gd", falls=False)
+    ought_to_fall = options.tol > 0 and options.schedule == "constant"  # with tol=0 every step asked for is made
+    return descend(objective, start, options, advance, name="gd", falls=ought_to_fall)
 
 
 class _Fitting:
