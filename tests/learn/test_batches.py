@@ -29,16 +29,16 @@ def problems():
 
 def objective_of(name):
     X, targets, loss, outputs, weight = problems()[name]
-    scale = np.array([1.0, 2.0, 0.5, np.inf])
     return LinearObjective(
-        DenseMatrix(X, X.mean(0)), targets, loss=loss, outputs=outputs, l2=0.3, l1=0.1, sample_weight=weight, scale=scale
-    )
+        DenseMatrix(X, X.mean(0)), targets, loss=loss, outputs=outputs, l2=0.3, l1=0.1, sample_weight=weight,
+        scale=np.array([1.0, 2.0, 0.5, np.inf]),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("size", [1, 16, 50, 1000])
 @pytest.mark.parametrize("name", problems())
 def test_they_add_up_to_the_whole(name, size):
-    """The mean over batches, weighted by their rows, of value and gradient is that of all rows: a short one included."""
+    """The mean over batches of value and gradient, each weighted by its rows, is that of all rows."""
     whole = objective_of(name)
     point = np.random.default_rng(3).normal(size=whole.size)
     value, grad, rows = 0.0, np.zeros(whole.size), 0

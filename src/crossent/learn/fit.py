@@ -160,7 +160,7 @@ def fit_file(
         "max_iter": max_iter,
         "tol": tol,
     }
-    if solver == "gd":
+    if find_solver(solver).takes_rate:
         recorded["learning_rate"] = learning_rate
     if class_weight is not None:
         recorded["class_weight"] = recordable(class_weight)

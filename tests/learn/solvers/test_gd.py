@@ -88,6 +88,14 @@ class TestFittingSteps:
         assert_close(solution.point, np.maximum(1 - l1 / bends, 0), bound=1e-9)
         assert solution.point[1] == 0
 
+    @pytest.mark.parametrize("size", [1e-200, 1e150])
+    def test_extreme_sizes_of_the_function(self, size):
+        """Squares of the gradient underflow or overflow; every warning is an error here."""
+        function = Function(2, lambda x: size * np.sum((x - 1) ** 2), lambda x: 2 * size * (x - 1))
+        solution = minimise_gd(function, np.array([0.0, 3.0]), SolverOptions(tol=0.0, max_iter=300))
+        assert np.isfinite(solution.point).all()
+        assert solution.loss <= solution.steps[0].loss
+
     def test_wrong_gradient_ends_with_a_reason(self):
         function = Function(2, lambda x: np.sum(x * x), lambda x: -2 * x)
         solution = minimise_gd(function, np.ones(2), SolverOptions())

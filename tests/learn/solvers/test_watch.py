@@ -333,7 +333,7 @@ def test_a_function_without_certificate():
     assert solution.converged
     assert solution.gradient_norm <= 1e-4
     assert solution.certificate == Certificate("stationarity", pytest.approx(solution.gradient_norm))
-    short = minimise_gd(parabola(), np.ones(1), SolverOptions(max_iter=2))
+    short = minimise_gd(parabola(), np.ones(1), SolverOptions(learning_rate=0.1, max_iter=2))
     said = "the gradient's norm is 0.81 (the loss is not convex, so no bound is known)"
     assert short.reason == f"max_iter=2 iterations are used up; {said}"
 

@@ -45,11 +45,12 @@ def stepped(point: Floats, direction: Floats, rate: float, l1: Floats | None, un
     >>> stepped(np.array([1.0, 0.1]), np.array([2.0, 0.0]), 0.25, np.array([1.0, 1.0])).tolist()
     [0.25, 0.0]
     """
-    moved = point - rate * direction
-    if l1 is None:
-        return moved
-    threshold = rate * unit * l1
-    return moved - np.clip(moved, -threshold, threshold)
+    with np.errstate(over="ignore", invalid="ignore"):  # the objective answers infinity with infinity
+        moved: Floats = point - rate * direction
+        if l1 is None:
+            return moved
+        threshold = rate * unit * l1
+        return moved - np.clip(moved, -threshold, threshold)
 
 
 def descend(
@@ -67,7 +68,7 @@ def descend(
         objective, start, options: of the solver.
         advance: (place, iteration) -> the next place; None where there is no lower one.
         name: of the solver.
-        falls: whether F never rises, so that a standstill means that rounding hides the rest.
+        falls: whether to end at a standstill of F; otherwise all max_iter iterations are made.
     Returns: Solution at the last place; if F overflows there, at the one before.
     """
     watch = Watch(objective, options, name=name, falls=falls)

@@ -45,11 +45,10 @@ def minimise_gd(objective: Objective, start: Floats, options: SolverOptions) -> 
 
     def advance(here: Place, iteration: int) -> Place:
         rate = given * factor_of(options, iteration)
-        with np.errstate(over="ignore", invalid="ignore"):
-            point = stepped(here.point, here.grad, rate, objective.l1)
-        return place_at(objective, point)
+        return place_at(objective, stepped(here.point, here.grad, rate, objective.l1))
 
-    return descend(objective, start, options, advance, name="gd", falls=False)
+    ought_to_fall = options.tol > 0 and options.schedule == "constant"  # with tol=0 every step asked for is made
+    return descend(objective, start, options, advance, name="gd", falls=ought_to_fall)
 
 
 class _Fitting:
@@ -63,19 +62,20 @@ class _Fitting:
         for _ in range(_TRIALS):
             rate = self._rate
             there = place_at(self._objective, stepped(here.point, here.grad, rate, self._objective.l1))
-            step, change = there.point - here.point, there.grad - here.grad
-            bend = float(step @ change) if there.is_finite else math.inf
-            fall = _SHARE * float(step @ step) / (2 * rate)
+            with np.errstate(over="ignore", invalid="ignore"):
+                step, change = there.point - here.point, there.grad - here.grad
+                square, bend, changed = float(step @ step), float(step @ change), float(change @ change)
+            fall = _SHARE * square / (2 * rate)
             if there.is_finite and there.loss <= here.loss - fall + ROUNDING * abs(here.loss):
-                self._rate = min(bend / float(change @ change) if bend > 0 else 2 * rate, _LONGEST)
+                self._rate = min(bend / changed if bend > 0 and changed > 0 else 2 * rate, _LONGEST)
                 return there
-            self._rate = rate / 2 ** _halvings(rate, float(step @ step), bend)
+            is_known = there.is_finite and square > 0
+            self._rate = rate / 2 ** _halvings(rate * bend / (1.9 * square) if is_known else math.inf)
         return None
 
 
-def _halvings(rate: float, square: float, bend: float) -> int:
-    """How often to halve the length of a step that was too long."""
-    if not math.isfinite(bend):
+def _halvings(ratio: float) -> int:
+    """How often to halve what is `ratio` times too long, at least once; 4 times where that is not known."""
+    if not math.isfinite(ratio):
         return 4
-    ratio = rate * bend / (1.9 * square) if square > 0 else 0.0
     return min(max(1, math.ceil(math.log2(ratio))), 60) if ratio > 0 else 1

@@ -73,8 +73,8 @@ class SolverOptions:
             )
         if rate is None and self.schedule != "constant":
             raise OptionError(
-                f"schedule is {self.schedule!r}, but there is no learning_rate for it to lower: a solver that finds its "
-                "own rate also finds when to lower it. Pass learning_rate=, or leave schedule='constant'."
+                f"schedule is {self.schedule!r}, but there is no learning_rate for it to lower: a solver that finds "
+                "its own rate also finds when to lower it. Pass learning_rate=, or leave schedule='constant'."
             )
 
 

@@ -57,4 +57,6 @@ def find_solver(name: str) -> Solver:
     """
     if isinstance(name, str) and name in SOLVERS:
         return SOLVERS[name]
-    raise OptionError(f"solver is {name!r}; it must be one of {listed(SOLVERS)}.{did_you_mean(str(name), SOLVERS)}")
+    raise OptionError(
+        f"solver is {name!r}; it must be one of {listed(SOLVERS, len(SOLVERS))}.{did_you_mean(str(name), SOLVERS)}"
+    )

@@ -32,7 +32,7 @@ def factor_of(options: SolverOptions, t: int) -> float:
     Returns: a factor >= 0.
     Raises: OptionError where the schedule is a function and returns anything else.
 
-    >>> [factor_of(SolverOptions(schedule="step", max_iter=6), t) for t in (0, 1, 2)]
+    >>> [factor_of(SolverOptions(learning_rate=1.0, schedule="step", max_iter=6), t) for t in (0, 1, 2)]
     [1.0, 1.0, 0.1]
     """
     if not callable(options.schedule):

@@ -2,9 +2,9 @@
 
 After each pass F and its gradient are computed on all rows, for the trace and the stopping rule: a second pass, counted
 as such. A given learning rate is followed to the letter, on the raw coefficients, as training loops do. Without one the
-solver tunes itself: the rate grows by 1.3 after a pass in which F fell and halves after one in which it rose, so that it
-shrinks where the noise of the batches decides; a pass that leads above the start is undone, without momentum and at a
-quarter of the rate.
+solver tunes itself: the rate grows by 1.3 after a pass in which F fell and halves after one in which it rose, so that
+it shrinks where the noise of the batches decides; a pass that leads above the start is undone, and the next one sets
+out without momentum at a quarter of the rate.
 """
 
 import math
