@@ -12,8 +12,8 @@ within that distance is lower by more. A minimum may not exist then:
     a growing model             as it went of late it could go on twice as far, and F would stay: the norm grows while
                                 the loss has flattened. Looked at once, at the end
 
-Where the loss is not convex the gradient decides, and the words say what that means. tol = 0 ends by a gradient of
-exactly 0 only. Whatever ends a run, its Solution has the certificate of its point.
+Where the loss is not convex the gradient decides, and the words say what that means. tol = 0 goes on to
+the last digit. Whatever ends a run, its Solution has the certificate of its point.
 """
 
 import math
@@ -97,8 +97,11 @@ class Watch:
             self._anchors = [*self._anchors[-2:], _Anchor(step.iteration, value, point.copy())]
         if end is None and told:
             return End(False, "a callback asked to stop", "Go on from here with warm_start=True.")
-        if end is None and self._has_stalled(value, norm) and self.options.tol > 0:
-            return self.at_rounding() if self._is_level(value) else self._risen()
+        if end is None and self._has_stalled(value, norm):
+            if self._is_level(value):
+                return self.at_rounding()
+            if self.options.tol > 0:
+                return self._risen()
         if end is None and step.iteration >= self.options.max_iter:
             return self._out_of_steps()
         return end
