@@ -17,6 +17,7 @@ class Function:
 
     def __init__(self, size, value, grad):
         self.size, self._value, self._grad, self.calls = size, value, grad, 0
+        self.passes, self.is_convex, self.l1, self.outputs = 0.0, False, None, 1
 
     def value_and_grad(self, point):
         self.calls += 1
@@ -90,7 +91,7 @@ def test_start_that_is_not_finite_is_reported(solve):
 @pytest.mark.parametrize("solve", [minimise_lbfgs, minimise_gd])
 def test_the_start_is_left_alone_and_steps_are_told(solve):
     start, seen = np.zeros(4), []
-    options = SolverOptions(max_iter=5, tol=0.0, on_step=seen.append)
+    options = SolverOptions(max_iter=5, tol=0.0, on_step=lambda step, point: seen.append(step))
     solution = solve(quadratic(np.arange(1.0, 5.0)), start, options)
     assert np.array_equal(start, np.zeros(4))
     assert tuple(seen) == solution.steps

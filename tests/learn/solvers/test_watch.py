@@ -356,10 +356,9 @@ def test_a_start_that_is_not_finite():
 
 
 def test_steps_that_are_too_long_are_not_called_rounding():
-    """They jump to and fro, higher than the start."""
-    solution = minimise_gd(parabola(), np.ones(1), SolverOptions(learning_rate=2.0 + 1e-6))
+    """They jump to and fro, higher than the start; others settle down after such a time."""
+    solution = minimise_gd(parabola(), np.ones(1), SolverOptions(learning_rate=2.0 + 1e-6, max_iter=300))
     assert not solution.converged
-    assert "steps are too long" in solution.reason
+    assert solution.iterations == 300
+    assert "the loss rose from 1.5 to" in solution.reason
     assert "Lower learning_rate" in solution.advice
-    tutorial = minimise_gd(parabola(), np.ones(1), SolverOptions(learning_rate=2.0 + 1e-6, tol=0.0, max_iter=300))
-    assert tutorial.iterations == 300

@@ -32,6 +32,7 @@ __all__ = ["End", "Watch", "nonsmooth_gradient", "penalty_l1"]
 
 LEAST_LOSS = 1e-3  # below it, tol is absolute
 PATIENCE = 20
+LEVEL = 1e-9  # of the loss: more than rounding
 WAIT = 10
 GROWTH = 0.05  # of the model's norm
 SPACING = 1.4  # between the iterations that are remembered: 1, 2, 3, 5, 7, 10, ...
@@ -98,10 +99,7 @@ class Watch:
         if end is None and told:
             return End(False, "a callback asked to stop", "Go on from here with warm_start=True.")
         if end is None and self._has_stalled(value, norm):
-            if self._is_level(value):
-                return self.at_rounding()
-            if self.options.tol > 0:
-                return self._risen()
+            return self.at_rounding()
         if end is None and step.iteration >= self.options.max_iter:
             return self._out_of_steps()
         return end
@@ -164,15 +162,14 @@ class Watch:
         return True
 
     def _has_stalled(self, value: float, norm: float) -> bool:
-        """Whether value and gradient have not improved for PATIENCE iterations: only rounding moves."""
+        """Whether value and gradient have not improved for PATIENCE iterations, and only rounding moves.
+
+        Not so if the value is above its best: gradient descent with long steps may yet settle down.
+        """
         is_better = value < self._best_value or norm < self._best_norm
         self._best_value, self._best_norm = min(value, self._best_value), min(norm, self._best_norm)
         self._idle = 0 if is_better else self._idle + 1
-        return self._idle >= PATIENCE
-
-    def _is_level(self, value: float) -> bool:
-        """Whether the value is the best but for rounding."""
-        return value - self._best_value <= 1e-9 * abs(self._best_value)
+        return self._idle >= PATIENCE and value - self._best_value <= LEVEL * abs(self._best_value)
 
     # -- the certificate ----------------------------------------------------------------------------------------------
 
@@ -274,12 +271,6 @@ class Watch:
             else f"the largest gradient entry {norm:.3g} is within tol={self.options.tol:g}"
         )
         return End(True, f"{size}; the loss is not convex, so this need not be its lowest point")
-
-    def _risen(self) -> End:
-        reason = (
-            f"the loss has not fallen below {self._best_value:.6g} for {PATIENCE} iterations: the steps are too long"
-        )
-        return End(False, reason, self._shorter())
 
     def _diverged(self) -> End:
         if len(self.steps) == 1:
