@@ -205,8 +205,7 @@ def finite_logits(matrix: Matrix, coef: Floats, intercept: Floats, *, names: NDA
 
     Raises: NonFiniteError naming the first cell that is NaN or infinite.
     """
-    with np.errstate(all="ignore"):
-        z = matrix_logits(matrix, coef, intercept)
+    z = matrix_logits(matrix, coef, intercept)
     if not np.isfinite(z).all():
         _refuse_non_finite(matrix, names)
     return z

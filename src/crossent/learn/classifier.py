@@ -76,7 +76,7 @@ class SoftmaxClassifier(CallbackHost, Conventions):
     >>> X, y = [[1, 2], [3, 4], [5, 6], [7, 8]], [0, 1, 1, 0]
     >>> model = SoftmaxClassifier(solver="gd", learning_rate=0.1, fit_intercept=False, l2=0).fit(X, y)
     >>> model.coef_, round(model.trace_[-1], 12)
-    (array([[0., 0.]]), 0.69314718056
+    (array([[0., 0.]]), 0.69314718056)
 
     In that example of many tutorials nothing is learnt, however many steps are made: at w = [0, 0] every
     probability is 1/2, the gradient is (1 - 3 - 5 + 7, 2 - 4 - 6 + 8) / 8 = (0, 0) exactly, and ln 2 is the
