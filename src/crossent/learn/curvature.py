@@ -27,7 +27,7 @@ class ClassCurvature:
 
     def __init__(self, loss: CrossEntropy | LogitAdjusted, targets: NDArray, weight: Floats | None, K: int) -> None:
         self._targets, self._weight, self._K = targets, weight, K
-        self._smoothing = float(loss.label_smoothing)
+        self._smoothing, self._ignored = float(loss.label_smoothing), loss.ignore_index
         terms = loss.terms(K)
         self.temperature = 1.0 if terms is None else terms.temperature
         self.bias = None if terms is None else terms.log_prior
@@ -42,7 +42,8 @@ class ClassCurvature:
             A = part.astype(np.float64)
         else:
             A = np.zeros((end - first, self._K))
-            A[np.arange(end - first), part] = 1
+            row = np.flatnonzero(part != self._ignored)
+            A[row, part[row]] = 1
         if self._smoothing:
             A = (1 - self._smoothing) * A + self._smoothing / self._K * A.sum(axis=1, keepdims=True)
         if self._class_weight is not None:
@@ -51,8 +52,8 @@ class ClassCurvature:
 
     def mass(self, first: int, end: int) -> Floats:
         """m [n, 1]."""
-        plain = self._targets.ndim == 1 and not self._smoothing and self._class_weight is None
-        if not plain:
+        is_plain = self._targets.ndim == 1 and not self._smoothing and self._class_weight is None
+        if not is_plain or self._ignored is not None:
             return self.weighted_targets(first, end).sum(axis=1, keepdims=True)
         return np.ones((end - first, 1)) if self._weight is None else self._weight[first:end, None]
 
