@@ -167,7 +167,7 @@ def _readable(array: NDArray) -> NDArray:
         array = array.astype(np.float32 if array.dtype.itemsize == 2 and array.dtype.kind == "f" else np.float64)
     beside = array.shape[1] < 2 or array.strides[1] == array.itemsize
     whole = array.strides[0] % array.itemsize == 0
-    return array if beside and whole and array.flags.aligned else np.ascontiguousarray(array)
+    return array if beside and whole and array.flags.aligned else array.copy()
 
 
 def _panel_groups(panels: int) -> list[tuple[int, int]]:
