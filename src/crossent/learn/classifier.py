@@ -23,8 +23,9 @@ from crossent.learn.types import Floats
 
 if TYPE_CHECKING:
     from crossent.learn.store import SoftmaxModel
+    from crossent.learn.summary import Summary
 
-__all__ = ["SoftmaxClassifier"]
+__all__ = ["SoftmaxClassifier", "coded"]
 
 
 class SoftmaxClassifier(Conventions):
@@ -123,7 +124,7 @@ class SoftmaxClassifier(Conventions):
         refuse_unknown_classes(self.class_weight, labels.tolist())
         if weights is not None and not weights.all():
             features, labels, weights = features[weights > 0], labels[weights > 0], weights[weights > 0]
-        classes, codes = _coded(labels)
+        classes, codes = coded(labels)
         result = train(
             DenseMatrix(features),
             codes,
@@ -257,6 +258,37 @@ class SoftmaxClassifier(Conventions):
             trace=[{"iteration": i, "loss": loss} for i, loss in enumerate(self.trace_)],
         )
 
+    def summary(
+        self, X: Any, y: Any, sample_weight: Any = None, *, reference: Any = None, confidence: float = 0.95
+    ) -> "Summary":
+        """Standard errors, tests, intervals and odds ratios of the coefficients, from the rows of `fit`.
+
+            theta_k = coef_k - coef_reference,   covariance = (N H)^-1,   z = theta / se,   odds ratio = exp(theta)
+
+        with H the Hessian of F at the optimum in theta. The rows are needed again, as the model does not keep them.
+        With l2=0 and a small tol, the results are those of maximum likelihood. With l2 > 0, which is the default, they
+        are labelled as those of the penalised likelihood: the coefficients are drawn towards 0, and the errors do not
+        tell by how much. sample_weight counts rows.
+
+        Args:
+            X, y, sample_weight: those of `fit`.
+            reference: class that the others are compared with; None for the first.
+            confidence: coverage of the intervals, in (0, 1).
+        Returns: a `Summary`, which prints as a table.
+        Raises: as `fit`; NotFittedError; DataError where standard errors do not exist (separable classes, collinear
+            features), for a fit that is not at the optimum, and for other rows than those of `fit`; UnsupportedError
+            with class_weight or an L1 penalty.
+        Source: McFadden, in: Frontiers in Econometrics (1974), 105-142.
+
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0], [4.0], [5.0]], [0, 0, 1, 0, 1, 1]
+        >>> summary = SoftmaxClassifier(l2=0, tol=1e-10).fit(X, y).summary(X, y)
+        >>> summary.terms, summary.coef.round(3).tolist(), summary.standard_errors.round(3).tolist()
+        (('intercept', 'x0'), [[-2.976, 1.19]], [[2.617, 0.941]])
+        """
+        from crossent.learn.summary import summarise  # seldom needed
+
+        return summarise(self, X, y, sample_weight, reference=reference, confidence=confidence)
+
     def _remember_features(self, width: int, names: NDArray | None) -> None:
         self.n_features_in_ = width
         if names is not None:
@@ -265,7 +297,7 @@ class SoftmaxClassifier(Conventions):
             del self.feature_names_in_
 
 
-def _coded(labels: NDArray) -> tuple[NDArray, NDArray]:
+def coded(labels: NDArray) -> tuple[NDArray, NDArray]:
     """Sorted distinct labels [K] and the index of every row's label [N].
 
     Raises: LabelError for labels that cannot be sorted, and for fewer than two classes.

@@ -23,6 +23,7 @@ __all__ = [
     "check_l1",
     "check_l2",
     "convergence_message",
+    "prepared",
     "train",
     "warn_unless_converged",
 ]
@@ -69,23 +70,42 @@ def train(
     Raises: OptionError, DataError, LabelError, UnsupportedError.
     """
     chosen = find_solver(solver)
+    objective = prepared(
+        matrix, targets, outputs=outputs, loss=loss, sample_weight=sample_weight, l2=l2, l1=l1,
+        fit_intercept=fit_intercept, rescales=chosen.rescales,
+    )  # fmt: skip
+    first = np.zeros(objective.size) if start is None else objective.parameters(*start)
+    solution = chosen.run(objective, first, options or SolverOptions())
+    coef, intercept = objective.coefficients(solution.point)
+    return Training(coef, intercept, objective.l2_strength, solution, objective)
+
+
+def prepared(
+    matrix: Matrix,
+    targets: NDArray,
+    *,
+    outputs: int,
+    loss: AnyLoss | None = None,
+    sample_weight: Floats | None = None,
+    l2: float | None = None,
+    l1: float = 0.0,
+    fit_intercept: bool = True,
+    rescales: bool = True,
+) -> LinearObjective:
+    """The objective that `train` minimises, with its arguments; `rescales`: in parameters of even steepness."""
     total = float(matrix.rows if sample_weight is None else sample_weight.sum())
     strength = 1.0 / total if l2 is None else check_l2(l2)
     moments = matrix.moments(sample_weight)
     _refuse_huge(moments.largest)
     center = scale = None
-    if chosen.rescales:
+    if rescales:
         center = moments.mean if fit_intercept and matrix.can_centre else None
         scale = _even_scale(moments, centred=center is not None, outputs=outputs, l2=strength)
     chosen_loss = loss or (BinaryCrossEntropy() if outputs == 1 else CrossEntropy())
-    objective = LinearObjective(
+    return LinearObjective(
         matrix.centred(center), targets, loss=chosen_loss, outputs=outputs, l2=strength, l1=check_l1(l1),
         sample_weight=sample_weight, fit_intercept=fit_intercept, scale=scale,
     )  # fmt: skip
-    first = np.zeros(objective.size) if start is None else objective.parameters(*start)
-    solution = chosen.run(objective, first, options or SolverOptions())
-    coef, intercept = objective.coefficients(solution.point)
-    return Training(coef, intercept, strength, solution, objective)
 
 
 def _even_scale(moments: ColumnMoments, *, centred: bool, outputs: int, l2: float) -> Floats:
