@@ -283,7 +283,7 @@ class SoftmaxClassifier(Conventions):
         >>> X, y = [[0.0], [1.0], [2.0], [3.0], [4.0], [5.0]], [0, 0, 1, 0, 1, 1]
         >>> summary = SoftmaxClassifier(l2=0, tol=1e-10).fit(X, y).summary(X, y)
         >>> summary.terms, summary.coef.round(3).tolist(), summary.standard_errors.round(3).tolist()
-        (('intercept', 'x0'), [[-2.976, 1.19]], [[2.617, 0.941]])
+        (('intercept', 'x0'), [[-3.035, 1.214]], [[2.546, 0.913]])
         """
         from crossent.learn.summary import summarise  # seldom needed
 

@@ -92,9 +92,9 @@ def _rest(objective: LinearObjective, reference: int) -> NDArray:
 
 def _against(table: Floats, reference: int) -> Floats:
     """Rows of a table with one row per logit against the reference class."""
-    if len(table) > 1:
-        return np.delete(table, reference, axis=0) - table[reference]
-    return -table if reference == 1 else table
+    if len(table) == 1:
+        return -table if reference == 1 else table
+    return np.asarray(np.delete(table, reference, axis=0) - table[reference])
 
 
 def _information(objective: LinearObjective, point: Floats, reference: int) -> Floats:

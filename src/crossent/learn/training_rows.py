@@ -55,9 +55,10 @@ def training_rows(
         feature_matrix(features, owner=owner, width=width)
     labels, _ = label_column(y, rows=len(features), shape=features.shape)
     weights = row_weights(sample_weight, rows=len(features))
-    kept = np.arange(len(features))
+    given = len(features)
+    kept = np.arange(given)
     if weights is not None and not weights.all():
         kept = np.flatnonzero(weights)
         features, labels, weights = features[kept], labels[kept], weights[kept]
     classes, codes = coded(labels)
-    return TrainingRows(DenseMatrix(features), classes, codes, weights, kept, len(y))
+    return TrainingRows(DenseMatrix(features), classes, codes, weights, kept, given)
