@@ -37,11 +37,11 @@ class TestAgainstScikitLearn:
         X, y = scaled(load, rows)
         cv = StratifiedKFold(5, shuffle=True, random_state=0)
         assert {len(train) for train, _ in cv.split(X, y)} == {rows * 4 // 5}
-        l2s = np.geomspace(1, 1e-6, 9)
+        l2s = np.geomspace(1, 3e-5, 9)  # below, where folds are separable, its own path ends off the optimum
         ours = ce.SoftmaxClassifierCV(l2s=l2s, cv=cv, tol=1e-9, max_iter=10_000).fit(X, y)
         theirs = LogisticRegressionCV(
             Cs=1 / (l2s * rows * 4 / 5), cv=cv, scoring="neg_log_loss", l1_ratios=(0.0,), use_legacy_attributes=False,
-            solver="newton-cholesky", tol=1e-12, max_iter=1000,
+            solver="newton-cholesky", tol=1e-10, max_iter=1000,
         ).fit(X, y)  # fmt: skip
         assert_close(ours.losses_, -theirs.scores_.reshape(5, 9), bound=1e-5)
         assert ours.l2_ == pytest.approx(1 / (theirs.C_ * rows * 4 / 5), rel=1e-12)

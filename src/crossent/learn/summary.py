@@ -53,6 +53,23 @@ class Summary:
         notes: what to keep in mind.
 
     `str()` gives a table, `to_dict()` plain values.
+
+    >>> from crossent.learn import SoftmaxClassifier
+    >>> X, y = [[0.0], [1.0], [2.0], [3.0], [4.0], [5.0]], [0, 0, 1, 0, 1, 1]
+    >>> summary = SoftmaxClassifier(l2=0, tol=1e-10).fit(X, y).summary(X, y)
+    >>> print(summary)
+    Softmax regression, log odds against class 0
+    <BLANKLINE>
+    rows                             6
+    log-likelihood             -2.4780
+    of the class shares alone  -4.1589
+    McFadden R^2                0.4042
+    AIC                         8.9560
+    BIC                         8.5395
+    <BLANKLINE>
+    class 1       coef  std err        z       p  95 % low    high  odds ratio        low     high
+    intercept  -3.0351   2.5457  -1.1922  0.2332   -8.0246  1.9544      0.0481  3.273e-04   7.0599
+    x0          1.2140   0.9126   1.3303  0.1834   -0.5746  3.0027      3.3670     0.5629  20.1391
     """
 
     reference: Any
@@ -79,7 +96,13 @@ class Summary:
     notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """The attributes by name, arrays as lists."""
+        """The attributes by name, arrays as lists.
+
+        >>> from crossent.learn import SoftmaxClassifier
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]
+        >>> SoftmaxClassifier(tol=1e-10).fit(X, y).summary(X, y).to_dict()["terms"]
+        ('intercept', 'x0')
+        """
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in values.items()}
 
