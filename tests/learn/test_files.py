@@ -75,7 +75,7 @@ def test_logits_of_a_model_are_its_formula(K):
 
 def test_trace_and_progress():
     seen = []
-    result = fit_file(from_table(iris_table()[2]), target="species", on_step=seen.append)
+    result = fit_file(from_table(iris_table()[2]), target="species", on_step=lambda step, _: seen.append(step))
     assert [entry["loss"] for entry in result.trace] == [step.loss for step in seen]
     assert result.trace[0]["iteration"] == 0
     assert result.iterations == len(seen) - 1
