@@ -244,7 +244,7 @@ def compare_rows(
 
 
 class _Recorder:
-    """The listener of one run: every step, and points; every second one goes whenever they have become too many."""
+    """The listener of one run: every step, and points; every second one goes when they have become too many."""
 
     def __init__(self, told: OnStep | None) -> None:
         self._told, self._every, self._away = told, 1, 0.0
@@ -261,12 +261,18 @@ class _Recorder:
 
     def _keep(self, place: int, point: Floats) -> None:
         """The point, until the next one comes or longer."""
-        if (place - 1) % self._every:
-            del self.points[place - 1]
+        most = max(2, min(MOST_POINTS, MEMORY // point.nbytes))
         self.points[place] = point.copy()
-        if len(self.points) > max(2, min(MOST_POINTS, MEMORY // point.nbytes)):
+        self._drop(place - 1, most)
+        if len(self.points) > most:
             self._every *= 2
-            self.points = {i: kept for i, kept in self.points.items() if i % self._every == 0 or i == place}
+            for old in [old for old in self.points if old != place]:
+                self._drop(old, most)
+
+    def _drop(self, place: int, most: int) -> None:
+        """Forget a point that is not among the first, which a logarithmic axis shows best, nor in step."""
+        if place >= most // 4 and place % self._every:
+            del self.points[place]
 
     def curve(self, solver: str, training: Training, held: HeldOut | None) -> SolverCurve:
         """The curve, with what its points tell."""
