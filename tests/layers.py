@@ -57,10 +57,8 @@ THIRD_PARTY: list[tuple[str, set[str]]] = [
     ("keras/*", {"numpy", "keras"}),
     ("rows/*", {"numpy", "pyarrow", "duckdb"}),
     ("learn/store.py", {"numpy", "safetensors"}),
-    (
-        "learn/conventions.py",
-        {"numpy", "sklearn"},
-    ),  # answers scikit-learn's own questions, so it is loaded then
+    ("learn/conventions.py", {"numpy", "sklearn"}),  # answers scikit-learn's own questions, so it is loaded then
+    ("learn/callbacks.py", {"numpy", "sklearn"}),  # speaks with its callbacks, so it is loaded then
     ("plots/*", {"numpy", "matplotlib"}),
     ("report/*", {"numpy", "matplotlib", "jinja2", "markupsafe"}),
     ("cli/*", {"numpy", "click", "rich"}),

@@ -13,6 +13,7 @@ __all__ = [
     "DtypeError",
     "EmptyBatchError",
     "LabelError",
+    "LabelWarning",
     "MissingExtraError",
     "ModelFileError",
     "NonFiniteError",
@@ -93,6 +94,10 @@ class ClippedWarning(UserWarning):
 
 class ConvergenceWarning(UserWarning):
     """A solver stopped before it converged; the message says why and what to do."""
+
+
+class LabelWarning(UserWarning):
+    """Labels that can be used but look wrong: as many classes as rows, or labels that the model has never seen."""
 
 
 class RowSumWarning(UserWarning):

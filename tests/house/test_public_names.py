@@ -56,6 +56,7 @@ ERRORS = {
     "DtypeError",
     "EmptyBatchError",
     "LabelError",
+    "LabelWarning",
     "MissingExtraError",
     "ModelFileError",
     "NonFiniteError",

@@ -1,8 +1,9 @@
-"""What an estimator accepts: features, labels, weights and column names, each checked once on the way in.
+"""What an estimator accepts as features, weights and column names, each checked once on the way in.
 
-scikit-learn's estimator checks look for some phrases ("Complex data not supported", "Unknown label type", "0
-feature(s) (shape=", "is expecting 4 features as input", "The feature names should match"); those are kept
-verbatim.
+float32 and float64 stay where they lie; that all are finite is found by the pass that comes anyway (`finite_moments`,
+`finite_logits`), and only a failure looks for the cell. scikit-learn's estimator checks look for some phrases ("Complex
+data not supported", "0 feature(s) (shape=", "is expecting 4 features as input", "The feature names should match"), which
+are kept verbatim.
 """
 
 from typing import Any
@@ -10,39 +11,52 @@ from typing import Any
 import numpy as np
 
 from crossent.core import weights as core_weights
+from crossent.core.check import unmasked
+from crossent.core.matrix import DenseMatrix, Matrix, SparseMatrix
+from crossent.core.matrix.matrix import ColumnMoments
 from crossent.core.types import NDArray
-from crossent.errors import (
-    DataError,
-    DtypeError,
-    LabelError,
-    NonFiniteError,
-    ShapeError,
-    UnsupportedError,
-    WeightError,
-)
+from crossent.errors import DataError, DtypeError, NonFiniteError, ShapeError, WeightError
+from crossent.learn.inference import matrix_logits
 from crossent.learn.types import Floats
 
-__all__ = ["feature_matrix", "feature_names", "label_column", "require_same_names", "row_weights"]
+__all__ = [
+    "column_names",
+    "feature_matrix",
+    "feature_names",
+    "finite_logits",
+    "finite_moments",
+    "require_same_names",
+    "row_weights",
+]
+
+
+def _names(table: Any) -> list[Any] | None:
+    """The column names of a data frame or Arrow table, of whatever type; None for anything else."""
+    names = getattr(table, "column_names", None)
+    if names is None:
+        names = getattr(table, "columns", None)
+    return None if names is None or callable(names) else list(names)
+
+
+def column_names(table: Any) -> NDArray | None:
+    """Column names [D] of a data frame or Arrow table if all are text, otherwise None."""
+    names = _names(table)
+    return np.array(names, dtype=object) if names and all(isinstance(name, str) for name in names) else None
 
 
 def feature_names(X: Any) -> NDArray | None:
-    """Column names [D] of a data frame or Arrow table if all are text, otherwise None.
+    """`column_names` of features.
 
     Raises: DtypeError if only some of the names are text.
     """
-    names = getattr(X, "column_names", None)
-    if names is None:
-        names = getattr(X, "columns", None)
-    if names is None or callable(names):
-        return None
-    listed = list(names)
-    texts = sum(isinstance(name, str) for name in listed)
-    if 0 < texts < len(listed):
+    names = _names(X) or []
+    texts = sum(isinstance(name, str) for name in names)
+    if 0 < texts < len(names):
         raise DtypeError(
             f"Feature names are only supported if all input features have string names; {texts} of "
-            f"{len(listed)} have. Rename the columns, for instance with X.columns = X.columns.astype(str)."
+            f"{len(names)} have. Rename the columns, for instance with X.columns = X.columns.astype(str)."
         )
-    return np.array(listed, dtype=object) if texts else None
+    return column_names(X)
 
 
 def require_same_names(names: NDArray | None, fitted: NDArray | None) -> None:
@@ -68,59 +82,100 @@ def _bullets(names: list[str], limit: int = 5) -> str:
     return "".join(shown) + ("- ...\n" if len(names) > limit else "")
 
 
-def feature_matrix(X: Any, *, names: NDArray | None = None, owner: str = "", width: int | None = None) -> Floats:
-    """Features as float64 [N, D], finite; no copy if X is that already.
+def feature_matrix(X: Any, *, names: NDArray | None = None, owner: str = "", width: int | None = None) -> Matrix:
+    """Features [N, D] as float32 or float64, which may still hold NaN and infinities.
 
     Args:
-        X: anything NumPy can view as a matrix of numbers.
-        names: column names for messages.
+        X: anything NumPy can view as a matrix of numbers, a data frame, an Arrow table, or a sparse matrix of SciPy.
+        names: its column names, where it has them.
         owner: class name of the estimator, for messages.
         width: number of features in `fit`; None in `fit` itself, which also needs at least one row.
-    Raises: ShapeError, DataError, DtypeError, NonFiniteError, UnsupportedError.
+    Returns: a Matrix on the memory of X if its rows are float32 or float64 without gaps between the columns, else a
+        copy.
+    Raises: ShapeError, DataError, DtypeError, UnsupportedError.
     """
-    if hasattr(X, "tocsr") or hasattr(X, "toarray"):
-        raise UnsupportedError("X is a sparse matrix; sparse input is not supported. Pass X.toarray().")
-    matrix = _numbers(X)
-    if matrix.ndim != 2:
+    if hasattr(X, "tocsr"):
+        _check_shape(tuple(X.shape), owner, width)
+        return _sparse(X)
+    array = _numbers(X, names)
+    _check_shape(array.shape, owner, width)
+    return DenseMatrix(_rows_without_gaps(array))
+
+
+def _check_shape(shape: tuple[int, ...], owner: str, width: int | None) -> None:
+    if len(shape) != 2:
         raise ShapeError(
-            f"X has shape {matrix.shape}; expected a 2D array [rows, features]. Reshape your data: "
+            f"X has shape {shape}; expected a 2D array [rows, features]. Reshape your data: "
             f"X.reshape(-1, 1) if it is one feature, X.reshape(1, -1) if it is one row."
         )
-    if matrix.shape[1] == 0:
+    if shape[1] == 0:
         raise ShapeError(
-            f"Found array with 0 feature(s) (shape={matrix.shape}) while a minimum of 1 is required. "
-            "Pass at least one column."
+            f"Found array with 0 feature(s) (shape={shape}) while a minimum of 1 is required. Pass at least one column."
         )
-    if width is None and matrix.shape[0] == 0:
+    if width is None and shape[0] == 0:
         raise ShapeError(
-            f"Found array with 0 sample(s) (shape={matrix.shape}) while a minimum of 1 is required. "
-            "Pass at least two rows."
+            f"Found array with 0 sample(s) (shape={shape}) while a minimum of 1 is required. Pass at least two rows."
         )
-    if width is not None and matrix.shape[1] != width:
+    if width is not None and shape[1] != width:
         raise ShapeError(
-            f"X has {matrix.shape[1]} features, but {owner} is expecting {width} features as input. "
-            f"Pass the columns of fit in the same order; X has shape {matrix.shape}."
+            f"X has {shape[1]} features, but {owner} is expecting {width} features as input. "
+            f"Pass the columns of fit in the same order; X has shape {shape}."
         )
-    _refuse_non_finite(matrix, names)
-    return matrix
 
 
-def _numbers(X: Any) -> Floats:
-    """X as float64 of any shape."""
-    try:
-        array = np.asarray(X)
-    except ValueError as error:
-        raise ShapeError(f"X is not a matrix: {error}. Its rows need the same number of features.") from None
-    if array.dtype.kind == "c":
-        raise DataError(f"Complex data not supported: X has dtype {array.dtype}. Pass real numbers, such as X.real.")
-    if array.dtype.kind in "USMm":
-        raise DataError(f"X holds {array.dtype.name}; features must be numbers. Convert or drop such columns.")
+def _rows_without_gaps(array: NDArray) -> NDArray:
+    """The array if a row's columns lie side by side and the rows one after another, at any distance; else a copy."""
+    step, item = array.strides[0], array.itemsize
+    fits = array.strides[1] == item and step >= 0 and step % item == 0
+    return array if fits and array.flags.aligned else np.ascontiguousarray(array)
+
+
+def _sparse(X: Any) -> SparseMatrix:
+    """A sparse matrix of SciPy, of any format, as compressed rows without repeated cells."""
+    rows = X.tocsr()
+    if rows.dtype.kind not in "biuf":
+        _refuse_kind(rows.data)
+    if not rows.has_canonical_format:
+        rows = rows.copy()
+        rows.sum_duplicates()
+    return SparseMatrix(_floating(rows.data), rows.indices, rows.indptr, int(rows.shape[1]))
+
+
+def _floating(array: NDArray) -> NDArray:
+    """Numbers as float32 or float64 of this machine's byte order."""
+    return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
+
+
+def _numbers(X: Any, names: NDArray | None) -> NDArray:
+    """X as float32 or float64 of any shape."""
+    if hasattr(X, "__arrow_c_stream__") and not hasattr(X, "__array__") and names is not None:
+        return _arrow_numbers(X, names)
+    array = unmasked(X, "X")
+    if array.dtype.kind in "biuf":
+        return _floating(array)
+    _refuse_kind(array)
     try:
         return np.asarray(array, dtype=np.float64)
     except (TypeError, ValueError) as error:
         place = _first_non_number(array)
         message = f"X holds something that is not a number{place}: {error}. Convert or drop such columns."
         raise (DtypeError if isinstance(error, TypeError) else DataError)(message) from None
+
+
+def _arrow_numbers(X: Any, names: NDArray) -> Floats:
+    """The columns of an object that offers nothing but an Arrow stream, such as a relation of DuckDB."""
+    from crossent.rows.sources import from_table  # needs pyarrow, which such objects only need
+
+    wanted = list(names)
+    parts = [block.matrix(wanted) for block in from_table(X, name="X").blocks(wanted)]
+    return np.concatenate(parts) if parts else np.empty((0, len(wanted)))
+
+
+def _refuse_kind(array: NDArray) -> None:
+    if array.dtype.kind == "c":
+        raise DataError(f"Complex data not supported: X has dtype {array.dtype}. Pass real numbers, such as X.real.")
+    if array.dtype.kind in "USMmT":
+        raise DataError(f"X holds {array.dtype.name}; features must be numbers. Convert or drop such columns.")
 
 
 def _first_non_number(array: NDArray) -> str:
@@ -133,73 +188,51 @@ def _first_non_number(array: NDArray) -> str:
     return ""
 
 
-def _refuse_non_finite(matrix: Floats, names: NDArray | None) -> None:
-    if np.isfinite(matrix).all():
-        return
-    row, column = (int(i) for i in np.argwhere(~np.isfinite(matrix))[0])
+def finite_moments(matrix: Matrix, weight: Floats | None, *, names: NDArray | None) -> ColumnMoments:
+    """The moments of the columns.
+
+    Raises: NonFiniteError naming the first cell that is NaN or infinite.
+    """
+    with np.errstate(all="ignore"):
+        moments = matrix.moments(weight)
+    if not np.isfinite(moments.largest).all():
+        _refuse_non_finite(matrix, names)
+    return moments
+
+
+def finite_logits(matrix: Matrix, coef: Floats, intercept: Floats, *, names: NDArray | None) -> Floats:
+    """X coef^T + intercept, [N, len(coef)]; a NaN or an infinity in X reaches the row's logits.
+
+    Raises: NonFiniteError naming the first cell that is NaN or infinite.
+    """
+    with np.errstate(all="ignore"):
+        z = matrix_logits(matrix, coef, intercept)
+    if not np.isfinite(z).all():
+        _refuse_non_finite(matrix, names)
+    return z
+
+
+def _refuse_non_finite(matrix: Any, names: NDArray | None) -> None:
+    stored = matrix.data if isinstance(matrix, SparseMatrix) else matrix.array
+    step = max(1, (1 << 20) // max(1, stored[:1].size))
+    for start in range(0, len(stored), step):
+        bad = np.argwhere(~np.isfinite(stored[start : start + step]))
+        if len(bad):
+            break
+    else:
+        return  # finite, but so large that sums overflow: others say so
+    place = int(bad[0][0]) + start
+    if isinstance(matrix, SparseMatrix):
+        row, column = int(np.searchsorted(matrix.indptr, place, side="right")) - 1, int(matrix.indices[place])
+        value = matrix.data[place]
+    else:
+        row, column = place, int(bad[0][1])
+        value = matrix.array[row, column]
     name = "" if names is None else f" ({str(names[column])!r})"
     raise NonFiniteError(
-        f"X is {matrix[row, column]} at row {row}, column {column}{name}; features must be finite, without "
+        f"X is {value} at row {row}, column {column}{name}; features must be finite, without "
         f"NaN or inf. Fill in such cells or leave out their rows."
     )
-
-
-def label_column(y: Any, *, rows: int, shape: tuple[int, ...]) -> tuple[NDArray, bool]:
-    """Labels [N], and whether they came as a column vector [N, 1].
-
-    Args:
-        y: class labels of any sortable type: numbers, text, booleans.
-        rows: how many are needed.
-        shape: shape of X, for messages.
-    Raises: UnsupportedError, ShapeError, LabelError.
-    """
-    if y is None:
-        raise LabelError("fit requires y to be passed, but the target y is None. Pass the class of every row.")
-    labels = np.asarray(y)
-    is_column = labels.ndim == 2 and labels.shape[1] == 1
-    if labels.ndim != 1 and not is_column:
-        raise ShapeError(
-            f"y has shape {labels.shape} and X has shape {shape}; y should be a 1d array of {rows} labels. "
-            f"For one-hot labels pass y.argmax(axis=1)."
-        )
-    if len(labels) != rows:
-        raise ShapeError(
-            f"X has shape {shape} and y has shape {labels.shape}; they need the same number of rows. "
-            "Pass one label per row."
-        )
-    labels = labels.reshape(-1)
-    _refuse_bad_labels(labels)
-    return labels, is_column
-
-
-def _refuse_bad_labels(labels: NDArray) -> None:
-    """Refuse missing labels and fractions, which are no classes."""
-    if labels.dtype.kind == "c":
-        raise LabelError(
-            f"Unknown label type: y has dtype {labels.dtype}; labels are whole numbers, text or booleans. Convert y."
-        )
-    if labels.dtype.kind == "O":
-        missing = [i for i, label in enumerate(labels) if _is_missing(label)]
-        if missing:
-            raise LabelError(
-                f"y is {labels[missing[0]]} at row {missing[0]}; every row needs a class. Leave such rows out."
-            )
-        is_real = all(isinstance(label, float | np.floating) for label in labels)
-        labels = labels.astype(np.float64) if is_real and len(labels) else labels
-    if labels.dtype.kind == "f":
-        wrong = np.flatnonzero(~(np.isfinite(labels) & (labels == np.floor(labels))))
-        if wrong.size:
-            raise LabelError(
-                f"Unknown label type: y is {labels[wrong[0]]} at row {wrong[0]}; classes are whole numbers, "
-                f"text or booleans, not fractions or NaN. Cut y into classes first."
-            )
-
-
-def _is_missing(label: Any) -> bool:
-    try:
-        return label is None or bool(label != label)
-    except TypeError:  # pandas.NA refuses to be a truth value
-        return True
 
 
 def row_weights(sample_weight: Any, *, rows: int) -> Floats | None:

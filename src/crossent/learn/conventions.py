@@ -10,6 +10,7 @@ import warnings
 from typing import Any, Self
 
 from crossent.errors import NotFittedError, OptionError
+from crossent.learn.loss_choice import is_independent
 
 __all__ = ["Conventions", "warn_column_vector"]
 
@@ -53,13 +54,14 @@ class Conventions:
         """scikit-learn's tags of a classifier; called by scikit-learn only."""
         from sklearn.utils import ClassifierTags, InputTags, Tags, TargetTags  # only when scikit-learn asks
 
+        independent = is_independent(getattr(self, "loss", None))
         return Tags(
             estimator_type="classifier",
             target_tags=TargetTags(required=True),
             transformer_tags=None,
-            classifier_tags=ClassifierTags(),
+            classifier_tags=ClassifierTags(multi_class=not independent, multi_label=independent),
             regressor_tags=None,
-            input_tags=InputTags(),
+            input_tags=InputTags(sparse=True),
         )
 
     def _require_fitted(self) -> None:
@@ -70,7 +72,7 @@ class Conventions:
         raise _joined_class(NotFittedError, "NotFittedError")(message)
 
 
-def warn_column_vector(shape: tuple[int, ...], *, stacklevel: int = 3) -> None:
+def warn_column_vector(shape: tuple[int, ...], *, stacklevel: int) -> None:
     """Warn that labels came as a column vector, in scikit-learn's words and class if that is loaded."""
     warnings.warn(
         "A column-vector y was passed when a 1d array was expected. Please change the shape of y "

@@ -3,9 +3,10 @@
 import numpy as np
 
 from crossent.activations import log_sigmoid, log_softmax, sigmoid, softmax
+from crossent.core.matrix import Matrix, run_slices
 from crossent.learn.types import Codes, Floats
 
-__all__ = ["decide", "linear_logits", "log_probabilities", "probabilities"]
+__all__ = ["decide", "linear_logits", "log_probabilities", "matrix_logits", "probabilities"]
 
 
 def linear_logits(features: Floats, coef: Floats, intercept: Floats) -> Floats:
@@ -22,6 +23,25 @@ def linear_logits(features: Floats, coef: Floats, intercept: Floats) -> Floats:
     """
     logits: Floats = features @ coef.T + intercept
     return logits[:, 0] if len(coef) == 1 else logits
+
+
+def matrix_logits(matrix: Matrix, coef: Floats, intercept: Floats) -> Floats:
+    """Logits z = X coef^T + intercept of features in any storage, block by block over the threads.
+
+    Args:
+        matrix: [N, D].
+        coef: [outputs, D].
+        intercept: [outputs].
+    Returns: [N, outputs].
+    """
+    z = np.empty((matrix.rows, len(coef)))
+
+    def part(first: int, end: int) -> None:
+        for start, stop in matrix.blocks(first, end):
+            matrix.logits(start, stop, coef, intercept, z[start:stop])
+
+    run_slices(part, matrix.slices(len(coef)))
+    return z
 
 
 def probabilities(logits: Floats) -> Floats:

@@ -3,6 +3,7 @@
 import math
 import numbers
 import warnings
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,6 +54,8 @@ def train(
     solver: str = "auto",
     options: SolverOptions | None = None,
     start: tuple[Floats, Floats] | None = None,
+    moments: ColumnMoments | None = None,
+    on_start: Callable[[LinearObjective], object] | None = None,
 ) -> Training:
     """Minimise the weighted mean loss plus l2 / 2 times the squared coefficients plus l1 times their sizes.
 
@@ -65,13 +68,16 @@ def train(
         l2: penalty; None means 1/N, where N is the sum of the weights.
         l1, fit_intercept, solver, options: as in SoftmaxClassifier.
         start: coefficients and intercepts to start from, for features as given; None for 0.
+        moments: of the matrix with these weights, if known already.
+        on_start: called with the objective before the first step, so that a listener to the steps knows what their
+            parameters mean.
     Returns: Training.
     Raises: OptionError, DataError, LabelError, UnsupportedError.
     """
     chosen = find_solver(solver)
     total = float(matrix.rows if sample_weight is None else sample_weight.sum())
     strength = 1.0 / total if l2 is None else check_l2(l2)
-    moments = matrix.moments(sample_weight)
+    moments = matrix.moments(sample_weight) if moments is None else moments
     _refuse_huge(moments.largest)
     center = scale = None
     if chosen.rescales:
@@ -82,6 +88,8 @@ def train(
         matrix.centred(center), targets, loss=chosen_loss, outputs=outputs, l2=strength, l1=check_l1(l1),
         sample_weight=sample_weight, fit_intercept=fit_intercept, scale=scale,
     )  # fmt: skip
+    if on_start is not None:
+        on_start(objective)
     first = np.zeros(objective.size) if start is None else objective.parameters(*start)
     solution = chosen.run(objective, first, options or SolverOptions())
     coef, intercept = objective.coefficients(solution.point)

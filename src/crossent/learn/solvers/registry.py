@@ -33,6 +33,7 @@ class Solver(NamedTuple):
 
 
 SOLVERS: dict[str, Solver] = {
+    "auto": Solver(minimise_lbfgs, True, False, "the solver that suits the problem"),
     "lbfgs": Solver(minimise_lbfgs, True, False, "quasi-Newton, preconditioned; any size"),
     "gd": Solver(minimise_gd, False, True, "plain gradient descent"),
 }

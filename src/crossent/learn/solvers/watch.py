@@ -98,8 +98,12 @@ class Watch:
         return None
 
     def _has_stalled(self, value: float, norm: float) -> bool:
-        """Whether value and gradient have not improved for PATIENCE iterations: only rounding moves."""
+        """Whether value and gradient have not improved for PATIENCE iterations: only rounding moves.
+
+        Values well above the best one are too long a step that overshoots, not rounding.
+        """
         is_better = value < self._best_value or norm < self._best_norm
+        is_better = is_better or value > self._best_value + 1e-9 * abs(self._best_value)
         self._best_value, self._best_norm = min(value, self._best_value), min(norm, self._best_norm)
         self._idle = 0 if is_better else self._idle + 1
         return self._idle >= PATIENCE
