@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from crossent import plots
 from crossent.errors import OptionError
-from crossent.learn.comparison import SolverComparison, SolverCurve
+from crossent.learn.curves import SolverComparison, SolverCurve
 
 
 def curve(solver, rate, *, per_pass=0.01, n=30, gap=True, heldout=True, floor=0.0):

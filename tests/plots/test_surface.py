@@ -6,6 +6,7 @@ import pytest
 from crossent import plots
 from crossent.errors import LabelError, OptionError, ShapeError
 from crossent.learn.comparison import compare_solvers
+from crossent.learn.prepare import prepare
 from crossent.learn.solvers import SolverOptions
 from crossent.plots.surface import surface_values
 
@@ -33,10 +34,10 @@ def test_values_are_the_objective(features, l2, l1):
     t = (y == "yes").astype(np.int64)
     first, second = np.linspace(-3, 2, 7), np.linspace(-1, 4, 5)
     weight = np.random.default_rng(1).uniform(0.1, 2, size=len(t))
-    values = surface_values(X, t, first, second, l2=l2, l1=l1, weight=weight)
+    values = surface_values(prepare(X, y, weight, loss=None, class_weight=None), first, second, l2=l2, l1=l1)
     wanted = [[objective(a, b, X, t, l2, l1, weight) for a in first] for b in second]
     np.testing.assert_allclose(values, wanted, rtol=1e-12)
-    plain = surface_values(X, t, first, second, l2=l2, l1=l1)
+    plain = surface_values(prepare(X, y, None, loss=None, class_weight=None), first, second, l2=l2, l1=l1)
     assert plain[2, 3] == pytest.approx(objective(first[3], second[2], X, t, l2, l1, np.ones(len(t))), rel=1e-12)
 
 

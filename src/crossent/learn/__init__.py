@@ -1,6 +1,6 @@
 """Learning: fitting softmax models to arrays and files by minimising cross-entropy, and applying them.
 
-What works on files is loaded when it is first asked for: `import crossent` needs the estimator only.
+What is more than the estimator is loaded when it is first asked for: `import crossent` needs the estimator only.
 """
 
 from importlib import import_module
@@ -9,15 +9,23 @@ from typing import TYPE_CHECKING, Any
 from crossent.learn.classifier import SoftmaxClassifier
 
 if TYPE_CHECKING:
+    from crossent.learn.comparison import compare_solvers
+    from crossent.learn.comparison_files import FileComparison, compare_file
+    from crossent.learn.curves import SolverComparison, SolverCurve
     from crossent.learn.fit import FitResult, fit_file
     from crossent.learn.predict import Predicted, predict_file
     from crossent.learn.store import SoftmaxModel, load_model, save_model
 
 __all__ = [
+    "FileComparison",
     "FitResult",
     "Predicted",
     "SoftmaxClassifier",
     "SoftmaxModel",
+    "SolverComparison",
+    "SolverCurve",
+    "compare_file",
+    "compare_solvers",
     "fit_file",
     "load_model",
     "predict_file",
@@ -25,9 +33,14 @@ __all__ = [
 ]
 
 _FILES = {
+    "FileComparison": "comparison_files",
     "FitResult": "fit",
     "Predicted": "predict",
     "SoftmaxModel": "store",
+    "SolverComparison": "curves",
+    "SolverCurve": "curves",
+    "compare_file": "comparison_files",
+    "compare_solvers": "comparison",
     "fit_file": "fit",
     "load_model": "store",
     "predict_file": "predict",

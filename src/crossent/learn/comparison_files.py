@@ -5,19 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from crossent.core.matrix import DenseMatrix
 from crossent.learn.class_weight import ClassWeight
-from crossent.learn.comparison import (
-    HeldOut,
-    Rows,
-    SolverComparison,
-    check_held_out,
-    compare_rows,
-    held_out_rows,
-    solver_names,
-)
+from crossent.learn.comparison import HeldOut, check_held_out, compare_on, held_out_rows, solver_names
+from crossent.learn.curves import SolverComparison
 from crossent.learn.encode import fit_encoder
 from crossent.learn.fit import FitResult, check_objective, file_class_weights, fit_result, read_rows
+from crossent.learn.linear_objective import plain_loss
 from crossent.learn.moments import standardised
+from crossent.learn.prepare import Problem
 from crossent.learn.solvers import SolverOptions
 from crossent.rows.sources import Source
 
@@ -73,20 +69,22 @@ def compare_file(
     check_held_out(held_out)
     check_objective(l2=l2, l1=l1, fit_intercept=fit_intercept, class_weight=class_weight)
     whole = read_rows(source, target=target, drop=drop, features=features)
+    weight = file_class_weights(class_weight, whole)
     index = held_out_rows(whole.codes, held_out, options.seed)
     rows = whole._replace(matrix=np.delete(whole.matrix, index, axis=0), codes=np.delete(whole.codes, index))
     encoder = fit_encoder(rows.matrix)
+    matrix = DenseMatrix(standardised(rows.matrix, encoder.center, encoder.scale, out=rows.matrix))
+    K = len(rows.classes)
+    kept = None if weight is None else np.delete(weight, index)
+    problem = Problem(
+        matrix, matrix.moments(kept), None, rows.codes, np.array(rows.classes), 1 if K == 2 else K, plain_loss(K), kept
+    )
     held = None
     if index.size:
-        held = HeldOut(standardised(whole.matrix[index], encoder.center, encoder.scale), whole.codes[index])
-    ready = standardised(rows.matrix, encoder.center, encoder.scale, out=rows.matrix)
-    comparison, solver, training = compare_rows(
-        Rows(ready, rows.codes, len(rows.classes), file_class_weights(class_weight, rows), held),
-        names,
-        l2=l2,
-        l1=l1,
-        fit_intercept=fit_intercept,
-        options=options,
+        out = DenseMatrix(standardised(whole.matrix[index], encoder.center, encoder.scale))
+        held = HeldOut(out, whole.codes[index], None if weight is None else weight[index], problem.loss)
+    comparison, solver, training = compare_on(
+        problem, held, names, l2=l2, l1=l1, fit_intercept=fit_intercept, options=options
     )
     fit = fit_result(rows, encoder, training, solver=solver, options=options, class_weight=class_weight)
     return FileComparison(comparison, fit)

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from crossent.errors import OptionError
-from crossent.learn.comparison import SolverComparison, SolverCurve
+from crossent.learn.curves import SolverComparison, SolverCurve
 from crossent.learn.types import Floats
 from crossent.plots.style import FONT_SIZE, Axes, bare, legend, own_axes, plain_log_ticks, series
 from crossent.wording import did_you_mean, listed

@@ -1,16 +1,16 @@
 """The loss surface of a model with two parameters, and the way that each solver takes down it."""
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 
 from crossent.errors import LabelError, OptionError, ShapeError
-from crossent.learn.checks import feature_matrix, feature_names, label_column, row_weights
-from crossent.learn.class_weight import ClassWeight, weigh_classes
-from crossent.learn.classifier import _coded as coded
-from crossent.learn.comparison import SolverComparison
-from crossent.learn.types import Codes, Floats
-from crossent.losses import BinaryCrossEntropy
+from crossent.learn.class_weight import ClassWeight
+from crossent.learn.curves import SolverComparison
+from crossent.learn.inference import matrix_logits
+from crossent.learn.prepare import Problem, prepare
+from crossent.learn.types import AnyLoss, Floats
 from crossent.plots.style import FONT_SIZE, MUTED, RULE, SOFT, Axes, legend, own_axes, series
 
 __all__ = ["loss_surface", "surface_values"]
@@ -24,6 +24,7 @@ def loss_surface(
     y: Any,
     paths: SolverComparison,
     *,
+    loss: AnyLoss | None = None,
     sample_weight: Any = None,
     class_weight: ClassWeight = None,
     grid: int = 81,
@@ -37,76 +38,74 @@ def loss_surface(
         X: the rows fitted: [N, 1] with intercept, or [N, 2] without.
         y: [N] labels of two classes.
         paths: `compare_solvers(X, y, held_out=0, keep_points=True, ...)`; its penalties are drawn too.
-        sample_weight, class_weight: as given to it.
+        loss, sample_weight, class_weight: as given to it.
         grid: points along each axis, >= 3.
         ax: axes to draw on; None makes a figure.
     Returns: the axes.
-    Raises: ShapeError, LabelError, OptionError, ...: what `compare_solvers` says of its rows; MissingExtraError without
+    Raises: ShapeError, LabelError, OptionError, and what `compare_solvers` says of its rows; MissingExtraError without
         matplotlib.
     """
-    features = feature_matrix(X, names=feature_names(X))
-    labels, _ = label_column(y, rows=len(features), shape=features.shape)
-    classes, codes = coded(labels)
-    points = _checked_paths(paths, features, len(classes))
+    problem = prepare(X, y, sample_weight, loss=loss, class_weight=class_weight)
+    points = _checked_paths(paths, problem)
     if isinstance(grid, bool) or not isinstance(grid, int) or grid < 3:
         raise OptionError(f"grid is {grid!r}; it must be a whole number >= 3, for instance 81.")
-    weight = weigh_classes(
-        class_weight, classes.tolist(), codes, sample_weight=row_weights(sample_weight, rows=len(codes))
-    )
     first, second = (_range(np.concatenate([path[:, j] for path in points]), grid) for j in (0, 1))
-    values = surface_values(features, codes, first, second, l2=paths.l2, l1=paths.l1, weight=weight)
+    values = surface_values(problem, first, second, l2=paths.l2, l1=paths.l1)
     ax = own_axes(ax)
-    _draw_surface(ax, first, second, values, has_intercept=features.shape[1] == 1)
+    _draw_surface(ax, first, second, values, has_intercept=problem.matrix.columns == 1)
     for k, (curve, path) in enumerate(zip(paths.curves, points, strict=True)):
         ax.plot(path[:, 0], path[:, 1], linewidth=1.3, marker="o", markersize=2.5, label=curve.solver, **series(k))
-    start = points[0][0]
-    ax.annotate("start", start, xytext=(-4, 6), ha="right", textcoords="offset points", color=MUTED, fontsize=FONT_SIZE)
+    ax.annotate("start", points[0][0], xytext=(-4, 6), ha="right", textcoords="offset points", color=MUTED,
+                fontsize=FONT_SIZE)  # fmt: skip
     legend(ax)
     return ax
 
 
-def surface_values(
-    features: Floats, codes: Codes, first: Floats, second: Floats, *, l2: float, l1: float, weight: Floats | None = None
-) -> Floats:
+def surface_values(problem: Problem, first: Floats, second: Floats, *, l2: float, l1: float) -> Floats:
     """F at every pair of parameters.
 
         F(a, b) = mean_i l_i(z_i) + l2 / 2 |coef|^2 + l1 |coef|_1          [nat]
         z_i = a x_i + b with one feature (b is free of the penalties), a x_i1 + b x_i2 with two
 
     Args:
-        features: [N, 1] or [N, 2].
-        codes: [N] 0 or 1.
+        problem: rows of one or two features and a loss of one logit.
         first, second: [n] values of a, [m] values of b.
         l2, l1: penalties.
-        weight: [N] weights of the mean, or None.
     Returns: [m, n].
     """
-    loss = BinaryCrossEntropy(reduction="none")
-    share = np.full(len(codes), 1 / len(codes)) if weight is None else weight / weight.sum()
-    a, b = features[:, :1] * first, features[:, 1] if features.shape[1] == 2 else np.ones(len(codes))
-    targets = np.broadcast_to(codes[:, None], a.shape)
-    values = np.array([share @ np.asarray(loss(targets, logits=a + b[:, None] * y)) for y in second])
-    penalties = (l2 / 2 * x * x + l1 * np.abs(x) for x in (first, second))
-    values += next(penalties)
-    return values + next(penalties)[:, None] if features.shape[1] == 2 else values
+    row_loss: Any = replace(cast(Any, problem.loss), reduction="none")
+    has_intercept = problem.matrix.columns == 1
+    targets = np.broadcast_to(problem.targets[:, None], (problem.matrix.rows, len(first)))
+    weight = np.ones(problem.matrix.rows) if problem.weight is None else problem.weight
+    values = np.empty((len(second), len(first)))
+    for i, b in enumerate(second):
+        same = np.full(len(first), b)
+        coef, intercept = (first[:, None], same) if has_intercept else (np.column_stack([first, same]), 0 * same)
+        values[i] = weight @ row_loss(targets, logits=matrix_logits(problem.matrix, coef, intercept)) / weight.sum()
+        values[i] += np.sum(l2 / 2 * coef * coef + l1 * np.abs(coef), axis=1)
+    return values
 
 
-def _checked_paths(paths: SolverComparison, features: Floats, classes: int) -> list[Floats]:
+def _checked_paths(paths: SolverComparison, problem: Problem) -> list[Floats]:
     """The points of every solver, [n, 2]."""
-    if classes != 2:
-        raise LabelError(f"y has {classes} classes; a model with two parameters has two classes. Choose two of them.")
-    if paths.rows != len(features):
+    rows, columns = problem.matrix.rows, problem.matrix.columns
+    if problem.outputs != 1:
+        raise LabelError(
+            f"y has {len(problem.classes)} classes and the model {problem.outputs} logits; a model with two parameters "
+            "has two classes and one logit. Choose two of them, and a loss of one logit."
+        )
+    if paths.rows != rows:
         raise ShapeError(
-            f"X has {len(features)} rows, but the solvers fitted {paths.rows}: the surface would be another one. Compare "
+            f"X has {rows} rows, but the solvers fitted {paths.rows}: the surface would be another one. Compare "
             "them with held_out=0, or pass the rows fitted."
         )
     found = []
     for curve in paths.curves:
         if curve.points is None:
             raise OptionError(f"The curve of {curve.solver} has no points. Call compare_solvers with keep_points=True.")
-        if curve.points.shape[1:] != (1, 2) or features.shape[1] > 2:
+        if curve.points.shape[1:] != (1, 2) or columns > 2:
             raise ShapeError(
-                f"X has {features.shape[1]} features and the model {curve.points[0].size} parameters; a surface is over "
+                f"X has {columns} features and the model {curve.points[0].size} parameters; a surface is over "
                 "two: one feature and the intercept, or two features with fit_intercept=False."
             )
         path = curve.points[:, 0]

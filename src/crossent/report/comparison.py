@@ -2,7 +2,7 @@
 
 import math
 
-from crossent.learn.comparison import SHARES, SolverComparison, SolverCurve
+from crossent.learn.curves import SHARES, SolverComparison, SolverCurve
 from crossent.report.json import json_text
 from crossent.report.table import aligned
 from crossent.report.wording import number

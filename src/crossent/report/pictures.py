@@ -1,4 +1,4 @@
-"""Pictures as files, and as SVG text to set into a page: there colours become CSS variables, that follow light and dark.
+"""Pictures as files, and as SVG text for a page, in which colours are CSS variables that follow light and dark.
 
 The text of an SVG picture stays text and uses the page's font. Nothing in it depends on the time or on random
 numbers.
@@ -64,7 +64,8 @@ def picture_format(path: str | os.PathLike[str]) -> str:
     suffix = os.path.splitext(os.fspath(path))[1].lower()
     if suffix not in _SUFFIXES:
         raise DataError(
-            f"{os.fspath(path)}: the suffix {quoted(suffix)} tells no format of pictures; use one of {listed(_SUFFIXES)}."
+            f"{os.fspath(path)}: the suffix {quoted(suffix)} tells no format of pictures; use one of "
+            f"{listed(_SUFFIXES)}."
         )
     return suffix[1:]
 
