@@ -81,6 +81,8 @@ def test_names_that_would_meet_go_into_a_legend():
     alike = comparison(*(curve(f"solver{k}", 0.8 + 1e-5 * k) for k in range(8)))
     ax = plots.learning_curves(alike)
     assert not ax.texts
+    ax.figure.canvas.draw()
+    assert ax.get_legend().get_window_extent().x0 >= ax.bbox.x1
     assert names(ax) == [f"solver{k}" for k in range(8)]
 
 
@@ -99,6 +101,7 @@ def test_a_solver_keeps_its_colour_and_no_two_look_alike():
 def test_a_wide_range_of_passes_gets_a_logarithmic_axis():
     far = comparison(curve("gd", 0.99, n=1000), curve("newton", 0.1, n=5))
     assert plots.learning_curves(far).get_xscale() == "log"
+    assert plots.learning_curves(comparison(curve("gd", 0.9, n=31))).get_xscale() == "log"
     assert plots.learning_curves(TWO).get_xscale() == "linear"
 
 
@@ -108,6 +111,8 @@ def test_a_page_has_a_row_for_all_that_is_known(gap, heldout, rows):
         comparison(curve("gd", 0.9, gap=gap, heldout=heldout), curve("lbfgs", 0.5, gap=gap, heldout=False))
     )
     assert len(page.axes) == 2 * rows
+    (legend,) = page.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["gd", "lbfgs"]
     labels = {(ax.get_xlabel(), ax.get_ylabel()) for ax in page.axes}
     assert len(labels) == 2 * rows
     assert {x for x, _ in labels} == {"passes over the rows", "seconds"}

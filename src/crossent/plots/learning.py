@@ -17,14 +17,14 @@ Against = Literal["passes", "seconds"]
 What = Literal["loss", "gap", "heldout"]
 _AGAINST = {"passes": "passes over the rows", "seconds": "seconds"}
 _WHAT = {"loss": "", "gap": "proven bound on F - F* [nat]", "heldout": "held-out log loss [nat]"}
-_WIDE = 30.0  # a solver that needs so many times more than another calls for a logarithmic axis
+_WIDE = 30.0  # what spans more than this ratio from left to right gets a logarithmic axis
 _PLACES = ((6, 0, "left", "center"), (0, 6, "center", "bottom"), (0, -6, "center", "top"), (-6, -6, "right", "top"))
 
 
 def learning_curves(
     comparison: SolverComparison, *, against: Against = "passes", what: What = "loss", ax: Axes | None = None
 ) -> Axes:
-    """One line a solver, named at its end, or in a legend where the names would meet lines or each other.
+    """One line a solver, named at its end, or in a legend beside the axes if the names would meet lines or each other.
 
     The loss is drawn as F minus the best that is known of its minimum (`comparison.best`), on a logarithmic axis: a
     solver that converges linearly gives a straight line.
@@ -40,19 +40,9 @@ def learning_curves(
     _check("against", against, _AGAINST)
     _check("what", what, _WHAT)
     ax = own_axes(ax)
-    above = "the proven lower bound" if comparison.is_proven else "the lowest F found"
-    bare(ax, x=_AGAINST[against], y=_WHAT[what] or f"F above {above} [nat]")
-    ends = []
-    for k, curve in enumerate(comparison.curves):
-        x, y = _line(comparison, curve, against, what)
-        (line,) = ax.plot(x, y, linewidth=1.5, label=curve.solver, **series(k))
-        ax.plot(x[-1:], y[-1:], marker="o", markersize=4, color=line.get_color())
-        ends.append(line)
-    if not any(len(line.get_xdata()) for line in ends):
-        ax.text(0.5, 0.5, "nothing known", transform=ax.transAxes, ha="center", fontsize=FONT_SIZE)
-        return ax
-    _scale(ax, ends, is_distance=what != "heldout")
-    _name(ax, ends)
+    lines = _draw(ax, comparison, against, what)
+    if lines and not _named(ax, lines):
+        legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax
 
 
@@ -64,15 +54,34 @@ def learning_page(comparison: SolverComparison) -> Any:
     Returns: a matplotlib figure.
     Raises: MissingExtraError without matplotlib.
     """
-    known: list[What] = [what for what in _WHAT if any(np.isfinite(getattr(c, what)).any() for c in comparison.curves)]  # type: ignore[misc]
+    known = [what for what in _WHAT if any(np.isfinite(getattr(c, what)).any() for c in comparison.curves)]
     figure = own_axes(None).figure
     figure.clear()
-    figure.set_size_inches(9.6, 3.2 * max(1, len(known)))
+    figure.set_size_inches(9.6, 3.1 * max(1, len(known)) + 0.4)
     grid = figure.subplots(max(1, len(known)), 2, squeeze=False)
     for row, what in zip(grid, known or ["loss"], strict=True):
-        for ax, against in zip(row, ("passes", "seconds"), strict=True):
-            learning_curves(comparison, against=against, what=what, ax=ax)  # type: ignore[arg-type]
+        for ax, against in zip(row, _AGAINST, strict=True):
+            _draw(ax, comparison, against, what)
+    legend(figure, *figure.axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=6)
     return figure
+
+
+def _draw(ax: Axes, comparison: SolverComparison, against: str, what: str) -> list[Any]:
+    """The lines, without their names; those that have points."""
+    above = "the proven lower bound" if comparison.is_proven else "the lowest F found"
+    bare(ax, x=_AGAINST[against], y=_WHAT[what] or f"F above {above} [nat]")
+    lines = []
+    for k, curve in enumerate(comparison.curves):
+        x, y = _line(comparison, curve, against, what)
+        (line,) = ax.plot(x, y, linewidth=1.5, label=curve.solver, **series(k))
+        ax.plot(x[-1:], y[-1:], marker="o", markersize=4, color=line.get_color())
+        lines.append(line)
+    drawn = [line for line in lines if len(line.get_xdata())]
+    if drawn:
+        _scale(ax, drawn, is_distance=what != "heldout")
+    else:
+        ax.text(0.5, 0.5, "nothing known", transform=ax.transAxes, ha="center", fontsize=FONT_SIZE)
+    return drawn
 
 
 def _check(name: str, found: str, allowed: Sequence[str] | dict[str, str]) -> None:
@@ -92,11 +101,9 @@ def _line(comparison: SolverComparison, curve: SolverCurve, against: str, what: 
 
 def _scale(ax: Axes, lines: Sequence[Any], *, is_distance: bool) -> None:
     """Logarithmic axes where the numbers span much."""
-    xs = [line.get_xdata() for line in lines if len(line.get_xdata())]
-    y = np.concatenate([line.get_ydata() for line in lines])
-    y = y[y > 0]
-    ends = [x[-1] for x in xs if x[-1] > 0]
-    if ends and max(ends) > _WIDE * min(ends):
+    x, y = (np.concatenate([getattr(line, get)() for line in lines]) for get in ("get_xdata", "get_ydata"))
+    x, y = x[x > 0], y[y > 0]
+    if x.size and x.max() > _WIDE * x.min():
         ax.set_xscale("log", nonpositive="mask")
         plain_log_ticks(ax.xaxis)
     if y.size and (is_distance or y.max() > 8 * y.min()):
@@ -115,16 +122,14 @@ class _Label(NamedTuple):
     box: Any
 
 
-def _name(ax: Axes, lines: Sequence[Any]) -> None:
-    """Names at the ends of the lines, or a legend."""
+def _named(ax: Axes, lines: Sequence[Any]) -> bool:
+    """Whether all lines have got their names at their ends; if one cannot, none has."""
     taken: list[Any] = []
     chosen = []
-    shown = [line for line in lines if len(line.get_xdata())]
-    for line in shown:
-        free = next((label for label in _places(ax, line) if _is_free(label, ax, shown, taken)), None)
+    for line in lines:
+        free = next((label for label in _places(ax, line) if _is_free(label, ax, lines, taken)), None)
         if free is None:
-            legend(ax)
-            return
+            return False
         taken.append(free.box)
         chosen.append((line, free))
     for line, label in chosen:
@@ -132,6 +137,7 @@ def _name(ax: Axes, lines: Sequence[Any]) -> None:
             line.get_label(), (line.get_xdata()[-1], line.get_ydata()[-1]), xytext=(label.x, label.y),
             textcoords="offset points", ha=label.ha, va=label.va, color=line.get_color(), fontsize=FONT_SIZE,
         )  # fmt: skip
+    return True
 
 
 def _places(ax: Axes, line: Any) -> list[_Label]:

@@ -29,7 +29,7 @@ SOFT = "#b7ced9"
 WARM = "#b5502b"
 FONT_SIZE = 9.5
 # Lines that are told apart: colours that differ in lightness too, dashed when they come around again.
-_SERIES = (ACCENT, WARM, "#6a51a3", "#d09a1f", "#2f7d46", "#a8326e", "#7b8794")
+_SERIES = (ACCENT, WARM, "#6a51a3", "#d09a1f", "#2f7d46", "#b83280", "#8b95a0", "#5aa9e6", INK, "#8c5a3c")
 _DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)))
 
 
@@ -66,9 +66,9 @@ def series(k: int) -> dict[str, Any]:
     return {"color": _SERIES[k % len(_SERIES)], "linestyle": _DASHES[k // len(_SERIES) % len(_DASHES)]}
 
 
-def legend(ax: Axes, **place: Any) -> None:
-    """A legend without a box."""
-    ax.legend(frameon=False, fontsize=FONT_SIZE, labelcolor=INK, handlelength=1.6, borderpad=0.2, **place)
+def legend(owner: Any, *handles: Any, **place: Any) -> None:
+    """A legend without a box, of axes or of a figure."""
+    owner.legend(*handles, frameon=False, fontsize=FONT_SIZE, labelcolor=INK, handlelength=1.6, borderpad=0.2, **place)
 
 
 def plain_log_ticks(axis: Any) -> None:

@@ -71,11 +71,11 @@ def _known(x: float, *, digits: int = 3) -> str:
 
 def _legend(comparison: SolverComparison) -> str:
     """What the columns mean."""
-    best = number(comparison.best, digits=9)
+    known = f"Lowest loss {number(comparison.lowest, digits=9)} nat"
     if comparison.is_proven:
-        known = f"The minimum is between {best} and {number(comparison.lowest, digits=9)} nat, which is proven."
+        known += f", proven to be within {number(comparison.lowest - comparison.best, digits=2)} of the minimum."
     else:
-        known = f"The lowest loss found is {best} nat; without a certificate the minimum may lie lower."
+        known += ": nothing is proven of the minimum, which may lie lower."
     held = f", {counted(comparison.heldout_rows)} held out" if comparison.heldout_rows else ""
     return (
         f"{known} l2 {number(comparison.l2)}, l1 {number(comparison.l1)}; {counted(comparison.rows)} fitted{held}.\n"
