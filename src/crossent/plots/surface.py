@@ -57,7 +57,7 @@ def loss_surface(
         ax.plot(path[:, 0], path[:, 1], linewidth=1.3, marker="o", markersize=2.5, label=curve.solver, **series(k))
     ax.annotate("start", points[0][0], xytext=(-4, 6), ha="right", textcoords="offset points", color=MUTED,
                 fontsize=FONT_SIZE)  # fmt: skip
-    legend(ax)
+    legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax
 
 
