@@ -1,6 +1,6 @@
 """Learning: fitting softmax models to arrays and files by minimising cross-entropy, and applying them.
 
-All but the estimator is loaded when it is first asked for.
+What is more than the estimator is loaded when it is first asked for: `import crossent` needs the estimator only.
 """
 
 from importlib import import_module
@@ -10,18 +10,26 @@ from crossent.learn.classifier import SoftmaxClassifier
 
 if TYPE_CHECKING:
     from crossent.learn.classifier_cv import SoftmaxClassifierCV
+    from crossent.learn.comparison import compare_solvers
+    from crossent.learn.comparison_files import FileComparison, compare_file
+    from crossent.learn.curves import SolverComparison, SolverCurve
     from crossent.learn.fit import FitResult, fit_file
     from crossent.learn.predict import Predicted, predict_file
     from crossent.learn.store import SoftmaxModel, load_model, save_model
     from crossent.learn.summary import Summary
 
 __all__ = [
+    "FileComparison",
     "FitResult",
     "Predicted",
     "SoftmaxClassifier",
     "SoftmaxClassifierCV",
     "SoftmaxModel",
     "Summary",
+    "SolverComparison",
+    "SolverCurve",
+    "compare_file",
+    "compare_solvers",
     "fit_file",
     "load_model",
     "predict_file",
@@ -29,11 +37,16 @@ __all__ = [
 ]
 
 _ON_FIRST_USE = {
+    "FileComparison": "comparison_files",
     "FitResult": "fit",
     "Predicted": "predict",
     "SoftmaxClassifierCV": "classifier_cv",
     "SoftmaxModel": "store",
     "Summary": "summary",
+    "SolverComparison": "curves",
+    "SolverCurve": "curves",
+    "compare_file": "comparison_files",
+    "compare_solvers": "comparison",
     "fit_file": "fit",
     "load_model": "store",
     "predict_file": "predict",
