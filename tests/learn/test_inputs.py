@@ -62,8 +62,18 @@ class TestArrays:
             lambda X: X.astype(np.int16),
             lambda X: X.astype(np.float16),
             lambda X: np.frombuffer(b"\0" + X.tobytes(), np.uint8)[1:].view(np.float64).reshape(X.shape),
+            lambda X: np.array([(row, 1) for row in X.tolist()], [("x", "f8", 4), ("t", "i4")])["x"],
         ],
-        ids=["Fortran", "columns backwards", "rows backwards", "byte order", "int16", "float16", "unaligned"],
+        ids=[
+            "Fortran",
+            "columns backwards",
+            "rows backwards",
+            "byte order",
+            "int16",
+            "float16",
+            "unaligned",
+            "unaligned rows",
+        ],
     )
     def test_everything_else_is_copied_once(self, other):
         X = other(whole()[0])

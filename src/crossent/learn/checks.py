@@ -125,8 +125,7 @@ def _check_shape(shape: tuple[int, ...], owner: str, width: int | None) -> None:
 
 def _rows_without_gaps(array: NDArray) -> NDArray:
     """The array if a row's columns lie side by side and the rows one after another, at any distance; else a copy."""
-    step, item = array.strides[0], array.itemsize
-    fits = array.strides[1] == item and step >= 0 and step % item == 0
+    fits = array.strides[1] == array.itemsize and array.strides[0] >= 0
     return array if fits and array.flags.aligned else array.copy(order="C")
 
 
