@@ -211,21 +211,10 @@ def finite_logits(matrix: Matrix, coef: Floats, intercept: Floats, *, names: NDA
 
 
 def _refuse_non_finite(matrix: Any, names: NDArray | None) -> None:
-    stored = matrix.data if isinstance(matrix, SparseMatrix) else matrix.array
-    step = max(1, (1 << 20) // max(1, stored[:1].size))
-    for start in range(0, len(stored), step):
-        bad = np.argwhere(~np.isfinite(stored[start : start + step]))
-        if len(bad):
-            break
-    else:
+    found = matrix.first_bad()
+    if found is None:
         return  # finite, but so large that sums overflow: others say so
-    place = int(bad[0][0]) + start
-    if isinstance(matrix, SparseMatrix):
-        row, column = int(np.searchsorted(matrix.indptr, place, side="right")) - 1, int(matrix.indices[place])
-        value = matrix.data[place]
-    else:
-        row, column = place, int(bad[0][1])
-        value = matrix.array[row, column]
+    row, column, value = found
     name = "" if names is None else f" ({str(names[column])!r})"
     raise NonFiniteError(
         f"X is {value} at row {row}, column {column}{name}; features must be finite, without "

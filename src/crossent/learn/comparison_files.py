@@ -11,10 +11,10 @@ from crossent.learn.comparison import HeldOut, check_held_out, compare_on, held_
 from crossent.learn.curves import SolverComparison
 from crossent.learn.encode import fit_encoder
 from crossent.learn.fit import FitResult, check_objective, file_class_weights, fit_result, read_rows
-from crossent.learn.linear_objective import plain_loss
 from crossent.learn.moments import standardised
 from crossent.learn.prepare import Problem
 from crossent.learn.solvers import SolverOptions
+from crossent.losses import BinaryCrossEntropy, CrossEntropy
 from crossent.rows.sources import Source
 
 __all__ = ["FileComparison", "compare_file"]
@@ -76,9 +76,9 @@ def compare_file(
     matrix = DenseMatrix(standardised(rows.matrix, encoder.center, encoder.scale, out=rows.matrix))
     K = len(rows.classes)
     kept = None if weight is None else np.delete(weight, index)
-    problem = Problem(
-        matrix, matrix.moments(kept), None, rows.codes, np.array(rows.classes), 1 if K == 2 else K, plain_loss(K), kept
-    )
+    outputs, loss = (1, BinaryCrossEntropy()) if K == 2 else (K, CrossEntropy())
+    classes = np.array(rows.classes)
+    problem = Problem(matrix, matrix.moments(kept), None, rows.codes, classes, outputs, loss, kept)
     held = None
     if index.size:
         out = DenseMatrix(standardised(whole.matrix[index], encoder.center, encoder.scale))

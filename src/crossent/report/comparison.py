@@ -4,9 +4,8 @@ import math
 
 from crossent.learn.curves import SHARES, SolverComparison, SolverCurve
 from crossent.report.json import json_text
-from crossent.report.table import aligned
 from crossent.report.wording import number
-from crossent.wording import counted
+from crossent.wording import aligned, counted
 
 __all__ = ["SCHEMA", "comparison_to_json", "comparison_to_text"]
 

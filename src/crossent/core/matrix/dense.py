@@ -83,6 +83,15 @@ class DenseMatrix:
         low, high = (extreme + parts[:, 4].sum(axis=0) for extreme in (low, high))
         return ColumnMoments.of(shift + offset, variance, low, high), bool(is_far.any())
 
+    def first_bad(self) -> tuple[int, int, float] | None:
+        step = max(1, (1 << 20) // max(1, self.columns))
+        for start in range(0, self.rows, step):
+            bad = np.argwhere(~np.isfinite(self.array[start : start + step]))
+            if len(bad):
+                row, column = start + int(bad[0][0]), int(bad[0][1])
+                return row, column, float(self.array[row, column])
+        return None
+
     def logits(self, first: int, end: int, coef: NDArray, intercept: NDArray, out: NDArray) -> None:
         _LOGITS[self._size](self.array[first:end], self.center, coef, intercept, out)
 

@@ -82,6 +82,9 @@ class Matrix(Protocol):
     def moments(self, weight: NDArray | None = None) -> ColumnMoments:
         """Weighted moments of the columns, of the raw x."""
 
+    def first_bad(self) -> tuple[int, int, float] | None:
+        """Row, column and value of the first cell that is NaN or infinite, row by row."""
+
     def logits(self, first: int, end: int, coef: NDArray, intercept: NDArray, out: NDArray) -> None:
         """out[i - first] = (x_i - c) coef^T + intercept for the rows first .. end; coef [K, D], out [n, K] float64."""
 

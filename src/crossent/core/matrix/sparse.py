@@ -150,6 +150,14 @@ class SparseMatrix:
             sums[filled] = rule.reduceat(values, starts[filled])
         return sums
 
+    def first_bad(self) -> tuple[int, int, float] | None:
+        rows = self._by_row
+        bad = np.flatnonzero(~np.isfinite(rows.values))
+        if not len(bad):
+            return None
+        at = int(bad[0])
+        return int(np.searchsorted(rows.starts, at, side="right")) - 1, int(rows.index[at]), float(rows.values[at])
+
     def logits(self, first: int, end: int, coef: NDArray, intercept: NDArray, out: NDArray) -> None:
         padded = np.empty((end - first, _padded(len(coef))))
         self._by_row.times(first, end, _side_by_side(coef), _side_by_side(intercept[:, None])[0], padded)
