@@ -84,7 +84,7 @@ class Objective(Protocol):
         """Whether every row is strictly right, so that without a penalty the infimum is 0 and not reached."""
 
     def thinned(self, step: int) -> "Objective | None":
-        """The same objective on every step-th row, a start for the whole; None if a class would be left without rows."""
+        """The same objective on every step-th row: a start for the whole; None if a class would have no rows left."""
 
     def batches(self, size: int, rng: np.random.Generator) -> Iterator["Objective"]:
         """The rows in random order, `size` at a time, each batch an objective of its own with the same penalty."""

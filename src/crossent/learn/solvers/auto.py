@@ -1,8 +1,8 @@
 """auto: the quickest way for the problem at hand, with nothing to tune.
 
-Many rows say the same many times over. So where there are far more rows than parameters of a logit, the first iterations
-run on every so-many-th row; the rows of the whole are read for the last digits only. Then L-BFGS, whose preconditioner
-makes it Newton's method for one logit; with an l1 penalty its orthant-wise form.
+Many rows say the same many times over. So where there are far more rows than parameters of a logit, the first
+iterations run on every so-many-th row; the rows of the whole are read for the last digits only. Then L-BFGS, whose
+preconditioner makes it Newton's method for one logit; with an l1 penalty its orthant-wise form.
 """
 
 from dataclasses import replace
