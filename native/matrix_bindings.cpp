@@ -9,6 +9,12 @@ namespace crossent {
 
 namespace {
 
+// Whether an array has so many lines of so many numbers; their product may overflow: rows that repeat cost no memory.
+template <class A> bool holds(const A& array, int64_t lines, int64_t each) {
+    int64_t size = 0;
+    return !__builtin_mul_overflow(lines, each, &size) && int64_t(array.size()) == size && aligned(array);
+}
+
 // Rows of features: the columns side by side, the rows any distance apart.
 template <class S> using Rows = nb::ndarray<const S, nb::ndim<2>, nb::device::cpu>;
 
@@ -49,12 +55,11 @@ struct StepLoss {
     static StepLoss* of_labels(int64_t rows, int64_t columns, In<double> targets, Maybe<In<double>> pos_weight,
                                Maybe<In<double>> weight, double smoothing, double negative_weight,
                                double positive_weight) {
-        int64_t size = 0;
-        need(rows >= 0 && columns > 0 && !__builtin_mul_overflow(rows, columns, &size), "rows");
+        need(rows >= 0 && columns > 0, "rows");
         std::unique_ptr<StepLoss> loss(new StepLoss);
         SigmoidJob& job = loss->sigmoid;
         job.columns = columns;
-        need(int64_t(targets.size()) == size && aligned(targets), "targets");
+        need(holds(targets, rows, columns), "targets");
         job.targets = targets.data();
         job.target_row = columns;
         job.target_column = 1;
@@ -88,8 +93,8 @@ template <class S> struct Matrix {
         set_rows(job, rows);
         job.outputs = int64_t(intercept.size());
         job.center = data(center, job.columns, "center");
-        need(job.outputs > 0 && int64_t(coef.size()) == job.outputs * job.columns && aligned(coef), "coef");
-        need(int64_t(logits.size()) == job.count * job.outputs && aligned(logits) && aligned(intercept), "logits");
+        need(job.outputs > 0 && holds(coef, job.outputs, job.columns) && aligned(intercept), "coef");
+        need(holds(logits, job.count, job.outputs), "logits");
         job.coef = coef.data();
         job.intercept = intercept.data();
         job.logits = logits.data();
@@ -102,7 +107,7 @@ template <class S> struct Matrix {
         need(sums.size() > 0 && int64_t(sums.size()) % job.columns == 0 && aligned(sums), "sums");
         job.outputs = int64_t(sums.size()) / job.columns;
         job.center = data(center, job.columns, "center");
-        need(int64_t(slopes.size()) == job.count * job.outputs && aligned(slopes), "slopes");
+        need(holds(slopes, job.count, job.outputs), "slopes");
         job.slopes = slopes.data();
         job.sums = sums.data();
         run_unlocked(table().linear_sums[kind], job);
@@ -117,9 +122,9 @@ template <class S> struct Matrix {
         const int64_t K = job.rows.outputs = loss.outputs, D = job.rows.columns;
         need(0 <= first && first <= loss.rows && job.rows.count <= loss.rows - first, "rows");
         job.rows.center = data(center, D, "center");
-        need(int64_t(coef.size()) == K * D && int64_t(intercept.size()) == K && aligned(coef) && aligned(intercept), "coef");
-        need(block_rows > 0 && int64_t(buffer.size()) >= block_rows * K && aligned(buffer), "buffer");
-        need(int64_t(sums.size()) == K * D && int64_t(totals.size()) == K && aligned(sums) && aligned(totals), "sums");
+        need(holds(coef, K, D) && holds(intercept, K, 1), "coef");
+        need(0 < block_rows && block_rows <= int64_t(buffer.size()) / K && aligned(buffer), "buffer");
+        need(holds(sums, K, D) && holds(totals, K, 1), "sums");
         job.rows.coef = coef.data();
         job.rows.intercept = intercept.data();
         job.rows.logits = buffer.data();
@@ -157,8 +162,8 @@ template <class S> struct Matrix {
         MomentsJob job{};
         set_rows(job, rows);
         job.weight = data(weight, job.count, "weight");
-        need(int64_t(shift.size()) == job.columns && aligned(shift), "shift");
-        need(int64_t(moments.size()) == 5 * job.columns && aligned(moments), "moments");
+        need(holds(shift, job.columns, 1), "shift");
+        need(holds(moments, job.columns, 5), "moments");
         job.shift = shift.data();
         job.moments = moments.data();
         run_unlocked(table().column_moments[kind], job);
@@ -171,11 +176,11 @@ template <class S> struct Matrix {
         set_rows(job, rows);
         job.panels = job.columns / kPanel + 1;  // one more column, of ones
         job.center = data(center, job.columns, "center");
-        need(int64_t(inverse_scale.size()) == job.columns && aligned(inverse_scale), "inverse_scale");
-        need(int64_t(weight.size()) == job.count && aligned(weight), "weight");
+        need(holds(inverse_scale, job.columns, 1), "inverse_scale");
+        need(holds(weight, job.count, 1), "weight");
         need(0 <= first_panel && first_panel <= end_panel && end_panel <= job.panels, "panels");
-        need(int64_t(packed.size()) == job.panels * kPacked * kPanel && aligned(packed), "packed");
-        need(int64_t(gram.size()) == job.panels * kPanel * job.panels * kPanel && aligned(gram), "gram");
+        need(holds(packed, job.panels, kPacked * kPanel), "packed");
+        need(holds(gram, job.panels * kPanel, job.panels * kPanel), "gram");
         job.first_panel = first_panel;
         job.end_panel = end_panel;
         job.inverse_scale = inverse_scale.data();
@@ -185,13 +190,28 @@ template <class S> struct Matrix {
         run_unlocked(table().gram[kind], job);
     }
 
-    // The caller has checked that starts rise and lie within the values, and every index within `other`.
+    // Lines first .. end lie within the values, and name lines below `count`. Looking takes a small part of the product, and
+    // not the lock of the interpreter.
+    static void need_lines(const In<S>& values, const In<int32_t>& index, const In<int64_t>& starts, int64_t first,
+                           int64_t end, int64_t count) {
+        nb::gil_scoped_release released;
+        need(values.size() == index.size() && aligned(values) && aligned(index) && aligned(starts), "values");
+        need(0 <= first && first <= end && end < int64_t(starts.size()), "lines");
+        const int64_t* at = starts.data();
+        bool rises = 0 <= at[first] && at[end] <= int64_t(index.size());
+        for (int64_t i = first; i < end; ++i) rises &= at[i] <= at[i + 1];
+        need(rises, "starts");
+        uint32_t largest = 0;  // a negative one looks larger than all
+        const int32_t* line = index.data();
+        for (int64_t i = at[first]; i < at[end]; ++i) largest = uint32_t(line[i]) > largest ? uint32_t(line[i]) : largest;
+        need(at[first] == at[end] || int64_t(largest) < count, "index");
+    }
+
     static void sparse(In<S> values, In<int32_t> index, In<int64_t> starts, int64_t first, int64_t end, In<double> other,
                        int64_t outputs, Maybe<In<double>> base, Out<double> out) {
         need(outputs > 0 && outputs % 8 == 0 && int64_t(other.size()) % outputs == 0 && aligned(other), "other");
-        need(values.size() == index.size() && aligned(values) && aligned(index) && aligned(starts), "values");
-        need(0 <= first && first <= end && end < int64_t(starts.size()), "lines");
-        need(int64_t(out.size()) == (end - first) * outputs && aligned(out), "out");
+        need_lines(values, index, starts, first, end, int64_t(other.size()) / outputs);
+        need(holds(out, end - first, outputs), "out");
         SparseJob job{};
         job.first = first;
         job.end = end;
@@ -205,16 +225,16 @@ template <class S> struct Matrix {
         run_unlocked(table().sparse[kind], job);
     }
 
-    // Compressed columns of compressed rows, each in the order of the rows. The caller has checked the rows as for `sparse`.
+    // Compressed columns of compressed rows, each in the order of the rows.
     static void transposed(In<S> values, In<int32_t> index, In<int64_t> starts, Out<S> out_values, Out<int32_t> out_index,
                            Out<int64_t> out_starts) {
         const int64_t lines = int64_t(starts.size()) - 1, columns = int64_t(out_starts.size()) - 1;
         const size_t size = values.size();
-        need(lines >= 0 && columns >= 0 && starts.data()[lines] == int64_t(size), "starts");
-        need(index.size() == size && out_values.size() == size && out_index.size() == size, "values");
-        need(aligned(values) && aligned(index) && aligned(starts) && aligned(out_values) && aligned(out_index), "values");
+        need(0 <= lines && lines <= INT32_MAX && columns >= 0 && aligned(out_starts), "starts");
+        need_lines(values, index, starts, 0, lines, columns);
+        need(starts.data()[0] == 0 && starts.data()[lines] == int64_t(size), "starts");
+        need(holds(out_values, int64_t(size), 1) && holds(out_index, int64_t(size), 1), "out_values");
         const int32_t* column = index.data();
-        for (size_t i = 0; i < size; ++i) need(column[i] >= 0 && column[i] < columns, "index");
         const Call call;
         nb::gil_scoped_release released;
         int64_t* next = out_starts.data();  // after the loops entry j + 1 has moved to the end of column j

@@ -71,6 +71,9 @@ THIRD_PARTY: list[tuple[str, set[str]]] = [
     ("bench/peers/tensorflow_peer.py", {"numpy", "tensorflow"}),
     ("bench/peers/scipy_peer.py", {"numpy", "scipy"}),
     ("bench/peers/sklearn_peer.py", {"numpy", "sklearn"}),
+    ("bench/peers/problems.py", {"numpy", "scipy"}),
+    ("bench/peers/sklearn_fit_peer.py", {"numpy", "scipy", "sklearn"}),
+    ("bench/peers/sklearnex_fit_peer.py", {"numpy", "sklearnex"}),
     ("scale/dask.py", {"numpy", "dask"}),
     ("*", {"numpy"}),
 ]

@@ -1,6 +1,8 @@
-"""Words for messages stay short and on one line, and suggest only what is near."""
+"""Words for messages stay short and on one line, and suggest only what is near; columns stand under each other."""
 
-from crossent.wording import did_you_mean, listed, quoted
+import pytest
+
+from crossent.wording import aligned, did_you_mean, listed, quoted
 
 
 def test_did_you_mean_looks_past_case_and_spaces_and_says_nothing_of_strangers():
@@ -12,3 +14,15 @@ def test_names_in_messages_are_short_and_on_one_line():
     assert len(quoted("x" * 1000)) < 70
     assert "\n" not in quoted("a\nb")
     assert listed(map(str, range(100)), 2) == "'0', '1', ... (100 in all)"
+
+
+def test_columns_are_padded_left_and_right_and_lines_end_without_blanks():
+    rows = [("a", "b", "c"), ("long", "1", "")]
+    assert aligned(rows, left=1) == "a     b  c\nlong  1"
+    assert aligned(rows) == "a     b  c\nlong  1"
+    assert aligned([("x", "1"), ("y", "10")], left=1) == "x   1\ny  10"
+
+
+def test_rows_of_another_length_are_refused():
+    with pytest.raises(ValueError, match="zip"):
+        aligned([("a", "b"), ("c",)])

@@ -44,6 +44,7 @@ if _typing.TYPE_CHECKING:
         SymmetricCrossEntropy,
     )
     from crossent.learn.classifier import SoftmaxClassifier
+    from crossent.learn.classifier_cv import SoftmaxClassifierCV
     from crossent.linear import (
         LinearBinaryCrossEntropy,
         LinearCrossEntropy,
@@ -107,6 +108,7 @@ __all__ = [
     "ShapeError",
     "ShardStatistics",
     "SoftmaxClassifier",
+    "SoftmaxClassifierCV",
     "SymmetricCrossEntropy",
     "UnsupportedError",
     "WeightError",
@@ -161,6 +163,7 @@ _ON_FIRST_USE = {
         "SymmetricCrossEntropy",
     ),
     "learn.classifier": ("SoftmaxClassifier",),
+    "learn.classifier_cv": ("SoftmaxClassifierCV",),
     "linear": (
         "LinearBinaryCrossEntropy",
         "LinearCrossEntropy",

@@ -1,9 +1,9 @@
-"""Words for messages: names in quotes, short lists of names, counts, and the name that was probably meant."""
+"""Words for messages and tables of text: names in quotes, lists of names, counts, the name that was probably meant."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-__all__ = ["counted", "did_you_mean", "listed", "quoted"]
+__all__ = ["aligned", "counted", "did_you_mean", "listed", "quoted"]
 
 
 def quoted(text: str, limit: int = 60) -> str:
@@ -47,3 +47,23 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
         folded.setdefault(name.strip().casefold(), name)
     near = difflib.get_close_matches(word.strip().casefold(), folded, n=1, cutoff=0.6)
     return f" Did you mean {quoted(folded[near[0]])}?" if near else ""
+
+
+def aligned(rows: Sequence[Sequence[str]], *, left: int | None = None) -> str:
+    """Rows with their columns two blanks apart and no blanks at the end, without a newline after the last.
+
+    Args:
+        rows: at least one row; all have as many cells.
+        left: how many columns stand to the left, the others to the right; None puts all to the left.
+
+    >>> print(aligned([("loss", "0.5"), ("rows", "1,234")], left=1))
+    loss    0.5
+    rows  1,234
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    last = len(widths) if left is None else left
+    lines = []
+    for row in rows:
+        cells = [c.ljust(w) if k < last else c.rjust(w) for k, (c, w) in enumerate(zip(row, widths, strict=True))]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)

@@ -17,11 +17,11 @@ def host(gradient):
     return gradient
 def prepare(spec, flavour, threads):
     import numpy as np, os, signal, time
-    def forward():
+    def forward(**setting):
         {forward}
-    def gradient():
+    def gradient(**setting):
         {gradient}
-    return {{"forward": forward, "gradient": gradient}}
+    return dict(zip({works}, (forward, gradient)))
 '''
 
 
@@ -53,11 +53,21 @@ def add_peer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., N
     monkeypatch.setitem(LIBRARIES, "made", ("made_library", "made-library"))
 
     def add(name: str, *, forward: str = "return 0.0, None", gradient: str = "return 0.0, np.zeros(1)",
-            imports: str = "") -> None:  # fmt: skip
+            imports: str = "", works: tuple[str, str] = ("forward", "gradient")) -> None:  # fmt: skip
         module = f"{name}_made_for_a_test"
-        text = _MODULE.format(imports=imports, forward=forward, gradient=gradient)
+        text = _MODULE.format(imports=imports, forward=forward, gradient=gradient, works=works)
         (tmp_path / f"{module}.py").write_text(text)
         monkeypatch.setitem(PEERS, name, Peer("made", module))
+
+    return add
+
+
+@pytest.fixture
+def add_fitter(add_peer: Callable[..., None]) -> Callable[..., None]:
+    """Adds a peer that fits, by the lines given for its works "fit" and "fit_default", which have `setting`."""
+
+    def add(name: str, *, fit: str, default: str = "") -> None:
+        add_peer(name, forward=fit, gradient=default or fit, works=("fit", "fit_default"))
 
     return add
 
@@ -69,7 +79,7 @@ def only_case(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Case]:
     def only(*peers: str, **options: object) -> Case:
         settings = {"kind": "index", "shape": (7, 5), "regimes": ("default",), **options}
         case = Case(suite="loss", title="the case", peers=peers, **settings)  # type: ignore[arg-type]
-        monkeypatch.setattr("crossent.bench.runner.cases_of", lambda suite, **_: [case])
+        monkeypatch.setattr("crossent.bench.plan.cases_of", lambda suite, **_: [case])
         return case
 
     return only

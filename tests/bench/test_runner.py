@@ -4,16 +4,18 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Thread
 from time import sleep
 
 import pytest
 
-from crossent.bench.cases import SUITES, cases_of
+from crossent.bench.cases import SUITES, Target, cases_of
+from crossent.bench.plan import Plan, estimated_seconds
 from crossent.bench.results import Measurement
-from crossent.bench.roster import CROSSENT, IN_TORCH, LIMIT, PEERS, python_for
-from crossent.bench.runner import Plan, estimated_seconds, run
+from crossent.bench.roster import CROSSENT, IN_TORCH, INTELEX, LIMIT, PEERS, SKLEARN, python_for
+from crossent.bench.runner import run
 from crossent.bench.worker import REGIMES, Worker, WorkerFailure
 from programs import need_program
 
@@ -68,6 +70,84 @@ def test_linear_layers_are_timed_beside_their_products(heard):
     assert set(found) == {(peer, work) for peer in (CROSSENT, LIMIT) for work in ("forward", "gradient")}
     assert all(m.median and not m.failure for m in found.values())
     assert results.over_limit(results.cases[0], "gradient") is not None
+
+
+@pytest.mark.parametrize("title", ["fit (500000, 50), 2 classes", "fit (60000, 784), 10 classes, label noise"])
+def test_fits_find_the_same_minimum(title, heard, monkeypatch):
+    """crossent and scikit-learn share neither code nor solver: all end within 1e-6 of the lowest."""
+    intelex = "2 classes" in title and find_spec("sklearnex")
+    others = {"sklearn": SKLEARN, **({"sklearnex": INTELEX} if intelex else {})}
+    (case,) = [each.shrunk(30) for each in cases_of("fit", quick=True) if each.title == title]
+    case = replace(case, solvers={name: solvers[:1] for name, solvers in case.solvers.items()})
+    monkeypatch.setattr("crossent.bench.plan.cases_of", lambda suite, **_: [case])
+    monkeypatch.setattr("crossent.bench.fitting._QUICK_SECONDS", 20.0)  # also where others use the processors
+    results = run(Plan(suites=("fit",), libraries=tuple(others), rounds=2, threads=1, quick=True), heard)
+    assert results.missing == {}
+    found, default = measured(results, "fit"), measured(results, "fit_default")
+    assert (set(found), set(default)) == ({CROSSENT, *others.values()}, {CROSSENT})
+    for m in (*found.values(), *default.values()):
+        assert (m.failure, m.wrong_by) == ("", None), m
+        assert len(m.seconds) == 2
+        assert min(m.seconds) > 0
+        assert m.value == pytest.approx(found[SKLEARN].value, rel=1.1e-6)
+        assert m.extra_bytes is not None
+    assert found[SKLEARN].setting.split(",")[0] in case.solvers[SKLEARN]
+    assert found[CROSSENT].setting.startswith("tol 1e-")
+    assert default[CROSSENT].setting == "default"
+    assert results.ratio(case, "fit", "default") is not None
+    assert heard.lines[0].startswith(f"{title} fit: {CROSSENT} ")
+
+
+FIT = """class Fitted:
+            iterations, bound = min(most, {needs}), None
+            def __float__(self):
+                return {value}
+        return Fitted(), None"""
+
+
+def fitter(value: str, needs: int = 3, seconds: float = 0.0, before: str = "") -> str:
+    """The lines of a fit that takes some iterations, each so many seconds, and then has a value."""
+    start = f"{before}; most = setting.get('max_iter', 9); time.sleep({seconds} * min(most, {needs}))".removeprefix(
+        "; "
+    )
+    return f"{start}\n        {FIT.format(value=value, needs=needs)}"
+
+
+def test_fits_that_do_not_get_there_are_told_with_their_time(heard, add_fitter, only_case):
+    add_fitter("base", fit=fitter("1.0"), default=fitter("1.0000005"))
+    add_fitter("near", fit=fitter("1.00002", seconds=0.05))
+    add_fitter("cut", fit=fitter("1 + 1e-3 / most", needs=10**6, seconds=0.02))
+    add_fitter("late", fit=fitter("1.0", before="spec.shape[0] == 70 and time.sleep(9)"))
+    add_fitter("dies", fit=fitter("1.0", before="spec.shape[0] == 70 and os._exit(3)"))
+    tried = dict.fromkeys(("base", "near", "cut", "late", "dies"), ("one",))
+    case = only_case("near", "cut", "late", "dies", ours="base", shape=(70, 5, 2), limited=False, solvers=tried,
+                     works=("fit", "fit_default"), targets={"fit": Target(ratio=1)})  # fmt: skip
+    results = run(Plan(libraries=("made",), rounds=2, quick=True), heard)
+    found = measured(results, "fit")
+    assert (found["base"].wrong_by, found["base"].value, found["base"].setting[:8]) == (None, 1.0, "one, tol")
+    assert found["near"].wrong_by == pytest.approx(2e-5)
+    assert found["near"].median == pytest.approx(0.15, abs=0.1)
+    assert 1e-5 < found["cut"].wrong_by < 1e-4
+    assert 0.5 < found["cut"].median < 1.6
+    assert found["late"].failure == "TimeoutError: no result within 1.3 s"
+    assert found["dies"].failure == "ended with status 3"
+    assert measured(results, "fit_default")["base"].wrong_by is None
+    assert results.ratio(case, "fit", "default") is None
+    assert results.least_ratio(case, "fit") == found["near"].median / found["base"].median
+    assert "no peer got there: ratio > " in heard.lines[0]
+
+
+def test_whoever_finds_less_takes_the_measure_along(heard, add_fitter, only_case):
+    """The base converges too early by itself, and is not right beside a peer that goes on."""
+    add_fitter("base", fit=fitter("1.1"))
+    add_fitter("lower", fit=fitter("1.0"))
+    case = only_case("lower", ours="base", shape=(70, 5, 2), limited=False, works=("fit",),
+                     solvers={"base": ("",), "lower": ("one",)})  # fmt: skip
+    results = run(Plan(libraries=("made",), rounds=1, quick=True), heard)
+    found = measured(results, "fit")
+    assert (found["base"].wrong_by, found["lower"].wrong_by) == (pytest.approx(0.1), None)
+    assert results.ratio(case, "fit", "default") is None
+    assert results.least_ratio(case, "fit") is None
 
 
 def test_a_worker_that_dies_is_told_and_the_rest_goes_on(heard, add_peer, only_case):
@@ -166,7 +246,7 @@ def test_a_base_that_is_missing_is_told(heard, add_peer, only_case):
 
 
 def test_no_worker_of_a_peer_imports_crossent(tmp_path):
-    for name in (CROSSENT, LIMIT, "SciPy", "NumPy", "sklearn log_loss"):
+    for name in (CROSSENT, LIMIT, "SciPy", "NumPy", "sklearn log_loss", SKLEARN):
         worker = Worker(PEERS[name], sys.executable, regime="default", threads=1, scratch=str(tmp_path))
         try:
             assert worker.hello()["crossent"] is (name == CROSSENT)
@@ -238,7 +318,7 @@ def test_an_interrupt_ends_every_worker(heard, only_case, monkeypatch):
     def interrupted(text: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("crossent.bench.runner.Worker", Watched)
+    monkeypatch.setattr("crossent.bench.crew.Worker", Watched)
     monkeypatch.setattr(heard, "status", interrupted)
     only_case("NumPy", "SciPy")
     with pytest.raises(KeyboardInterrupt):
@@ -260,9 +340,10 @@ def test_which_python_runs_a_peer(tmp_path, monkeypatch):
     assert python_for(PEERS["torch eager"], {}) == sys.executable
 
 
-def test_the_full_plan_is_estimated_below_forty_minutes():
+def test_the_full_plan_is_estimated_below_fifty_minutes():
     plan = Plan(suites=SUITES, rounds=7, threads=2)
-    assert 300 < estimated_seconds(plan) < 2400
+    assert 300 < estimated_seconds(plan) < 3000
+    assert estimated_seconds(replace(plan, suites=("fit",))) < 750
     assert estimated_seconds(Plan(suites=("small",), rounds=1, libraries=("numpy",), quick=True)) < 10
 
 
@@ -289,7 +370,7 @@ def test_crossent_inside_torch_agrees_with_torch_on_tiny_sizes(heard, monkeypatc
     chosen = ("torch eager", "torch chunked")  # compiled: above
     made = [replace(case, peers=tuple(name for name in case.peers if name in chosen))
             for case in cases_of("torch", quick=True)]  # fmt: skip
-    monkeypatch.setattr("crossent.bench.runner.cases_of", lambda suite, **_: made)
+    monkeypatch.setattr("crossent.bench.plan.cases_of", lambda suite, **_: made)
     plan = Plan(suites=("torch",), libraries=("torch",), rounds=1, threads=2, quick=True, pythons={"torch": python},
                 regimes=("default",))  # fmt: skip
     results = run(plan, heard)

@@ -144,6 +144,68 @@ def test_a_share_of_memory_is_held_against_the_peers():
     assert verdicts(layers(1, None), LAYER, "gradient")[1] == Verdict("0.5 of its memory", "", False)
 
 
+FITS = [
+    Case(suite="fit", title=f"fit {name}", kind="fit noisy", shape=(9, 2, 2), peers=("fast", "slow", "dead"),
+         works=("fit", "fit_default"), solvers={CROSSENT: ("",)}, targets={"fit": Target(ratio=20)})
+    for name in ("known", "alone")
+]  # fmt: skip
+
+
+def fits() -> Results:
+    """crossent 0.5 s; "known": peers 4 s and, not there, 30 s; "alone": nobody there, after 23 s and 11 s."""
+
+    def fit(case: Case, peer: str, *seconds: float, work: str = "fit", **more: object) -> Measurement:
+        return Measurement("fit", case.title, work, "default", peer, list(seconds), 1, **more)  # type: ignore[arg-type]
+
+    known, alone = FITS
+    return Results(MACHINE, FITS, [
+        fit(known, CROSSENT, 0.4, 0.5, 0.6, value=0.25, setting="tol 1e-4", extra_bytes=5_000_000),
+        fit(known, CROSSENT, 0.7, work="fit_default", value=0.25, setting="default", bound=2e-7),
+        fit(known, "slow", 30, value=0.25001, wrong_by=4e-5, setting="lbfgs, tol 1e-8"),
+        fit(known, "fast", 4, value=0.25, setting="newton-cg, tol 1e-3", extra_bytes=90_000_000),
+        fit(alone, CROSSENT, 0.5, value=0.25, setting="tol 1e-4"),
+        fit(alone, CROSSENT, 0.7, work="fit_default", value=0.26, wrong_by=0.04, setting="default"),
+        fit(alone, "dead", failure="killed by SIGKILL"),
+        fit(alone, "slow", 10, 12, value=0.26, wrong_by=0.04, setting="lbfgs, tol 1e-8"),
+        fit(alone, "fast", 23, value=0.25001, wrong_by=4e-5, setting="lbfgs, tol 1e-8"),
+    ])  # fmt: skip
+
+
+def test_fits_are_held_against_who_got_there_else_against_the_time_of_giving_up():
+    results, (known, alone) = fits(), FITS
+    assert results.ratio(known, "fit", "default") == pytest.approx(4 / 0.5)
+    assert results.least_ratio(known, "fit") is None
+    assert results.ratio(alone, "fit", "default") is None
+    assert results.least_ratio(alone, "fit") == pytest.approx(11 / 0.5)
+    assert verdicts(results, known, "fit") == [Verdict("20", "8, 60 % short", False)]
+    assert verdicts(results, alone, "fit") == [Verdict("20", "> 22", True)]
+    results.ours(alone, "fit").wrong_by = 1e-3
+    assert results.least_ratio(alone, "fit") is None
+    results.ours(known, "fit").wrong_by = 1e-3
+    assert results.ratio(known, "fit", "default") is None
+
+
+def test_the_tables_of_fits():
+    page = markdown(fits(), notes={}, pictures={})
+    assert "## Fitting\n\n### Time to 1e-6 of the minimum" in page
+    assert (
+        "| known | 500 ms (tol 1e-4) | fast: 4 s (newton-cg, tol 1e-3, 1 round) | 8 | **20** "
+        "| slow: 4e-5 after 30 s (lbfgs, tol 1e-8, 1 round) | 5 / 90 |"
+    ) in page
+    assert (
+        "| alone | 500 ms (tol 1e-4, 1 round) | fast: 4e-5 after 23 s (lbfgs, tol 1e-8, 1 round) | > 22 | 20 "
+        "| slow: 4e-2 after 11 s (lbfgs, tol 1e-8, 2 rounds); dead: failed: killed by SIGKILL | - / - |"
+    ) in page
+    assert "| known | 700 ms | < 1e-6 | 8e-7 | - |" in page
+    assert "| alone | 700 ms | 4e-2 | - | - |" in page
+    assert "- fit known, time to the minimum: 8, 60 % short where 20 was wanted." in page
+    assert "- dead, fit alone, time to the minimum, default malloc: killed by SIGKILL" in page
+    assert "wrong by" not in page.partition("## Not measured")[2]
+    for table in page.split("\n\n"):
+        if table.startswith("|"):
+            assert len({line.count("|") for line in table.splitlines()}) == 1
+
+
 def test_a_miss_without_a_reason_says_so(results):
     assert "wanted. No reason given yet." in markdown(results, notes={}, pictures={})
 
@@ -159,7 +221,7 @@ def test_the_json_form(results):
     assert first["median_seconds"] == pytest.approx(0.002)
     assert first["seconds"] == pytest.approx([0.001, 0.002, 0.009])
     assert set(last) == {"suite", "case", "work", "regime", "peer", "seconds", "repetitions", "value", "wrong_by",
-                         "extra_bytes", "failure", "median_seconds"}  # fmt: skip
+                         "extra_bytes", "failure", "setting", "bound", "median_seconds"}  # fmt: skip
     assert found["cases"][0]["targets"]["forward"]["ratio"] == 5
 
 

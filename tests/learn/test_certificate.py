@@ -218,7 +218,7 @@ def test_bounds_the_distance_everywhere_and_is_zero_at_the_minimum(variant, inte
     log_size=st.floats(-8, 3),
     intercept=st.booleans(),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_never_below_the_distance(variant, seed, K, log_l2, log_size, intercept):
     problem = make(variant, seed=seed, K=K, N=25, D=2)
     strength = 10**log_l2

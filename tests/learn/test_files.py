@@ -8,7 +8,7 @@ from sklearn.datasets import load_breast_cancer, load_iris
 
 from closeness import assert_close
 from crossent.errors import DataError, LabelError, OptionError, WeightError
-from crossent.learn import SoftmaxClassifier, SoftmaxModel, fit_file, load_model, predict_file, save_model
+from crossent.learn import SoftmaxClassifier, SoftmaxModel, fit_file, load_model, predict_file, save_model, training
 from crossent.learn.predict import model_logits
 from crossent.rows import from_table, open_sink, open_source
 
@@ -75,12 +75,33 @@ def test_logits_of_a_model_are_its_formula(K):
 
 def test_trace_and_progress():
     seen = []
-    result = fit_file(from_table(iris_table()[2]), target="species", on_step=seen.append)
+    result = fit_file(from_table(iris_table()[2]), target="species", on_step=lambda step, _: seen.append(step))
     assert [entry["loss"] for entry in result.trace] == [step.loss for step in seen]
     assert result.trace[0]["iteration"] == 0
     assert result.iterations == len(seen) - 1
     assert result.loss == seen[-1].loss == result.trace[-1]["loss"]
     assert np.all(np.diff([step.loss for step in seen]) <= 0)
+
+
+def test_options_reach_solver_and_objective(monkeypatch):
+    seen = {}
+
+    def train(*rows, options, **objective):
+        seen.update(objective, options=options)
+        return training.train(*rows, options=options, **objective)
+
+    monkeypatch.setattr("crossent.learn.fit.train", train)
+    result = fit_file(
+        from_table(iris_table()[2]), target="species", solver="gd", l1=0.25, batch_size=7, schedule="sqrt",
+        momentum=0.5, seed=3, learning_rate=0.125, max_iter=2, tol=0.5,
+    )  # fmt: skip
+    options = seen["options"]
+    assert (options.batch_size, options.schedule, options.momentum, options.seed) == (7, "sqrt", 0.5, 3)
+    assert (options.learning_rate, options.max_iter, options.tol) == (0.125, 2, 0.5)
+    assert (seen["l1"], seen["solver"]) == (0.25, "gd")
+    recorded = result.model.options
+    assert (recorded["l1"], recorded["seed"], recorded["learning_rate"]) == (0.25, 3, 0.125)
+    assert recorded["schedule"] == "sqrt"
 
 
 def test_round_trip_through_model_and_prediction_files(iris_file, tmp_path):

@@ -11,9 +11,12 @@ import scipy.sparse as sp
 from sklearn.linear_model import LogisticRegression
 
 from closeness import assert_close
+from crossent.core.matrix import DenseMatrix
+from crossent.core.matrix.matrix import ColumnMoments
 from crossent.errors import DataError, DtypeError, NonFiniteError, ShapeError, UnsupportedError
 from crossent.learn.checks import feature_matrix
 from crossent.learn.classifier import SoftmaxClassifier
+from crossent.learn.prepare import prepare
 from toys import toy
 
 TIGHT = {"tol": 1e-10, "max_iter": 5000}
@@ -59,8 +62,18 @@ class TestArrays:
             lambda X: X.astype(np.int16),
             lambda X: X.astype(np.float16),
             lambda X: np.frombuffer(b"\0" + X.tobytes(), np.uint8)[1:].view(np.float64).reshape(X.shape),
+            lambda X: np.array([(row, 1) for row in X.tolist()], [("x", "f8", 4), ("t", "i4")])["x"],
         ],
-        ids=["Fortran", "columns backwards", "rows backwards", "byte order", "int16", "float16", "unaligned"],
+        ids=[
+            "Fortran",
+            "columns backwards",
+            "rows backwards",
+            "byte order",
+            "int16",
+            "float16",
+            "unaligned",
+            "unaligned rows",
+        ],
     )
     def test_everything_else_is_copied_once(self, other):
         X = other(whole()[0])
@@ -115,6 +128,18 @@ class TestArrays:
         tracemalloc.stop()
         assert peak < X.nbytes / 2
 
+    def test_preparing_makes_no_copy_of_the_features(self, monkeypatch):
+        """What comes before the first pass; the moments have tests of their own."""
+        X = np.ones((100_000, 50))
+        y = np.arange(100_000) % 7
+        monkeypatch.setattr(DenseMatrix, "moments", lambda *_: ColumnMoments(np.ones(50), np.ones(50), np.ones(50)))
+        tracemalloc.start()
+        problem = prepare(X, y, None, loss=None, class_weight=None)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert problem.matrix.array is X
+        assert peak < X.nbytes / 8
+
     def test_masked_arrays_are_refused(self):
         X, y = whole()
         with pytest.raises(UnsupportedError, match="X is a masked array"):
@@ -131,6 +156,14 @@ class TestNonFinite:
         X[2900, 3] = X[2500, 1] = value
         for use in (lambda: SoftmaxClassifier().fit(X, y), lambda: model.predict(X)):
             with pytest.raises(NonFiniteError, match=f"X is {value} at row 2500, column 1;"):
+                use()
+
+    def test_in_any_thread(self):
+        X, y = toy(rows=100_000, width=2, classes=2)
+        model = SoftmaxClassifier().fit(X[:100], y[:100])
+        X[99_000, 1], X[98_000, 0] = np.inf, np.nan
+        for use in (lambda: SoftmaxClassifier().fit(X, y), lambda: model.predict(X)):
+            with pytest.raises(NonFiniteError, match="X is nan at row 98000, column 0;"):
                 use()
 
     def test_the_row_is_counted_in_the_caller_s_rows(self):

@@ -21,6 +21,7 @@ from crossent.errors import (
     WeightError,
 )
 from crossent.learn.classifier import SoftmaxClassifier
+from crossent.learn.solvers import SOLVERS, Solver
 from toys import toy
 
 
@@ -175,6 +176,13 @@ def test_other_number_of_features():
     model = SoftmaxClassifier().fit(*toy())
     with pytest.raises(ShapeError, match=re.escape("X has 3 features, but SoftmaxClassifier is expecting 4")):
         model.predict(np.zeros((2, 3)))
+
+
+def test_a_loss_without_the_derivative_that_the_solver_needs(monkeypatch):
+    second = Solver(lambda objective, start, options: objective.hvp(start), True, False, "needs the Hessian")
+    monkeypatch.setitem(SOLVERS, "second", second)
+    with pytest.raises(UnsupportedError, match=r"Focal .*no convex Hessian in the logits.* such as 'lbfgs'"):
+        SoftmaxClassifier(solver="second", loss=ce.Focal()).fit(*toy())
 
 
 class TestLabelsNeverSeen:

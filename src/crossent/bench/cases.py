@@ -6,13 +6,14 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from crossent.bench.roster import CROSSENT, IN_TORCH
+from crossent.bench.roster import CROSSENT, IN_TORCH, INTELEX, SKLEARN
 
 __all__ = ["SUITES", "WORKS", "Case", "Target", "cases_of"]
 
-SUITES = ("loss", "small", "linear", "torch", "scaling")
+SUITES = ("loss", "small", "linear", "torch", "fit", "scaling")
 # What is done with a case. Only crossent, beside NumPy, has the last two: into a reused buffer, and over the logits.
-WORKS = ("forward", "gradient", "gradient_out", "gradient_in_place")
+_LOSS_WORKS = ("forward", "gradient", "gradient_out", "gradient_in_place")
+WORKS = (*_LOSS_WORKS, "fit", "fit_default")  # to a certain accuracy; with everything as it comes
 _QUICK = 60  # largest extent of an axis with --quick
 
 
@@ -35,7 +36,7 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One set of numbers and who computes its loss; `kind` to `memory_limit` as in peers.data.Spec.
+    """One set of numbers and who computes its loss, or fits it; `kind` to `memory_limit` as in peers.data.Spec.
 
     ours: what the peers are compared with, in results as in times: crossent, or a front-end of it.
     """
@@ -51,8 +52,9 @@ class Case:
     peers: tuple[str, ...] = ()
     targets: Mapping[str, Target] = field(default_factory=dict)
     regimes: tuple[str, ...] = ("default", "tuned")  # how malloc treats what peers free: worker.REGIMES
-    works: tuple[str, ...] = WORKS
+    works: tuple[str, ...] = _LOSS_WORKS
     limited: bool = True  # whether the machine's limit is measured: reading all arrays, or the matrix products alone
+    solvers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of a fit, by peer; "": its own choice
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -172,6 +174,40 @@ def _torch_cases() -> list[Case]:
     return large + small + layers
 
 
+def _fit_cases() -> list[Case]:
+    """(rows, features, classes); fits of float64 features with l2 = 1/N.
+
+    newton-cholesky only where its Hessian of all coefficients can be made in time. scikit-learn-intelex has two
+    solvers of its own, for dense features; with the others it is scikit-learn, which is measured beside it. float32
+    shows whether half the bytes are half the time: of the larger problem with one solver, as that takes a minute.
+    """
+    dense = ("lbfgs", "newton-cg")
+    all_solvers, stochastic = (*dense, "newton-cholesky"), (*dense, "sag", "saga")
+    binary = ("fit binary", (500_000, 50, 2), all_solvers)
+    noisy = ("fit noisy", (60_000, 784, 10), dense)
+    several = [
+        ("(500000, 50), 2 classes", *binary, "float64", 3),
+        ("(60000, 784), 10 classes, label noise", *noisy, "float64", 20),
+        ("(60000, 784), 10 classes, nearly separable", "fit separable", (60_000, 784, 10), dense, "float64", 1),
+        ("digits (1797, 64), 10 classes", "fit digits", (1797, 64, 10), all_solvers, "float64", 1),
+        ("sparse (20000, 50000), 20 classes", "fit sparse", (20_000, 50_000, 20), stochastic, "float64", 1),
+        ("(500000, 50), 2 classes, float32", *binary, "float32", None),
+        ("(60000, 784), 10 classes, label noise, float32", *noisy[:2], ("lbfgs",), "float32", None),
+    ]
+    return [_fit(*each) for each in several]
+
+
+def _fit(
+    title: str, kind: str, shape: tuple[int, ...], solvers: tuple[str, ...], dtype: str, ratio: float | None
+) -> Case:
+    tried = {CROSSENT: ("",), SKLEARN: solvers}
+    if kind != "fit sparse":
+        tried[INTELEX] = tuple(name for name in solvers if name in ("lbfgs", "newton-cg"))
+    return Case(suite="fit", title=f"fit {title}", kind=kind, shape=shape, dtype=dtype, regimes=("default",),
+                works=("fit", "fit_default"), limited=False, solvers=tried, peers=tuple(tried)[1:],
+                targets={"fit": Target(ratio=ratio)} if ratio else {})  # fmt: skip
+
+
 def _scaling_cases() -> list[Case]:
     """Four decades of rows at 1000 classes, and of classes at 1000 rows; two points a decade."""
     counts = (10, 30, 100, 300, 1000, 3000, 10_000, 30_000, 100_000)
@@ -186,7 +222,7 @@ def _scaling_cases() -> list[Case]:
 def cases_of(suite: str, *, pattern: str = "*", quick: bool = False) -> list[Case]:
     """The cases of a suite whose title fits a pattern (`*`, `?`; a plain word fits anywhere), shrunk if `quick`."""
     makers = {"loss": _loss_cases, "small": _small_cases, "linear": _linear_cases, "torch": _torch_cases,
-              "scaling": _scaling_cases}  # fmt: skip
+              "fit": _fit_cases, "scaling": _scaling_cases}  # fmt: skip
     made = makers[suite]()
     glob = pattern if any(mark in pattern for mark in "*?[") else f"*{pattern}*"
     return [case.shrunk() if quick else case for case in made if fnmatchcase(case.title, glob)]

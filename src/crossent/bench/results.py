@@ -33,6 +33,8 @@ class Measurement:
     wrong_by: float | None = None
     extra_bytes: int | None = None
     failure: str = ""
+    setting: str = ""  # of a fit
+    bound: float | None = None  # on how far a fit's objective is above its minimum, proven by itself
 
     @property
     def median(self) -> float | None:
@@ -43,6 +45,11 @@ class Measurement:
     def right(self) -> bool:
         """Whether there is a time, of a result that agrees."""
         return bool(self.seconds) and self.wrong_by is None
+
+    @property
+    def stopped_short(self) -> bool:
+        """Whether this is the time of a fit that did not get as far as it should."""
+        return bool(self.seconds) and bool(self.setting) and self.wrong_by is not None
 
 
 @dataclass
@@ -83,9 +90,17 @@ class Results:
         """
         other = self.one(case, work, regime, against) if against else self.best(case, work, regime)
         ours = self.ours(case, work, regime)
-        if other is None or ours is None or not other.right or other.median is None or not ours.median:
+        if other is None or ours is None or not (other.right and ours.right) or not other.median or not ours.median:
             return None
         return other.median / ours.median
+
+    def least_ratio(self, case: Case, work: str) -> float | None:
+        """What the ratio is at least where no peer's fit got there: the time of the first to give up, by ours."""
+        ours, tried = self.ours(case, work), self.peers(case, work, "default")
+        seconds = [m.median for m in tried if m.stopped_short and m.median]
+        if not seconds or any(m.right for m in tried) or ours is None or not ours.right or not ours.median:
+            return None
+        return min(seconds) / ours.median
 
     def over_limit(self, case: Case, work: str) -> float | None:
         """crossent's median divided by the time in which the machine moves as many bytes."""
@@ -102,7 +117,13 @@ class Results:
             "missing": self.missing,
             "cases": [asdict(case) for case in self.cases],
             "measurements": [
-                {**asdict(m), "value": _plain(m.value), "wrong_by": _plain(m.wrong_by), "median_seconds": m.median}
+                {
+                    **asdict(m),
+                    "value": _plain(m.value),
+                    "wrong_by": _plain(m.wrong_by),
+                    "bound": _plain(m.bound),
+                    "median_seconds": m.median,
+                }
                 for m in self.measurements
             ],
         }

@@ -11,9 +11,21 @@ from pathlib import Path
 from crossent.errors import OptionError
 from crossent.wording import did_you_mean
 
-__all__ = ["CROSSENT", "IN_TORCH", "LIBRARIES", "LIMIT", "PEERS", "Peer", "check_pythons", "python_for"]
+__all__ = [
+    "CROSSENT",
+    "INTELEX",
+    "IN_TORCH",
+    "LIBRARIES",
+    "LIMIT",
+    "PEERS",
+    "SKLEARN",
+    "Peer",
+    "check_pythons",
+    "python_for",
+]
 
 CROSSENT, IN_TORCH, LIMIT = "crossent", "crossent.torch", "limit"
+SKLEARN, INTELEX = "scikit-learn", "scikit-learn-intelex"  # estimators; functions of scikit-learn have other names
 FRAMEWORKS = Path(".venv-frameworks") / "bin" / "python"  # made by `make frameworks`
 
 
@@ -40,6 +52,7 @@ LIBRARIES: dict[str, tuple[str, str]] = {
     "tensorflow": ("tensorflow", "tensorflow"),
     "scipy": ("scipy", "scipy"),
     "sklearn": ("sklearn", "scikit-learn"),
+    "sklearnex": ("sklearnex", "scikit-learn-intelex"),
     "numpy": ("numpy", "numpy"),
 }
 PEERS: dict[str, Peer] = {
@@ -55,6 +68,8 @@ PEERS: dict[str, Peer] = {
     "NumPy": Peer("numpy", "peers.scipy_peer", "numpy", 20, 1),
     "sklearn log_loss": Peer("sklearn", "peers.sklearn_peer", "log_loss", 60, 2),
     "sklearn _loss": Peer("sklearn", "peers.sklearn_peer", "_loss", 9, 2),
+    SKLEARN: Peer("sklearn", "peers.sklearn_fit_peer", "", 0, 2),
+    INTELEX: Peer("sklearnex", "peers.sklearnex_fit_peer", "", 0, 3),
 }
 
 

@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from crossent.bench.cases import Case
+from crossent.bench.cells import memory, row, wanted
+from crossent.bench.fit_table import fit_tables
 from crossent.bench.results import Measurement, Results
 from crossent.bench.roster import LIMIT
 from crossent.bench.verdicts import Notes, verdicts
@@ -16,9 +18,11 @@ _HEADINGS = {
     "small": "Small calls",
     "linear": "Linear layer and loss",
     "torch": "Inside PyTorch: crossent.torch",
+    "fit": "Fitting",
     "scaling": "Growth",
 }
 _WORKS = {"forward": "Loss alone", "gradient": "Loss and gradient"}
+_NAMES = {**_WORKS, "fit": "Time to the minimum", "fit_default": "Default fit"}
 _VARIANTS = ("gradient", "gradient_out", "gradient_in_place")
 
 
@@ -36,6 +40,9 @@ def markdown(results: Results, *, notes: Notes, pictures: Mapping[str, str]) -> 
         lines += ["", f"## {_HEADINGS[suite]}", ""]
         if suite == "scaling":
             lines += _growth(results, cases, pictures)
+            continue
+        if suite == "fit":
+            lines += fit_tables(results, cases)
             continue
         for work, heading in _WORKS.items():
             able = [case for case in cases if work in case.works]
@@ -76,20 +83,16 @@ def _work_table(results: Results, cases: Sequence[Case], work: str) -> list[str]
     heads = ["case", ours, "best peer", "ratio", "target", "times the limit"]
     heads += ["best peer, tuned malloc", "ratio"] if tuned else []
     heads += ["others", f"extra memory, MB: {ours} / best peer"]
-    lines = [_row(heads), _row(["---"] * len(heads))]
+    lines = [row(heads), row(["---"] * len(heads))]
     for case in cases:
         over = results.over_limit(case, work)
-        row = [case.title, _time(results.ours(case, work))]
-        row += _beside(results, case, work, "default")
-        row += [_wanted(results, case, work), "" if over is None else number(over)]
-        row += _beside(results, case, work, "tuned") if tuned else []
-        row += [_others(results, case, work), _memory(results, case, work)]
-        lines.append(_row(row))
+        cells = [case.title, _time(results.ours(case, work))]
+        cells += _beside(results, case, work, "default")
+        cells += [wanted(results, case, work), "" if over is None else number(over)]
+        cells += _beside(results, case, work, "tuned") if tuned else []
+        cells += [_others(results, case, work), memory(results, case, work)]
+        lines.append(row(cells))
     return lines
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
 
 
 def _time(found: Measurement | None) -> str:
@@ -103,12 +106,6 @@ def _beside(results: Results, case: Case, work: str, regime: str) -> list[str]:
     """The best peer and the ratio to it."""
     best, ratio = results.best(case, work, regime), results.ratio(case, work, regime)
     return [f"{_time(best)} ({best.peer})" if best else "-", number(ratio) if ratio is not None else "-"]
-
-
-def _wanted(results: Results, case: Case, work: str) -> str:
-    """The targets, those not reached in bold."""
-    told = [v.wanted if v.reached else f"**{v.wanted}**" for v in verdicts(results, case, work)]
-    return "; ".join(told)
 
 
 def _others(results: Results, case: Case, work: str) -> str:
@@ -126,14 +123,6 @@ def _share(x: float) -> str:
     return f"{x:.1e}" if math.isfinite(x) else "NaN or infinity"
 
 
-def _memory(results: Results, case: Case, work: str) -> str:
-    shown = []
-    for found in (results.ours(case, work), results.best(case, work, "default")):
-        extra = found.extra_bytes if found else None
-        shown.append("-" if extra is None else f"{extra / 1e6:.0f}")
-    return " / ".join(shown)
-
-
 def _variants(results: Results, cases: Sequence[Case]) -> list[str]:
     """crossent's three ways to a gradient."""
     able = [case for case in cases if all(results.ours(case, work) for work in _VARIANTS)]
@@ -141,11 +130,11 @@ def _variants(results: Results, cases: Sequence[Case]) -> list[str]:
         return []
     lines = ["### Where crossent's gradient goes", "", "Milliseconds; the limit is scaling the logits in place.", ""]
     heads = ["case", "new array, dropped (from the pool)", "`out=` a buffer", "`out=` the logits", "limit"]
-    lines += [_row(heads), _row(["---"] * 5)]
+    lines += [row(heads), row(["---"] * 5)]
     for case in able:
         found = [results.ours(case, work) for work in _VARIANTS]
         found.append(results.one(case, "gradient", "default", LIMIT))
-        lines.append(_row([case.title, *(milliseconds(m.median) if m and m.median else "-" for m in found)]))
+        lines.append(row([case.title, *(milliseconds(m.median) if m and m.median else "-" for m in found)]))
     return lines
 
 
@@ -157,7 +146,7 @@ def _memory_of_layers(results: Results, cases: Sequence[Case]) -> list[str]:
     lines += ["Shapes are rows, features, classes; then the `memory_limit`. MB beyond the data: all of it, the three"]
     lines += ["gradients, and the rest, with what the BLAS keeps for itself.", ""]
     heads = ["case", "time a row", "extra", "the gradients", "the rest", "all logits would take", "peers' extra"]
-    lines += [_row(heads), _row(["---"] * len(heads))]
+    lines += [row(heads), row(["---"] * len(heads))]
     for case in cases:
         ours = results.ours(case, "gradient")
         if ours is None or ours.median is None or ours.extra_bytes is None:
@@ -168,7 +157,7 @@ def _memory_of_layers(results: Results, cases: Sequence[Case]) -> list[str]:
         sizes = (ours.extra_bytes, gradients, max(0, ours.extra_bytes - gradients), case.itemsize * case.elements)
         cells = [case.title, time_text(ours.median / rows), *(f"{size / 1e6:.0f}" for size in sizes)]
         told = "; ".join(f"{each.peer} {each.extra_bytes / 1e6:.0f}" for each in peers if each.extra_bytes)
-        lines.append(_row([*cells, told or "not run"]))
+        lines.append(row([*cells, told or "not run"]))
     return lines
 
 
@@ -184,12 +173,12 @@ def _growth(results: Results, cases: Sequence[Case], pictures: Mapping[str, str]
     ours = cases[0].ours
     shown = [ours, *peers, LIMIT]
     heads = ["case", *(f"{name}, ms" for name in shown), *(f"{name}, MB" for name in (ours, *peers))]
-    lines += ["", _row(heads), _row(["---"] * len(heads))]
+    lines += ["", row(heads), row(["---"] * len(heads))]
     for case in cases:
         found = {name: results.one(case, "gradient", "default", name) for name in shown}
         times = [milliseconds(m.median) if m and m.median else "-" for m in found.values()]
         memory = [_beyond(found[name], case) for name in (ours, *peers)]
-        lines.append(_row([case.title, *times, *("-" if x is None else number(x / 1e6) for x in memory)]))
+        lines.append(row([case.title, *times, *("-" if x is None else number(x / 1e6) for x in memory)]))
     return lines
 
 
@@ -237,7 +226,7 @@ def _targets(results: Results, notes: Notes) -> list[str]:
             for verdict in verdicts(results, case, work):
                 if not verdict.reached:
                     reason = notes.get(case.title, {}).get(work, "no reason given yet")
-                    name = _WORKS.get(work, work).lower()
+                    name = _NAMES.get(work, work).lower()
                     told.append(f"- {case.title}, {name}: {verdict.found or 'not measured'} where {verdict.wanted} was "
                                 f"wanted. {reason[:1].upper()}{reason[1:].rstrip('.')}.")  # fmt: skip
     return ["## Targets not reached", "", *told] if told else []
@@ -247,9 +236,9 @@ def _troubles(results: Results) -> list[str]:
     """Peers that were not there, failed or were wrong."""
     told = [f"- {peer}: {reason}" for peer, reason in results.missing.items()]
     for m in results.measurements:
-        where = f"{m.case}, {_WORKS.get(m.work, m.work).lower()}, {m.regime} malloc"
+        where = f"{m.case}, {_NAMES.get(m.work, m.work).lower()}, {m.regime} malloc"
         if m.failure:
             told.append(f"- {m.peer}, {where}: {m.failure}")
-        elif m.wrong_by is not None and m.regime == "default":
+        elif m.wrong_by is not None and m.regime == "default" and not m.stopped_short:
             told.append(f"- {m.peer}, {where}: wrong by {_share(m.wrong_by)}")
     return ["", "## Not measured, or wrong", "", *told] if told else []

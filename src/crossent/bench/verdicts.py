@@ -32,6 +32,8 @@ def verdicts(results: Results, case: Case, work: str) -> list[Verdict]:
     if target.ratio is not None:
         name = f"{target.ratio:g}" + (f" beside {target.against}" if target.against else "")
         made.append(_at_least(name, target.ratio, results.ratio(case, work, "default", target.against)))
+        if (least := results.least_ratio(case, work)) is not None:
+            made[-1] = Verdict(name, f"> {number(least)}", least >= target.ratio)
     if target.tuned is not None:
         made.append(_at_least(f"{target.tuned:g} tuned", target.tuned, results.ratio(case, work, "tuned")))
     ours = results.ours(case, work)

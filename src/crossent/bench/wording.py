@@ -1,6 +1,6 @@
-"""Numbers as the tables show them: three digits, never in powers of ten; times in the unit that suits them."""
+"""Numbers as the tables show them: three digits, powers of ten only for what lies decades apart; times with units."""
 
-__all__ = ["milliseconds", "number", "time_text"]
+__all__ = ["milliseconds", "number", "power_text", "time_text"]
 
 
 def number(x: float) -> str:
@@ -19,6 +19,16 @@ def milliseconds(seconds: float) -> str:
     '12.3'
     """
     return number(seconds * 1e3)
+
+
+def power_text(x: float) -> str:
+    """One digit and a power of ten, for what lies decades apart.
+
+    >>> power_text(1e-6), power_text(0.0213)
+    ('1e-6', '2e-2')
+    """
+    digit, _, power = f"{x:.0e}".partition("e")
+    return f"{digit}e{int(power)}"
 
 
 def time_text(seconds: float) -> str:

@@ -7,7 +7,7 @@ import click
 
 from crossent.cli import console
 from crossent.explain import CARDS
-from crossent.report.table import aligned
+from crossent.wording import aligned
 
 __all__ = ["losses"]
 

@@ -2,15 +2,26 @@
 
 import os
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from crossent.errors import CrossentError
+from crossent.errors import CrossentError, MissingExtraError
+from crossent.report.pictures import picture_format
 from crossent.rows import check_writable
 from crossent.rows.formats import format_of
 
-__all__ = ["InputFile", "OutputFile", "TableFile", "input_file", "refuse_same_file", "target_option"]
+__all__ = [
+    "InputFile",
+    "OutputFile",
+    "PictureFile",
+    "TableFile",
+    "input_file",
+    "refuse_same_file",
+    "require_report_libraries",
+    "target_option",
+]
 
 _TABLES = ("parquet", "csv", "tsv")
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -59,6 +70,23 @@ class TableFile(OutputFile):
         """Raises DataError for an unknown suffix, or if the file cannot be written."""
         format_of(path, None, _TABLES, verb="write")
         check_writable(path)
+
+
+class PictureFile(OutputFile):
+    """A path for a picture, whose suffix tells a format that can be written."""
+
+    def check(self, path: str) -> None:
+        """Raises DataError for an unknown suffix, or if the file cannot be written; MissingExtraError."""
+        picture_format(path)
+        require_report_libraries("matplotlib", what="A picture")
+        check_writable(path)
+
+
+def require_report_libraries(*libraries: str, what: str) -> None:
+    """Raises MissingExtraError before anything is read."""
+    for library in libraries:
+        if find_spec(library) is None:
+            raise MissingExtraError.for_extra("report", library, what)
 
 
 def input_file(command: _F) -> _F:

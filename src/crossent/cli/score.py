@@ -1,15 +1,20 @@
 """`crossent score`: what a file of predictions is worth, in nats and bits, as text, JSON or a page."""
 
 import datetime
-from importlib.util import find_spec
 from typing import Any
 
 import click
 
 from crossent import __version__, report
 from crossent.cli import console
-from crossent.cli.options import InputFile, OutputFile, input_file, refuse_same_file, target_option
-from crossent.errors import MissingExtraError
+from crossent.cli.options import (
+    InputFile,
+    OutputFile,
+    input_file,
+    refuse_same_file,
+    require_report_libraries,
+    target_option,
+)
 from crossent.learn.store import SoftmaxModel, load_model
 from crossent.rows import Binding, atomic_write, open_source
 from crossent.score import Score
@@ -56,7 +61,7 @@ def score(file: str, page: str | None, form: str, output: str | None, model: str
                                click.get_current_context())  # fmt: skip
     refuse_same_file(file_to_read=file, model=model, output=output, report=page)
     if page is not None:
-        _require_report_libraries()
+        require_report_libraries("matplotlib", "jinja2", what="A report")
     trained = None if model is None else load_model(model)
     binding, result = _scored(file, **asked)
     if page is not None:
@@ -70,13 +75,6 @@ def score(file: str, page: str | None, form: str, output: str | None, model: str
     with atomic_write(output) as stream:
         stream.write(text.encode("utf-8", errors="backslashreplace"))
     console.say(f"wrote {output}")
-
-
-def _require_report_libraries() -> None:
-    """Raises MissingExtraError before anything is read."""
-    for library in ("matplotlib", "jinja2"):
-        if find_spec(library) is None:
-            raise MissingExtraError.for_extra("report", library, "A report")
 
 
 def _scored(

@@ -5,8 +5,8 @@ import json
 import click
 
 from crossent.cli import console
-from crossent.report.table import aligned
 from crossent.settings import show_config as configuration
+from crossent.wording import aligned
 
 __all__ = ["show_config"]
 

@@ -125,8 +125,7 @@ def _check_shape(shape: tuple[int, ...], owner: str, width: int | None) -> None:
 
 def _rows_without_gaps(array: NDArray) -> NDArray:
     """The array if a row's columns lie side by side and the rows one after another, at any distance; else a copy."""
-    step, item = array.strides[0], array.itemsize
-    fits = array.strides[1] == item and step >= 0 and step % item == 0
+    fits = array.strides[1] == array.itemsize and array.strides[0] >= 0
     return array if fits and array.flags.aligned else array.copy(order="C")
 
 
@@ -205,29 +204,17 @@ def finite_logits(matrix: Matrix, coef: Floats, intercept: Floats, *, names: NDA
 
     Raises: NonFiniteError naming the first cell that is NaN or infinite.
     """
-    with np.errstate(all="ignore"):
-        z = matrix_logits(matrix, coef, intercept)
+    z = matrix_logits(matrix, coef, intercept)
     if not np.isfinite(z).all():
         _refuse_non_finite(matrix, names)
     return z
 
 
 def _refuse_non_finite(matrix: Any, names: NDArray | None) -> None:
-    stored = matrix.data if isinstance(matrix, SparseMatrix) else matrix.array
-    step = max(1, (1 << 20) // max(1, stored[:1].size))
-    for start in range(0, len(stored), step):
-        bad = np.argwhere(~np.isfinite(stored[start : start + step]))
-        if len(bad):
-            break
-    else:
+    found = matrix.first_bad()
+    if found is None:
         return  # finite, but so large that sums overflow: others say so
-    place = int(bad[0][0]) + start
-    if isinstance(matrix, SparseMatrix):
-        row, column = int(np.searchsorted(matrix.indptr, place, side="right")) - 1, int(matrix.indices[place])
-        value = matrix.data[place]
-    else:
-        row, column = place, int(bad[0][1])
-        value = matrix.array[row, column]
+    row, column, value = found
     name = "" if names is None else f" ({str(names[column])!r})"
     raise NonFiniteError(
         f"X is {value} at row {row}, column {column}{name}; features must be finite, without "

@@ -27,6 +27,7 @@ from crossent.learn.types import AnyLoss, Floats
 
 if TYPE_CHECKING:
     from crossent.learn.store import SoftmaxModel
+    from crossent.learn.summary import Summary
 
 __all__ = ["SoftmaxClassifier"]
 
@@ -76,7 +77,7 @@ class SoftmaxClassifier(CallbackHost, Conventions):
     >>> X, y = [[1, 2], [3, 4], [5, 6], [7, 8]], [0, 1, 1, 0]
     >>> model = SoftmaxClassifier(solver="gd", learning_rate=0.1, fit_intercept=False, l2=0).fit(X, y)
     >>> model.coef_, round(model.trace_[-1], 12)
-    (array([[0., 0.]]), 0.69314718056
+    (array([[0., 0.]]), 0.69314718056)
 
     In that example of many tutorials nothing is learnt, however many steps are made: at w = [0, 0] every
     probability is 1/2, the gradient is (1 - 3 - 5 + 7, 2 - 4 - 6 + 8) / 8 = (0, 0) exactly, and ln 2 is the
@@ -345,6 +346,37 @@ class SoftmaxClassifier(CallbackHost, Conventions):
             },
             trace=[step._asdict() for step in self.steps_],
         )
+
+    def summary(
+        self, X: Any, y: Any, sample_weight: Any = None, *, reference: Any = None, confidence: float = 0.95
+    ) -> "Summary":
+        """Standard errors, tests, intervals and odds ratios of the coefficients, from the rows of `fit`.
+
+            theta_k = coef_k - coef_reference,   covariance = (N H)^-1,   z = theta / se,   odds ratio = exp(theta)
+
+        with H the Hessian of F at the optimum in theta. The rows are needed again, as the model does not keep them.
+        With l2=0 and a small tol, the results are those of maximum likelihood. With l2 > 0, which is the default, they
+        are labelled as those of the penalised likelihood: the coefficients are drawn towards 0, and the errors do not
+        tell by how much. sample_weight counts rows.
+
+        Args:
+            X, y, sample_weight: those of `fit`.
+            reference: class that the others are compared with; None for the first.
+            confidence: coverage of the intervals, in (0, 1).
+        Returns: a `Summary`, which prints as a table.
+        Raises: as `fit`; NotFittedError; DataError where standard errors do not exist (separable classes, collinear
+            features), for a fit that is not at the optimum, and for other rows than those of `fit`; UnsupportedError
+            with class_weight or an L1 penalty.
+        Source: McFadden, in: Frontiers in Econometrics (1974), 105-142.
+
+        >>> X, y = [[0.0], [1.0], [2.0], [3.0], [4.0], [5.0]], [0, 0, 1, 0, 1, 1]
+        >>> summary = SoftmaxClassifier(l2=0, tol=1e-10).fit(X, y).summary(X, y)
+        >>> summary.terms, summary.coef.round(3).tolist(), summary.standard_errors.round(3).tolist()
+        (('intercept', 'x0'), [[-3.035, 1.214]], [[2.546, 0.913]])
+        """
+        from crossent.learn.summary import summarise  # seldom needed
+
+        return summarise(self, X, y, sample_weight, reference=reference, confidence=confidence)
 
 
 def _attributes(problem: Problem, coef: Floats, intercept: Floats) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class ClassCurvature:
         """m [n, 1]."""
         plain = self._targets.ndim == 1 and not self._smoothing and self._class_weight is None
         if not plain or self._ignored is not None:
-            return self.weighted_targets(first, end).sum(axis=1, keepdims=True)
+            return np.asarray(self.weighted_targets(first, end).sum(axis=1, keepdims=True))
         return np.ones((end - first, 1)) if self._weight is None else self._weight[first:end, None]
 
     def probabilities(self, logits: Floats) -> Floats:
@@ -169,7 +169,7 @@ def curvature_of(loss: AnyLoss, targets: NDArray, weight: Floats | None, outputs
     """
     if type(loss) is BinaryCrossEntropy:
         return LabelCurvature(loss, targets, weight, outputs)
-    if type(loss) in (CrossEntropy, LogitAdjusted) and not _more_than_transformed(loss):
+    if isinstance(loss, CrossEntropy | LogitAdjusted) and not _more_than_transformed(loss):
         return ClassCurvature(loss, targets, weight, outputs)
     raise UnsupportedError(
         f"{type(loss).__name__} with these options has no convex Hessian in the logits, which this needs. "
@@ -178,4 +178,4 @@ def curvature_of(loss: AnyLoss, targets: NDArray, weight: Floats | None, outputs
 
 
 def _more_than_transformed(loss: Any) -> bool:
-    return loss.softcap is not None or loss.z_loss != 0 or loss.entropy_weight != 0
+    return bool(loss.softcap is not None or loss.z_loss != 0 or loss.entropy_weight != 0)

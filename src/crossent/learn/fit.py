@@ -1,8 +1,8 @@
 """fit_file: from a file of rows to a model that can be saved; what `crossent fit` calls."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,13 +20,21 @@ from crossent.learn.moments import standardised
 from crossent.learn.solvers import SolverOptions, find_solver
 from crossent.learn.store import SoftmaxModel
 from crossent.learn.trace import OnStep, Solution
-from crossent.learn.training import Training, check_fit_intercept, check_l2, convergence_message, train
+from crossent.learn.training import Training, check_fit_intercept, check_l1, check_l2, convergence_message, train
 from crossent.learn.types import Codes, Floats
 from crossent.rows.columns import canonical_text
 from crossent.rows.sources import Source
 from crossent.wording import listed, quoted
 
-__all__ = ["FitResult", "fit_file"]
+__all__ = [
+    "FileRows",
+    "FitResult",
+    "check_objective",
+    "file_class_weights",
+    "fit_file",
+    "fit_result",
+    "read_rows",
+]
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,6 +103,16 @@ class FitResult:
         return convergence_message(self.solver, self.solution)
 
 
+class FileRows(NamedTuple):
+    """The rows of a file: raw features [N, D], index of every row's class [N], and the names of both."""
+
+    matrix: Floats
+    codes: Codes
+    classes: tuple[str, ...]
+    features: tuple[str, ...]
+    target: str
+
+
 def fit_file(
     source: Source,
     *,
@@ -103,9 +121,14 @@ def fit_file(
     features: Sequence[str] | None = None,
     solver: str = "lbfgs",
     l2: float | None = None,
+    l1: float = 0.0,
     fit_intercept: bool = True,
     class_weight: ClassWeight = None,
     learning_rate: float | None = None,
+    batch_size: int | None = None,
+    schedule: str | Callable[[int], float] = "constant",
+    momentum: float = 0.9,
+    seed: int = 0,
     max_iter: int = 1000,
     tol: float = 1e-6,
     on_step: OnStep | None = None,
@@ -121,9 +144,11 @@ def fit_file(
         target: name of the column with the classes.
         drop: columns to leave out.
         features: columns to fit on, in this order; None for all number and boolean columns of the file.
-        solver, l2, fit_intercept, learning_rate, max_iter, tol: as in SoftmaxClassifier.
+        solver, l2, l1, fit_intercept, learning_rate, batch_size, schedule, momentum, seed, max_iter, tol: as in
+            SoftmaxClassifier.
         class_weight: None, "balanced" or {class: weight > 0}.
-        on_step: called with every Step (iteration, loss, gradient_norm), for instance by a progress bar.
+        on_step: called with every Step (iteration, loss, gradient_norm) and the parameters, for instance by a
+            progress bar; a true result ends the fit.
     Returns: FitResult; that the solver did not converge is one of its warnings.
     Raises: OptionError, DataError (missing column, text among the features, empty or infinite cell, no rows),
         LabelError, WeightError.
@@ -134,51 +159,52 @@ def fit_file(
     >>> result.classes, result.class_counts, result.converged, round(result.loss, 4)
     (('a', 'b'), (2, 2), True, 0.4876)
     """
-    options = SolverOptions(max_iter=max_iter, tol=tol, learning_rate=learning_rate, on_step=on_step)
+    options = SolverOptions(
+        max_iter=max_iter, tol=tol, learning_rate=learning_rate, schedule=schedule, batch_size=batch_size,
+        momentum=momentum, seed=seed, on_step=on_step,
+    )  # fmt: skip
     find_solver(solver)
-    check_class_weight(class_weight)
-    check_fit_intercept(fit_intercept)
-    if l2 is not None:
-        check_l2(l2)
-    names = choose_features(source, target=target, drop=drop, features=features)
-    matrix, classes, codes = _read(source, names, target)
-    weights = _class_weights(class_weight, classes, codes)
-    encoder = fit_encoder(matrix)
+    check_objective(l2=l2, l1=l1, fit_intercept=fit_intercept, class_weight=class_weight)
+    rows = read_rows(source, target=target, drop=drop, features=features)
+    encoder = fit_encoder(rows.matrix)
     training = train(
-        DenseMatrix(standardised(matrix, encoder.center, encoder.scale, out=matrix)),
-        codes,
-        outputs=1 if len(classes) == 2 else len(classes),
-        sample_weight=weights,
+        DenseMatrix(standardised(rows.matrix, encoder.center, encoder.scale, out=rows.matrix)),
+        rows.codes,
+        outputs=1 if len(rows.classes) == 2 else len(rows.classes),
+        sample_weight=file_class_weights(class_weight, rows),
         l2=l2,
+        l1=l1,
         fit_intercept=fit_intercept,
         solver=solver,
         options=options,
     )
-    recorded: dict[str, Any] = {
-        "solver": solver,
-        "fit_intercept": fit_intercept,
-        "max_iter": max_iter,
-        "tol": tol,
-    }
-    if find_solver(solver).takes_rate:
-        recorded["learning_rate"] = learning_rate
-    if class_weight is not None:
-        recorded["class_weight"] = recordable(class_weight)
-    model = _model(training, encoder, classes=classes, features=names, target=target, options=recorded)
-    counts = tuple(np.bincount(codes, minlength=len(classes)).tolist())
-    warnings = _warnings(training.solution, solver, model, counts, encoder)
-    return FitResult(model, len(codes), counts, training.solution, warnings)
+    return fit_result(rows, encoder, training, solver=solver, options=options, class_weight=class_weight)
 
 
-def _read(source: Source, features: Sequence[str], target: str) -> tuple[Floats, tuple[str, ...], Codes]:
-    """All rows: raw features [N, D], class names in natural order, class indices [N].
+def check_objective(*, l2: Any, l1: Any, fit_intercept: Any, class_weight: ClassWeight) -> None:
+    """Check what is to be minimised, before a row is read.
+
+    Raises: OptionError, WeightError.
+    """
+    check_class_weight(class_weight)
+    check_fit_intercept(fit_intercept)
+    check_l1(l1)
+    if l2 is not None:
+        check_l2(l2)
+
+
+def read_rows(
+    source: Source, *, target: str, drop: Sequence[str] = (), features: Sequence[str] | None = None
+) -> FileRows:
+    """All rows of a file, classes in natural order.
 
     Raises: DataError, LabelError for a single class.
     """
+    names = choose_features(source, target=target, drop=drop, features=features)
     parts: list[Floats] = []
     labels = ClassCodes(target)
-    for block in source.blocks([*features, target]):
-        parts.append(finite_matrix(block, features, droppable=True))
+    for block in source.blocks([*names, target]):
+        parts.append(finite_matrix(block, names, droppable=True))
         labels.add(block)
     classes, codes = labels.finish()
     if len(classes) < 2:
@@ -186,38 +212,59 @@ def _read(source: Source, features: Sequence[str], target: str) -> tuple[Floats,
             f"{source.name}: column {quoted(target)} has only 1 class, {listed(classes)}, in {len(codes)} "
             f"rows; a classifier needs at least two. Check --target and how the rows were selected."
         )
-    return np.concatenate(parts), classes, codes
+    return FileRows(np.concatenate(parts), codes, classes, names, target)
 
 
-def _class_weights(class_weight: ClassWeight, classes: Sequence[str], codes: Codes) -> Floats | None:
-    """Row weights for class weights whose classes may be given as numbers or text."""
+def file_class_weights(class_weight: ClassWeight, rows: FileRows) -> Floats | None:
+    """Row weights for class weights whose classes may be given as numbers or text.
+
+    Raises: LabelError.
+    """
     if isinstance(class_weight, Mapping):
         class_weight = {canonical_text(label): weight for label, weight in class_weight.items()}
-    refuse_unknown_classes(class_weight, classes)
-    return weigh_classes(class_weight, classes, codes)
+    refuse_unknown_classes(class_weight, rows.classes)
+    return weigh_classes(class_weight, rows.classes, rows.codes)
 
 
-def _model(
-    training: Training,
+def fit_result(
+    rows: FileRows,
     encoder: Standardiser,
+    training: Training,
     *,
-    classes: tuple[str, ...],
-    features: tuple[str, ...],
-    target: str,
-    options: Mapping[str, Any],
-) -> SoftmaxModel:
+    solver: str,
+    options: SolverOptions,
+    class_weight: ClassWeight = None,
+) -> FitResult:
+    """What there is to keep and to tell of a fit to standardised rows."""
     solution = training.solution
-    return SoftmaxModel(
+    recorded: dict[str, Any] = {
+        "solver": solver,
+        "fit_intercept": training.objective.has_intercept,
+        "max_iter": options.max_iter,
+        "tol": options.tol,
+        "l2": training.l2,
+        "l1": training.objective.l1_strength,
+        "converged": solution.converged,
+        "reason": solution.reason,
+    }
+    if find_solver(solver).takes_rate:
+        recorded |= {name: getattr(options, name) for name in ("learning_rate", "batch_size", "momentum", "seed")}
+        recorded["schedule"] = options.schedule if isinstance(options.schedule, str) else "a function"
+    if class_weight is not None:
+        recorded["class_weight"] = recordable(class_weight)
+    model = SoftmaxModel(
         coef=training.coef,
         intercept=training.intercept,
-        classes=classes,
-        features=features,
+        classes=rows.classes,
+        features=rows.features,
         center=encoder.center,
         scale=encoder.scale,
-        target=target,
-        options={**options, "l2": training.l2, "converged": solution.converged, "reason": solution.reason},
+        target=rows.target,
+        options=recorded,
         trace=solution.as_dicts(),
     )
+    counts = tuple(np.bincount(rows.codes, minlength=len(rows.classes)).tolist())
+    return FitResult(model, len(rows.codes), counts, solution, _warnings(solution, solver, model, counts, encoder))
 
 
 def _warnings(

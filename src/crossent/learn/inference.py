@@ -32,13 +32,14 @@ def matrix_logits(matrix: Matrix, coef: Floats, intercept: Floats) -> Floats:
         matrix: [N, D].
         coef: [outputs, D].
         intercept: [outputs].
-    Returns: [N, outputs].
+    Returns: [N, outputs]; NaN and infinities of the features without a warning.
     """
     z = np.empty((matrix.rows, len(coef)))
 
     def part(first: int, end: int) -> None:
-        for start, stop in matrix.blocks(first, end):
-            matrix.logits(start, stop, coef, intercept, z[start:stop])
+        with np.errstate(all="ignore"):  # here, for each thread has its own
+            for start, stop in matrix.blocks(first, end):
+                matrix.logits(start, stop, coef, intercept, z[start:stop])
 
     run_slices(part, matrix.slices(len(coef)))
     return z

@@ -147,9 +147,12 @@ def numbered(labels: NDArray) -> tuple[NDArray, Codes]:
     >>> numbered(np.array(["b", "a", "b"]))
     (array(['a', 'b'], dtype='<U1'), array([1, 0, 1]))
     """
-    if labels.dtype.kind in "USTO":
+    kind = labels.dtype.kind
+    if kind in "US" and len(labels) and (text := _numbered_text(labels)) is not None:
+        return text
+    if kind in "USTO":
         return _numbered_objects(labels)
-    whole = _whole(labels) if labels.dtype.kind == "f" else labels
+    whole = _whole(labels) if kind == "f" else labels
     counted = None if whole is None or whole.dtype.kind not in "biu" or not len(whole) else _counted(whole)
     if counted is not None:
         values, codes = counted
@@ -171,6 +174,22 @@ def _counted(whole: NDArray) -> tuple[NDArray, Codes] | None:
         position[found] = np.arange(len(found))
         codes = position[codes]
     return found + low, codes
+
+
+def _numbered_text(labels: NDArray) -> tuple[NDArray, Codes] | None:
+    """`numbered` for text of a fixed width, one character after the other; None where there are too many classes."""
+    dtype = np.dtype(np.uint32 if labels.dtype.kind == "U" else np.uint8).newbyteorder(labels.dtype.byteorder)
+    codes = np.zeros(len(labels), np.int64)
+    for character in np.ascontiguousarray(labels).view(dtype).reshape(len(labels), -1).T:
+        low, high = int(character.min()), int(character.max())
+        if low < high:
+            found = _counted(codes * (high - low + 1) + (character - low))
+            if found is None:
+                return None
+            codes = found[1]
+    example = np.empty(int(codes.max()) + 1, np.int64)
+    example[codes] = np.arange(len(labels))
+    return labels[example], codes
 
 
 def _numbered_objects(labels: NDArray) -> tuple[NDArray, Codes]:

@@ -66,7 +66,8 @@ class LinearObjective:
         self.outputs, self.has_intercept = outputs, fit_intercept
         self.scale = np.ones(matrix.columns) if scale is None else scale
         self.l2_strength, self.l1_strength = l2, l1
-        self.loss: Any = replace(loss, reduction="sum", unit="nat")
+        options: Any = loss
+        self.loss: Any = replace(options, reduction="sum", unit="nat")
         self.passes = 0.0
         job = self._job()
         self.mass = _checked_mass(job) if mass is None else mass
@@ -249,7 +250,8 @@ class LinearObjective:
             for j in range(k, self.outputs):
                 entry = curvature.entry(p, mass, k, j)
                 if entry is not None:
-                    whole[k, :, j] = self._weighted_gram(entry)
+                    sign = 1 if k == j else -1  # a logit's curvature with another one is never positive
+                    whole[k, :, j] = sign * self._weighted_gram(sign * entry)
                     whole[j, :, k] = whole[k, :, j]
         matrix: Floats = whole.reshape(self.size, self.size)
         matrix[np.diag_indices(self.size)] += self.l2
@@ -281,7 +283,7 @@ class LinearObjective:
     def has_every_class(self) -> bool:
         """Whether every logit has rows for it, and a single one rows against it too."""
         if self.targets.ndim == 1 and self.outputs > 1:
-            return bool((np.bincount(self.targets, minlength=self.outputs) > 0).all())
+            return bool(np.isin(np.arange(self.outputs), self.targets).all())
         table = self.targets.reshape(self.rows, -1)
         return bool((table.max(axis=0) > 0).all() and (table.min(axis=0) < 1).all())
 

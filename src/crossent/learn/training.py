@@ -24,6 +24,7 @@ __all__ = [
     "check_l1",
     "check_l2",
     "convergence_message",
+    "prepared",
     "train",
     "warn_unless_converged",
 ]
@@ -75,25 +76,45 @@ def train(
     Raises: OptionError, DataError, LabelError, UnsupportedError.
     """
     chosen, options = find_solver(solver), options or SolverOptions()
-    total = float(matrix.rows if sample_weight is None else sample_weight.sum())
-    strength = 1.0 / total if l2 is None else check_l2(l2)
-    moments = matrix.moments(sample_weight) if moments is None else moments
-    _refuse_huge(moments.largest)
-    center = scale = None
-    if chosen.rescales or options.learning_rate is None:
-        center = moments.mean if fit_intercept and matrix.can_centre else None
-        scale = _even_scale(moments, centred=center is not None, outputs=outputs, l2=strength)
-    chosen_loss = loss or (BinaryCrossEntropy() if outputs == 1 else CrossEntropy())
-    objective = LinearObjective(
-        matrix.centred(center), targets, loss=chosen_loss, outputs=outputs, l2=strength, l1=check_l1(l1),
-        sample_weight=sample_weight, fit_intercept=fit_intercept, scale=scale,
+    objective = prepared(
+        matrix, targets, outputs=outputs, loss=loss, sample_weight=sample_weight, l2=l2, l1=l1,
+        fit_intercept=fit_intercept, rescales=chosen.rescales or options.learning_rate is None, moments=moments,
     )  # fmt: skip
     if on_start is not None:
         on_start(objective)
     first = np.zeros(objective.size) if start is None else objective.parameters(*start)
     solution = chosen.run(objective, first, options)
     coef, intercept = objective.coefficients(solution.point)
-    return Training(coef, intercept, strength, solution, objective)
+    return Training(coef, intercept, objective.l2_strength, solution, objective)
+
+
+def prepared(
+    matrix: Matrix,
+    targets: NDArray,
+    *,
+    outputs: int,
+    loss: AnyLoss | None = None,
+    sample_weight: Floats | None = None,
+    l2: float | None = None,
+    l1: float = 0.0,
+    fit_intercept: bool = True,
+    rescales: bool = True,
+    moments: ColumnMoments | None = None,
+) -> LinearObjective:
+    """The objective that `train` minimises, with its arguments; `rescales`: in parameters of even steepness."""
+    total = float(matrix.rows if sample_weight is None else sample_weight.sum())
+    strength = 1.0 / total if l2 is None else check_l2(l2)
+    moments = matrix.moments(sample_weight) if moments is None else moments
+    _refuse_huge(moments.largest)
+    center = scale = None
+    if rescales:
+        center = moments.mean if fit_intercept and matrix.can_centre else None
+        scale = _even_scale(moments, centred=center is not None, outputs=outputs, l2=strength)
+    chosen_loss = loss or (BinaryCrossEntropy() if outputs == 1 else CrossEntropy())
+    return LinearObjective(
+        matrix.centred(center), targets, loss=chosen_loss, outputs=outputs, l2=strength, l1=check_l1(l1),
+        sample_weight=sample_weight, fit_intercept=fit_intercept, scale=scale,
+    )  # fmt: skip
 
 
 def _even_scale(moments: ColumnMoments, *, centred: bool, outputs: int, l2: float) -> Floats:

@@ -1,7 +1,9 @@
 """One function a picture, drawn on axes that you give or on a new figure (needs matplotlib)."""
 
+from crossent.plots.learning import learning_curves, learning_page
 from crossent.plots.losses import loss_histogram
 from crossent.plots.reliability import reliability
+from crossent.plots.surface import loss_surface
 from crossent.plots.training import training
 
-__all__ = ["loss_histogram", "reliability", "training"]
+__all__ = ["learning_curves", "learning_page", "loss_histogram", "loss_surface", "reliability", "training"]

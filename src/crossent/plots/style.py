@@ -1,10 +1,23 @@
-"""One look for all pictures: few colours, each with a role so that a page can restyle it, and thin rules."""
+"""One look for all pictures: few colours, most with a role so that a page can restyle it, and thin rules."""
 
 from typing import Any, TypeAlias
 
 from crossent.errors import MissingExtraError
 
-__all__ = ["ACCENT", "INK", "MUTED", "RULE", "SOFT", "WARM", "Axes", "bare", "own_axes", "plain_log_ticks"]
+__all__ = [
+    "ACCENT",
+    "INK",
+    "MUTED",
+    "RULE",
+    "SOFT",
+    "WARM",
+    "Axes",
+    "bare",
+    "legend",
+    "own_axes",
+    "plain_log_ticks",
+    "series",
+]
 
 Axes: TypeAlias = Any  # matplotlib.axes.Axes; matplotlib is imported only when a figure is made here
 
@@ -15,6 +28,9 @@ ACCENT = "#1f6f8b"
 SOFT = "#b7ced9"
 WARM = "#b5502b"
 FONT_SIZE = 9.5
+# Lines that are told apart: colours that differ in lightness too, dashed when they come around again.
+_SERIES = (ACCENT, WARM, "#6a51a3", "#d09a1f", "#2f7d46", "#b83280", "#8b95a0", "#5aa9e6", INK, "#8c5a3c")
+_DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)))
 
 
 def own_axes(ax: Axes | None) -> Axes:
@@ -43,6 +59,16 @@ def bare(ax: Axes, *, x: str, y: str) -> None:
     ax.set_axisbelow(True)
     ax.set_xlabel(x, color=INK, fontsize=FONT_SIZE)
     ax.set_ylabel(y, color=INK, fontsize=FONT_SIZE)
+
+
+def series(k: int) -> dict[str, Any]:
+    """Colour and dashes of the k-th of several lines, as keywords of `plot`."""
+    return {"color": _SERIES[k % len(_SERIES)], "linestyle": _DASHES[k // len(_SERIES) % len(_DASHES)]}
+
+
+def legend(owner: Any, *handles: Any, **place: Any) -> None:
+    """A legend without a box, of axes or of a figure."""
+    owner.legend(*handles, frameon=False, fontsize=FONT_SIZE, labelcolor=INK, handlelength=1.6, borderpad=0.2, **place)
 
 
 def plain_log_ticks(axis: Any) -> None:

@@ -1,4 +1,4 @@
-"""A Score as JSON: stable keys, a schema name, infinity as "inf", not estimable as null plus "why"."""
+"""Results as JSON: stable keys, a schema name, infinity as "inf", what is not known as null (plus "why" in a Score)."""
 
 import json
 import math
@@ -6,7 +6,7 @@ from typing import Any
 
 from crossent.score import Score
 
-__all__ = ["to_json"]
+__all__ = ["json_text", "to_json"]
 
 
 def to_json(score: Score, *, indent: int | None = 2) -> str:
@@ -23,11 +23,16 @@ def to_json(score: Score, *, indent: int | None = 2) -> str:
     >>> json.loads(to_json(tally.result()))["log_loss"]["value"]
     'inf'
     """
-    return json.dumps(_plain(score.to_dict()), indent=indent, allow_nan=False) + "\n"
+    return json_text(score.to_dict(), indent=indent)
+
+
+def json_text(result: dict[str, Any], *, indent: int | None = 2) -> str:
+    """Standard JSON of plain numbers, texts, lists and dictionaries, ending in a newline."""
+    return json.dumps(_plain(result), indent=indent, allow_nan=False) + "\n"
 
 
 def _plain(node: Any) -> Any:
-    """Infinities as the text "inf" or "-inf", which standard JSON has no number for."""
+    """Infinities as the text "inf" or "-inf" and NaN as null: standard JSON has no number for them."""
     if isinstance(node, dict):
         return {str(key): _plain(child) for key, child in node.items()}
     if isinstance(node, (list, tuple)):

@@ -1,21 +1,25 @@
-"""Pictures as SVG text to set into a page: colours become CSS variables, so that they follow light and dark.
+"""Pictures as files, and as SVG text for a page, in which colours are CSS variables that follow light and dark.
 
-The text of a picture stays text and uses the page's font. Nothing in it depends on the time or on random
+The text of an SVG picture stays text and uses the page's font. Nothing in it depends on the time or on random
 numbers.
 """
 
 import io
+import os
 import re
 from collections.abc import Callable
 from html import escape
 from typing import Any
 
-from crossent.errors import MissingExtraError
+from crossent.errors import DataError, MissingExtraError
 from crossent.plots.style import ACCENT, INK, MUTED, RULE, SOFT, WARM
+from crossent.rows.filesafe import atomic_write
+from crossent.wording import listed, quoted
 
-__all__ = ["picture"]
+__all__ = ["picture", "picture_format", "write_picture"]
 
 _ROLES = {INK: "ink", MUTED: "muted", RULE: "rule", ACCENT: "accent", SOFT: "soft", WARM: "warm"}
+_SUFFIXES = (".png", ".svg")
 _SIZE = (4.5, 3.15)  # inches of 72 units: text of 9.5 units reads well from phone to desk
 
 
@@ -47,6 +51,41 @@ def picture(name: str, draw: Callable[[Any], Any], *, alt: str) -> str:
         draw(figure.add_subplot())
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return _inlined(buffer.getvalue(), name, alt)
+
+
+def picture_format(path: str | os.PathLike[str]) -> str:
+    """The format that the suffix of a picture's file tells.
+
+    Raises: DataError for another suffix.
+
+    >>> picture_format("curves.svg")
+    'svg'
+    """
+    suffix = os.path.splitext(os.fspath(path))[1].lower()
+    if suffix not in _SUFFIXES:
+        raise DataError(
+            f"{os.fspath(path)}: the suffix {quoted(suffix)} tells no format of pictures; use one of "
+            f"{listed(_SUFFIXES)}."
+        )
+    return suffix[1:]
+
+
+def write_picture(path: str | os.PathLike[str], draw: Callable[[], Any]) -> None:
+    """Writes a figure, whole or not at all; the same figure gives the same bytes.
+
+    Args:
+        path: where to; the suffix .png or .svg tells the format.
+        draw: makes the matplotlib figure.
+    Raises: DataError; MissingExtraError without matplotlib.
+    """
+    form = picture_format(path)
+    try:
+        import matplotlib.style
+    except ImportError as error:
+        raise MissingExtraError.for_extra("report", "matplotlib", "A picture") from error
+    with matplotlib.style.context(["default", {"svg.hashsalt": "crossent"}]), atomic_write(path) as file:
+        nameless = {"Date": None, "Creator": None} if form == "svg" else {"Software": None}
+        draw().savefig(file, format=form, dpi=150, metadata=nameless)
 
 
 def _inlined(svg: str, name: str, alt: str) -> str:

@@ -1,6 +1,5 @@
 """A Score as text for a terminal: the verdict, the numbers, the classes, the worst rows."""
 
-from crossent.report.table import aligned
 from crossent.report.wording import (
     TOO_FEW,
     clean,
@@ -16,6 +15,7 @@ from crossent.report.wording import (
     verdict,
 )
 from crossent.score import Score
+from crossent.wording import aligned
 
 __all__ = ["to_text"]
 

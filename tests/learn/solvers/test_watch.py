@@ -210,12 +210,13 @@ def test_an_end_by_rounding_counts_if_the_bound_holds():
     assert "rounding" in solution.reason
 
 
-def test_tol_0_goes_on():
+def test_tol_0_goes_on_to_the_last_digit():
     X, y = toy()
-    solution = minimise_gd(linear(X, y, l2=0.1), np.zeros(15), SolverOptions(tol=0.0, max_iter=200, learning_rate=2.0))
-    assert solution.iterations == 200
+    solution = minimise_gd(linear(X, y, l2=0.1), np.zeros(15), SolverOptions(tol=0.0, max_iter=500, learning_rate=2.0))
+    assert 80 < solution.iterations < 500
     assert not solution.converged
-    assert solution.certificate.value < 1e-10
+    assert "rounding" in solution.reason
+    assert solution.certificate.value < 1e-16
     assert np.isnan([step.gap for step in solution.steps[:-1]]).all()
 
 
@@ -355,8 +356,9 @@ def test_a_start_that_is_not_finite():
 
 
 def test_steps_that_are_too_long_are_not_called_rounding():
-    """They jump to and fro, higher than the start."""
-    solution = minimise_gd(parabola(), np.ones(1), SolverOptions(learning_rate=2.0 + 1e-6))
+    """They jump to and fro, higher than the start; others settle down after such a time."""
+    solution = minimise_gd(parabola(), np.ones(1), SolverOptions(learning_rate=2.0 + 1e-6, max_iter=300))
     assert not solution.converged
-    assert "steps are too long" in solution.reason
+    assert solution.iterations == 300
+    assert "the loss rose from 1.5 to" in solution.reason
     assert "Lower learning_rate" in solution.advice

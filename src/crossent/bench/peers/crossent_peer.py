@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 
 from crossent import __version__
+from crossent.learn import SoftmaxClassifier
 from crossent.linear import LinearCrossEntropy
 from crossent.losses import BinaryCrossEntropy, CrossEntropy
 from crossent.settings import set_num_threads, show_config
 
 from .data import Arrays, Spec, joined, make
+from .problems import PROBLEMS, estimator_fits, problem
 
 __all__ = ["host", "prepare", "versions"]
 
@@ -31,6 +33,8 @@ def host(gradient: Any) -> Any:
 def prepare(spec: Spec, flavour: str, threads: int) -> dict[str, Any]:
     """The runs of a case; `flavour` is not used."""
     set_num_threads(threads)
+    if spec.kind in PROBLEMS:
+        return _fits(spec)
     arrays = make(spec)
     prediction, targets = arrays.prediction, arrays.targets
     if spec.kind == "linear":
@@ -65,3 +69,9 @@ def _linear(spec: Spec, arrays: Arrays) -> dict[str, Any]:
         return found.value, found[1:]
 
     return {"forward": lambda: (loss(targets, **layer), None), "gradient": gradient}
+
+
+def _fits(spec: Spec) -> dict[str, Any]:
+    """With a tolerance, and with everything as it comes."""
+    data = problem(spec)
+    return {"fit": estimator_fits(data, SoftmaxClassifier), "fit_default": estimator_fits(data, SoftmaxClassifier)}

@@ -2,9 +2,12 @@
 
 One JSON object a line. {"do": "prepare", "spec"} makes the numbers; {"do": "check", "work"} runs once and answers
 value, samples of the gradient and peak extra memory; {"do": "time", "work", "least", "repetitions"} answers seconds
-per run. An answer with "failure" says what went wrong. The worker ends when the pipe does, or with its parent.
+per run. Fits have settings, arguments of the work: {"do": "fit", "work", "setting", "seconds"} fits once, no longer
+than that, and answers time, objective, iterations, memory; {"do": "settle", "work", "setting"} is how it is timed from
+then on. An answer with "failure" says what went wrong. The worker ends when the pipe does, or with its parent.
 """
 
+import contextlib
 import ctypes
 import gc
 import importlib
@@ -13,7 +16,8 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -23,7 +27,7 @@ from .data import Spec
 
 __all__ = ["main"]
 
-Work = Callable[[], tuple[Any, Any]]  # one run: the value, and the gradient or None
+Work = Callable[..., tuple[Any, Any]]  # one run: the value, and the gradient or None
 _SAMPLES = 256
 _BLOCK = 1 << 20
 
@@ -82,6 +86,23 @@ class _Worker:
         probe = None if gradient is None else _probe(self._peer.host(gradient))
         return {"value": float(value), "probe": probe, "extra_bytes": max(0, peak - self._resident)}
 
+    def fit(self, work: str, setting: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """One fit; what it returns is judged (`float`) after the clock has stopped."""
+        gc.collect()
+        _forget_peak()
+        with _no_longer_than(seconds):
+            start = perf_counter()
+            fitted, _ = self._works[work](**setting)
+            taken = perf_counter() - start
+        peak = _peak()
+        return {"seconds": taken, "value": float(fitted), "iterations": fitted.iterations, "bound": fitted.bound,
+                "extra_bytes": max(0, peak - self._resident)}  # fmt: skip
+
+    def settle(self, work: str, setting: dict[str, Any]) -> dict[str, Any]:
+        """The setting of all later runs."""
+        self._works[work] = partial(self._works[work], **setting)
+        return {}
+
     def time(self, work: str, least: float, repetitions: int) -> dict[str, Any]:
         """Seconds per run; with repetitions = 0 as many as take `least` seconds are found out first."""
         run, count = self._works[work], repetitions or 1
@@ -103,6 +124,22 @@ def _seconds(run: Work, repetitions: int) -> float:
     for _ in range(repetitions):
         run()
     return (perf_counter() - start) / repetitions
+
+
+@contextlib.contextmanager
+def _no_longer_than(seconds: float) -> Iterator[None]:
+    """Python code raises TimeoutError after so long; compiled code does when it is done."""
+
+    def end(*_: Any) -> None:
+        raise TimeoutError(f"no result within {seconds:g} s")
+
+    former = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)
 
 
 def _probe(gradient: Any) -> list[float]:

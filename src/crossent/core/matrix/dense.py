@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
 
 from crossent import _native
-from crossent.core.matrix.matrix import ColumnMoments, Fused
 from crossent.core.blocks import NO_BAD_ROW, BadRow
+from crossent.core.matrix.matrix import ColumnMoments, Fused
 from crossent.core.matrix.slices import aligned_doubles, blocks_of, run_slices, slices_for, step_rows
 from crossent.core.matrix.step import RowLoss
 from crossent.core.types import NDArray
@@ -59,15 +60,12 @@ class DenseMatrix:
         return type(self)(self.array[::step], self.center)
 
     def moments(self, weight: NDArray | None = None) -> ColumnMoments:
-        shift = self.array[0].astype(np.float64)
-        found = self._moments_about(shift, weight)
-        far = np.abs(found.mean - shift) > 1e3 * found.spread
-        if (far & (found.spread > 0)).any():  # the first row lies far out, and its square would drown the others'
-            found = self._moments_about(found.mean, weight)
-        return found
+        with np.errstate(over="ignore", invalid="ignore"):
+            found, is_far = self._moments_about(self.array[0].astype(np.float64), weight)
+            return self._moments_about(found.mean, weight)[0] if is_far else found
 
-    def _moments_about(self, shift: NDArray, weight: NDArray | None) -> ColumnMoments:
-        """One pass; `shift` is to be near the mean."""
+    def _moments_about(self, shift: NDArray, weight: NDArray | None) -> tuple[ColumnMoments, bool]:
+        """One pass; whether `shift` lies so far out in some column that its square drowns the others'."""
         total = float(self.rows if weight is None else weight.sum())
 
         def part(first: int, end: int) -> NDArray:
@@ -79,14 +77,20 @@ class DenseMatrix:
 
         parts = np.stack(run_slices(part, self.slices(5)))
         low, high = parts[:, 2].min(axis=0), parts[:, 3].max(axis=0)
-        with np.errstate(over="ignore", invalid="ignore"):
-            offset = parts[:, 0].sum(axis=0) / total
-            square = parts[:, 1].sum(axis=0) / total - offset * offset
-            mean = np.clip(shift + offset, low, high)
-            spread = np.sqrt(np.maximum(square, 0))
-            spread = np.where(low == high, 0.0, np.where(spread > 0, spread, (high - low) / 2))
-            largest = np.maximum(np.abs(low), np.abs(high)) + parts[:, 4].sum(axis=0)
-        return ColumnMoments(mean, spread, largest)
+        offset, square = parts[:, 0].sum(axis=0) / total, parts[:, 1].sum(axis=0) / total
+        variance = square - offset * offset
+        is_far = (variance < 1e-6 * square) & (low < high)
+        low, high = (extreme + parts[:, 4].sum(axis=0) for extreme in (low, high))
+        return ColumnMoments.of(shift + offset, variance, low, high), bool(is_far.any())
+
+    def first_bad(self) -> tuple[int, int, float] | None:
+        step = max(1, (1 << 20) // max(1, self.columns))
+        for start in range(0, self.rows, step):
+            bad = np.argwhere(~np.isfinite(self.array[start : start + step]))
+            if len(bad):
+                row, column = start + int(bad[0][0]), int(bad[0][1])
+                return row, column, float(self.array[row, column])
+        return None
 
     def logits(self, first: int, end: int, coef: NDArray, intercept: NDArray, out: NDArray) -> None:
         _LOGITS[self._size](self.array[first:end], self.center, coef, intercept, out)
@@ -109,21 +113,11 @@ class DenseMatrix:
     ) -> float:
         block_rows = step_rows(end - first, self.columns * self._size)
         buffer = np.empty(block_rows * len(coef))
-        value, bad = _STEP[self._size](
-            self.array[first:end],
-            self.center,
-            coef,
-            intercept,
-            loss.native,
-            first,
-            block_rows,
-            buffer,
-            products,
-            totals,
-        )
+        rows, sums = (self.array[first:end], self.center), (products, totals)
+        value, bad = _STEP[self._size](*rows, coef, intercept, loss.native, first, block_rows, buffer, *sums)
         if bad != NO_BAD_ROW:
             raise BadRow(first + bad // 8, bad % 8)
-        return value
+        return float(value)
 
     def _by_loss(
         self, first: int, end: int, coef: NDArray, intercept: NDArray, loss: RowLoss, products: NDArray, totals: NDArray
@@ -161,8 +155,8 @@ class DenseMatrix:
             whole[:] = 0
             run_slices(lambda first, end: add(0, self.rows, first, end, whole), _panel_groups(panels))
         square: NDArray = whole[: self.columns + 1, : self.columns + 1]
-        upper = np.triu(square)
-        return upper + np.triu(square, 1).T
+        lower: NDArray = np.triu(square, 1).T
+        return np.triu(square) + lower
 
     def gram_diagonal(self, weight: NDArray, scale: NDArray | None = None) -> NDArray:
         shift = np.zeros(self.columns) if self.center is None else self.center
@@ -182,11 +176,11 @@ def _readable(array: NDArray) -> NDArray:
         array = array.astype(np.float32 if array.dtype.itemsize == 2 and array.dtype.kind == "f" else np.float64)
     beside = array.shape[1] < 2 or array.strides[1] == array.itemsize
     whole = array.strides[0] % array.itemsize == 0
-    return array if beside and whole and array.flags.aligned else np.ascontiguousarray(array)
+    return array if beside and whole and array.flags.aligned else array.copy()
 
 
 def _panel_groups(panels: int) -> list[tuple[int, int]]:
     """Groups of column panels of about the same work: the triangle's columns grow longer."""
     count = min(panels, 16)
     edges = [round(panels * math.sqrt(i / count)) for i in range(count + 1)]
-    return [(first, end) for first, end in zip(edges, edges[1:], strict=False) if first < end]
+    return [(first, end) for first, end in pairwise(edges) if first < end]

@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, Self
 
+import numpy as np
+
 from crossent.core.matrix.step import RowLoss
 from crossent.core.types import NDArray
 
@@ -11,11 +13,22 @@ __all__ = ["ColumnMoments", "Fused", "Matrix"]
 
 
 class ColumnMoments(NamedTuple):
-    """Of every column: weighted mean, standard deviation around it (0 if constant), largest absolute value."""
+    """Of every column: weighted mean, standard deviation around it (0 if constant), largest absolute value.
+
+    Where squares overflow or underflow, half the range stands in for the standard deviation. Where a column is not
+    finite, neither is the largest value.
+    """
 
     mean: NDArray
     spread: NDArray
     largest: NDArray
+
+    @classmethod
+    def of(cls, mean: NDArray, variance: NDArray, low: NDArray, high: NDArray) -> "ColumnMoments":
+        """From the extremes, and mean and variance as far as they are numbers. To be called without float errors."""
+        spread = np.where((variance > 0) & np.isfinite(variance), np.sqrt(variance), high / 2 - low / 2)
+        largest = np.maximum(np.abs(low), np.abs(high))
+        return cls(np.clip(mean, low, high), np.where(low == high, 0.0, spread), largest)
 
 
 class Fused(NamedTuple):
@@ -68,6 +81,9 @@ class Matrix(Protocol):
 
     def moments(self, weight: NDArray | None = None) -> ColumnMoments:
         """Weighted moments of the columns, of the raw x."""
+
+    def first_bad(self) -> tuple[int, int, float] | None:
+        """Row, column and value of the first cell that is NaN or infinite, row by row."""
 
     def logits(self, first: int, end: int, coef: NDArray, intercept: NDArray, out: NDArray) -> None:
         """out[i - first] = (x_i - c) coef^T + intercept for the rows first .. end; coef [K, D], out [n, K] float64."""

@@ -6,6 +6,7 @@ first product (logits) to the last (gradient).
 
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -29,7 +30,7 @@ def slices_for(rows: int, columns: int, outputs: int = 1) -> list[tuple[int, int
     least_rows = max(64, _LEAST // max(1, columns))
     count = max(1, min(_SLICES, most, rows // least_rows))
     edges = [rows * i // count for i in range(count + 1)]
-    return [(first, end) for first, end in zip(edges, edges[1:], strict=False) if first < end]
+    return [(first, end) for first, end in pairwise(edges) if first < end]
 
 
 def blocks_of(first: int, end: int, row_bytes: int) -> list[tuple[int, int]]:

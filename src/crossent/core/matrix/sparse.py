@@ -1,11 +1,13 @@
 """Sparse features in compressed rows (CSR), as SciPy has them; SciPy itself is not needed. Products by native code.
 
+Indices are copied and checked here; a cell that is stored in parts becomes one, and rows are sorted where they are not.
 The outputs of a line lie side by side, padded to whole vectors. Logits walk compressed rows; the sums of slopes walk
 compressed columns, made once, so that each sum belongs to one thread and runs in the order of the rows.
 """
 
 from collections.abc import Callable
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -24,8 +26,9 @@ _PAD = 8  # doubles of the widest vector
 _SLICE_VALUES = 1 << 16
 _MOST_SLICES = 32
 _DENSE_ROWS = 1024
+_MOST = np.iinfo(np.int32).max  # rows and columns
 _LINES: dict[int, Callable[..., None]] = {4: _native.sparse_f32, 8: _native.sparse_f64}
-_TRANSPOSED: dict[int, Callable[..., bool]] = {4: _native.sparse_transposed_f32, 8: _native.sparse_transposed_f64}
+_TRANSPOSED: dict[int, Callable[..., None]] = {4: _native.sparse_transposed_f32, 8: _native.sparse_transposed_f64}
 
 
 class _Lines:
@@ -40,7 +43,34 @@ class _Lines:
         count = max(1, min(_MOST_SLICES, int(self.starts[-1]) // _SLICE_VALUES, lines))
         marks = int(self.starts[-1]) * np.arange(1, count) // count
         edges = [0, *np.searchsorted(self.starts, marks).tolist(), lines]
-        return [(first, end) for first, end in zip(edges, edges[1:], strict=False) if first < end]
+        return [(first, end) for first, end in pairwise(edges) if first < end]
+
+    @property
+    def are_sorted(self) -> bool:
+        """Whether the indices of every line rise: none stands twice."""
+        rises = np.diff(self.index) > 0
+        rises[self._filled()[1:] - 1] = True  # from one line to the next they need not
+        return bool(rises.all())
+
+    def merged(self, other: int) -> "_Lines":
+        """The same with sorted indices (below `other`), values of the same index added up."""
+        lines = self.transposed(other).transposed(len(self.starts) - 1)
+        is_new = np.append(True, np.diff(lines.index) != 0)
+        is_new[lines._filled()] = True
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = np.add.reduceat(lines.values, np.flatnonzero(is_new))
+        return _Lines(values, lines.index[is_new], np.append(0, np.cumsum(is_new))[lines.starts])
+
+    def _filled(self) -> NDArray:
+        """Where the lines begin that are not empty."""
+        return self.starts[:-1][np.diff(self.starts) > 0]
+
+    def transposed(self, other: int) -> "_Lines":
+        """Columns for rows: as many lines as the indices may name."""
+        values, index = np.empty_like(self.values), np.empty_like(self.index)
+        starts = np.empty(other + 1, np.int64)
+        _TRANSPOSED[self.values.itemsize](self.values, self.index, self.starts, values, index, starts)
+        return _Lines(values, index, starts)
 
     def times(self, first: int, end: int, other: NDArray, base: NDArray | None, out: NDArray) -> None:
         """out [end - first, width] = base + the lines times other [.., width]; width is a multiple of 8."""
@@ -62,29 +92,13 @@ class SparseMatrix:
     center = None
 
     def __init__(self, data: NDArray, indices: NDArray, indptr: NDArray, columns: int) -> None:
-        if data.dtype.kind != "f" or data.dtype.itemsize not in (4, 8) or not data.dtype.isnative:
-            data = data.astype(np.float64)
-        starts = np.ascontiguousarray(indptr, dtype=np.int64)
-        if starts.ndim != 1 or len(starts) == 0 or starts[0] != 0 or (np.diff(starts) < 0).any():
-            raise DataError("X.indptr does not rise from 0: it is no CSR matrix. Build it again, or call X.tocsr().")
-        used = int(starts[-1])
-        if min(len(data), len(indices)) < used:
-            raise ShapeError(f"X has {min(len(data), len(indices))} stored values, but X.indptr ends at {used}.")
-        indices = indices[:used]
-        if used and not (0 <= int(indices.min()) and int(indices.max()) < columns):
-            raise DataError(
-                f"X.indices runs from {indices.min()} to {indices.max()}; the columns are 0..{columns - 1}."
-            )
+        lines = _checked(data, indices, indptr, columns)
         self.columns = columns
-        self._by_row = _Lines(np.ascontiguousarray(data[:used]), np.ascontiguousarray(indices, dtype=np.int32), starts)
+        self._by_row = lines if lines.are_sorted else lines.merged(columns)
 
     @cached_property
     def _by_column(self) -> _Lines:
-        rows = self._by_row
-        values, index = np.empty_like(rows.values), np.empty_like(rows.index)
-        starts = np.zeros(self.columns + 1, np.int64)
-        _TRANSPOSED[rows.values.itemsize](rows.values, rows.index, rows.starts, values, index, starts)
-        return _Lines(values, index, starts)
+        return self._by_row.transposed(self.columns)
 
     @property
     def rows(self) -> int:
@@ -113,18 +127,19 @@ class SparseMatrix:
     def moments(self, weight: NDArray | None = None) -> ColumnMoments:
         columns = self._by_column
         total = float(self.rows if weight is None else weight.sum())
-        values = columns.values.astype(np.float64)
-        weighted = values if weight is None else values * weight[columns.index]
-        lengths = np.diff(columns.starts)
+        values, lengths = columns.values.astype(np.float64), np.diff(columns.starts)
+        part = np.ones(len(values)) if weight is None else weight[columns.index]
         with np.errstate(over="ignore", invalid="ignore"):
-            mean, square = (self._column_sums(v) / total for v in (weighted, weighted * values))
-            largest = self._column_sums(np.abs(values), np.maximum)
-            low, high = self._column_sums(values, np.minimum), self._column_sums(values, np.maximum)
-            has_zeros = lengths < self.rows
-            low, high = (np.where(has_zeros, rule(v, 0), v) for rule, v in ((np.minimum, low), (np.maximum, high)))
-            spread = np.sqrt(np.maximum(square - mean * mean, 0))
-        spread = np.where(low == high, 0.0, np.where(spread > 0, spread, (high - low) / 2))
-        return ColumnMoments(mean, spread, largest)
+            mean = self._column_sums(part * values) / total
+            absent = np.where(lengths < self.rows, 1 - self._column_sums(part) / total, 0)  # share of cells not stored
+            far = values - np.repeat(mean, lengths)
+            variance = self._column_sums(part * far * far) / total + np.maximum(absent, 0) * mean * mean
+            low, high = (self._column_sums(values, rule) for rule in (np.minimum, np.maximum))
+            low, high = (
+                np.where(lengths < self.rows, rule(extreme, 0), extreme)
+                for rule, extreme in ((np.minimum, low), (np.maximum, high))
+            )
+            return ColumnMoments.of(mean, variance, low, high)
 
     def _column_sums(self, values: NDArray, rule: np.ufunc = np.add) -> NDArray:
         """Over the stored values of every column, in the order of the rows; 0 for an empty one."""
@@ -134,6 +149,14 @@ class SparseMatrix:
         if len(filled):
             sums[filled] = rule.reduceat(values, starts[filled])
         return sums
+
+    def first_bad(self) -> tuple[int, int, float] | None:
+        rows = self._by_row
+        bad = np.flatnonzero(~np.isfinite(rows.values))
+        if not len(bad):
+            return None
+        at = int(bad[0])
+        return int(np.searchsorted(rows.starts, at, side="right")) - 1, int(rows.index[at]), float(rows.values[at])
 
     def logits(self, first: int, end: int, coef: NDArray, intercept: NDArray, out: NDArray) -> None:
         padded = np.empty((end - first, _padded(len(coef))))
@@ -183,7 +206,7 @@ class SparseMatrix:
         block = np.zeros((end - first, self.columns))
         at = slice(int(starts[0]), int(starts[-1]))
         row = np.repeat(np.arange(end - first), np.diff(starts))
-        np.add.at(block, (row, self._by_row.index[at]), self._by_row.values[at])  # a cell may be stored in parts
+        block[row, self._by_row.index[at]] = self._by_row.values[at]
         return block
 
     def gram_diagonal(self, weight: NDArray, scale: NDArray | None = None) -> NDArray:
@@ -191,6 +214,30 @@ class SparseMatrix:
         values = columns.values.astype(np.float64)
         square = self._column_sums(values * values * weight[columns.index])
         return np.append(square if scale is None else square / scale / scale, weight.sum())
+
+
+def _checked(data: NDArray, indices: NDArray, indptr: NDArray, columns: int) -> _Lines:
+    """The rows of these arrays; index and starts are copies, which nobody can change once they have been looked at."""
+    if data.dtype.kind != "f" or data.dtype.itemsize not in (4, 8) or not data.dtype.isnative:
+        data = data.astype(np.float64)
+    if not data.ndim == indices.ndim == indptr.ndim == 1 or len(indptr) == 0:
+        shapes = f"{data.shape}, {indices.shape}, {indptr.shape}"
+        raise ShapeError(f"X.data, X.indices and X.indptr have the shapes {shapes}; each has one axis. Use X.tocsr().")
+    if max(columns, len(indptr) - 1) > _MOST:
+        raise ShapeError(f"X has the shape {(len(indptr) - 1, columns)}; up to {_MOST} rows and columns are allowed.")
+    if indices.dtype.kind not in "iu" or indptr.dtype.kind not in "iu":
+        raise DataError(f"X.indices and X.indptr hold {indices.dtype} and {indptr.dtype}; whole numbers are needed.")
+    starts = np.array(indptr, dtype=np.int64)
+    if starts[0] != 0 or (np.diff(starts) < 0).any():
+        raise DataError("X.indptr does not rise from 0: it is no CSR matrix. Build it again, or call X.tocsr().")
+    used = int(starts[-1])
+    stored = min(len(data), len(indices))
+    if stored < used:
+        raise ShapeError(f"X has {stored} stored values, but X.indptr ends at {used}. Build X again.")
+    low, high = (int(indices[:used].min()), int(indices[:used].max())) if used else (0, -1)
+    if low < 0 or high >= columns:
+        raise DataError(f"X.indices runs from {low} to {high}; the columns are 0..{columns - 1}. Build X again.")
+    return _Lines(np.ascontiguousarray(data[:used]), np.array(indices[:used], dtype=np.int32), starts)
 
 
 def _padded(outputs: int) -> int:

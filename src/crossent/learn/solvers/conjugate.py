@@ -9,6 +9,7 @@ from crossent.learn.types import Floats
 
 __all__ = ["Product", "Solve", "conjugate_gradients"]
 
+FLAT = 1e-6  # curvature against the preconditioner's that is taken for rounding
 Product = Callable[[Floats], Floats]
 
 
@@ -28,8 +29,9 @@ def conjugate_gradients(
 ) -> Solve:
     """Solve H x = b for a positive semi-definite H, from x = 0.
 
-    Every iterate is a direction of descent for b the negative gradient. Where H does not bend along a search direction
-    (only rounding brings it there: b has no part in the kernel of a Hessian), the iteration ends.
+    Every iterate is a direction of descent for b the negative gradient. The iteration also ends where H does not bend
+    along a search direction (only rounding leads there: b has no part in the kernel of a Hessian), and where it gets on
+    too slowly: after j products, the last of which took e off the quadratic, once j e <= accuracy^2 times the whole.
 
     Args:
         product: v -> H v.
@@ -38,21 +40,24 @@ def conjugate_gradients(
         accuracy: |residual| / |b| to stop at, both in the norm of the preconditioner, as a function of that |b|.
         most: number of products.
     Returns: Solve.
-    Source: Nocedal and Wright, Numerical Optimization, algorithms 5.3 and 7.1.
+    Source: Nocedal and Wright, Numerical Optimization, algorithms 5.3 and 7.1; Nash and Sofer, Operations Research
+        Letters 9 (1990).
 
     >>> H = np.array([[2.0, 0.0], [0.0, 4.0]])
     >>> options = {"precondition": lambda v: v, "accuracy": lambda size: 1e-9, "most": 5}
-    >>> conjugate_gradients(lambda v: H @ v, np.array([2.0, 4.0]), **options).x
-    array([1., 1.])
+    >>> conjugate_gradients(lambda v: H @ v, np.array([2.0, 4.0]), **options).x.round(6).tolist()
+    [1.0, 1.0]
     """
     x, residual = np.zeros_like(right), right.copy()
     search = precondition(residual)
     square = float(residual @ search)
-    enough = accuracy(float(np.sqrt(square))) ** 2 * square
+    share = accuracy(float(np.sqrt(square))) ** 2
+    enough, total = share * square, 0.0
+    norm = square  # of the search direction, in the preconditioner's own metric, squared
     for step in range(most):
         image = product(search)
         bend = float(search @ image)
-        if not bend > 0:
+        if not bend > FLAT * norm:
             if step == 0:
                 x = search
             break
@@ -61,7 +66,9 @@ def conjugate_gradients(
         residual = residual - length * image
         steepest = precondition(residual)
         before, square = square, float(residual @ steepest)
-        if not square > enough:
+        total += length * before
+        if not square > enough or (step + 1) * length * before <= share * total:
             break
-        search = steepest + (square / before) * search
+        ratio = square / before
+        search, norm = steepest + ratio * search, square + ratio * ratio * norm
     return Solve(x, residual, float(right @ x) + square)

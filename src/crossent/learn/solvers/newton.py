@@ -19,15 +19,16 @@ from crossent.learn.objective import Objective
 from crossent.learn.solvers.conjugate import Product, conjugate_gradients
 from crossent.learn.solvers.nonsmooth import Place, lower_place, place_at
 from crossent.learn.solvers.options import SolverOptions
-from crossent.learn.solvers.preconditioner import Preconditioner, floored, inverse_root
-from crossent.learn.solvers.proximal import Quadratic, soft_threshold
+from crossent.learn.solvers.preconditioner import LARGEST_WIDTH, Preconditioner, floored, inverse_root
+from crossent.learn.solvers.proximal import BlockFaces, Faces, Quadratic, soft_threshold
 from crossent.learn.solvers.watch import LEAST_LOSS, Watch, penalty_l1
 from crossent.learn.trace import Solution
 from crossent.learn.types import Floats
 
 __all__ = ["minimise_newton"]
 
-LARGEST_HESSIAN = 1000  # parameters of a model whose Hessian is formed
+LARGEST_HESSIAN = 300  # parameters of a model whose Hessian is formed; above it a few products cost less
+LARGEST_HESSIAN_L1 = 1000  # the same with l1, where a step takes hundreds of products
 MOST_PRODUCTS = 250
 
 
@@ -103,8 +104,13 @@ def _early(size: float) -> float:
 
 
 def _exact(size: float) -> float:
-    """The same where products cost nothing."""
+    """The same where a product or two are exact."""
     return 1e-6
+
+
+def _near(size: float) -> float:
+    """The same where products cost less than the Hessian."""
+    return min(0.03, math.sqrt(size))
 
 
 class _SmoothModel:
@@ -139,17 +145,21 @@ class _PenalisedModel:
         self._objective = objective
 
     def move(self, here: Place) -> _Move:
-        product, diagonal, accuracy = self._parts(here)
+        product, diagonal, faces, accuracy = self._parts(here)
         quadratic = Quadratic(
-            self._objective, start=here.point, grad=here.grad, product=product, diagonal=floored(diagonal)
+            self._objective, start=here.point, grad=here.grad, product=product, diagonal=diagonal, faces=faces
         )
         target, decrement = quadratic.minimum(accuracy)
         return _Move(target, _promise(self._objective, here, target), decrement)
 
-    def _parts(self, here: Place) -> tuple[Product, Floats, Callable[[float], float]]:
+    def _parts(self, here: Place) -> tuple[Product, Floats, Faces, Callable[[float], float]]:
         objective = self._objective
-        if objective.size <= LARGEST_HESSIAN:
+        if objective.size <= LARGEST_HESSIAN_L1:
             hessian = objective.hessian(here.point)
-            return hessian.__matmul__, hessian.diagonal(), _exact
-        diagonal = np.tile(objective.gram_diagonal(here.point), objective.outputs)
-        return objective.hvp(here.point), diagonal, _early
+            return hessian.__matmul__, floored(hessian.diagonal()), BlockFaces(hessian), _near
+        product = objective.hvp(here.point)
+        if objective.size // objective.outputs <= LARGEST_WIDTH:
+            gram = objective.gram(here.point)
+            return product, np.tile(floored(gram.diagonal()), objective.outputs), BlockFaces(gram), _early
+        diagonal = np.tile(floored(objective.gram_diagonal(here.point)), objective.outputs)
+        return product, diagonal, lambda free: lambda v: v / diagonal, _early

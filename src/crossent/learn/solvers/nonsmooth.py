@@ -48,7 +48,7 @@ def lower_place(
         if not promise < 0:
             return None
         there = place_at(objective, point)
-        if there.total <= here.total + DECREASE * promise:
+        if there.total < here.total and there.total <= here.total + DECREASE * promise:
             return there
         if there.total <= level and _steepness(there) < _steepness(here):
             return there

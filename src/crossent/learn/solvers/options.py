@@ -22,7 +22,8 @@ class SolverOptions:
     Args:
         max_iter: most iterations, >= 1; for solvers that take mini-batches an iteration is a pass over all rows.
         tol: a solver has converged when F - F* is proven to be <= tol * max(F, 1e-3); where nothing can be proven
-            (no l2, or a loss that is not convex) when the estimate or the gradient says so. 0 never ends a run.
+            (no l2, or a loss that is not convex) when the estimate or the gradient says so. 0 goes on to the last
+            digit.
         learning_rate: step length of the gradient descent family, > 0; None: the solver finds it as it goes.
         schedule: how the learning rate falls from pass to pass: "constant", "inverse" (1 / (1 + t)), "sqrt"
             (1 / sqrt(1 + t)), "step" (a tenth after each third of max_iter), "cosine" (to 0 at max_iter), or a function

@@ -15,7 +15,7 @@ from crossent.learn.types import Floats
 __all__ = ["LARGEST_WIDTH", "Preconditioner", "floored", "inverse_root"]
 
 LARGEST_WIDTH = 8192  # of a gram that is inverted: half a gigabyte
-RIDGE = 1e-12  # of the unit diagonal; what is flat within it counts as flat
+RIDGE = 1e-9  # of the unit diagonal; far above the rounding of a sum of rows
 _SMALL_BLOCK = 64
 
 
@@ -53,7 +53,7 @@ class Preconditioner:
 def inverse_root(matrix: Floats) -> Floats:
     """R with R^T R = (matrix + ridge)^-1, for a positive semi-definite matrix that may be singular.
 
-    The ridge is a share of each element of the diagonal, 1e-12 at first, and grows until the Cholesky factorisation
+    The ridge is a share of each element of the diagonal, 1e-9 at first, and grows until the Cholesky factorisation
     works. A row of zeros (a column without influence) is taken for one of the identity.
 
     Args:

@@ -12,22 +12,46 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from crossent.learn.objective import Objective
 from crossent.learn.solvers.conjugate import Product, conjugate_gradients
+from crossent.learn.solvers.preconditioner import inverse_root
 from crossent.learn.solvers.watch import nonsmooth_gradient
 from crossent.learn.types import Floats
 
-__all__ = ["Quadratic", "soft_threshold"]
+__all__ = ["BlockFaces", "Faces", "Quadratic", "soft_threshold"]
+
+Faces = Callable[[npt.NDArray[np.bool_]], Product]
 
 ROUNDS = 100
 MOST_PRODUCTS = 250
-FACE_ACCURACY = 0.1
+FACE_ACCURACY = 0.3
 
 
 def soft_threshold(x: Floats, limit: Floats) -> Floats:
     """sign(x) max(|x| - limit, 0)."""
     return np.asarray(np.sign(x) * np.maximum(np.abs(x) - limit, 0))
+
+
+class BlockFaces:
+    """The inverse of a matrix that stands for every logit's block of H (or for H itself), among some coordinates."""
+
+    def __init__(self, matrix: Floats) -> None:
+        self._matrix = matrix
+
+    def __call__(self, free: npt.NDArray[np.bool_]) -> Product:
+        width = len(self._matrix)
+        parts = [np.flatnonzero(of_logit) for of_logit in free.reshape(-1, width)]
+        roots = [inverse_root(self._matrix[np.ix_(part, part)]) for part in parts]
+
+        def times(v: Floats) -> Floats:
+            table = np.zeros((len(parts), width))
+            for row, of_logit, part, root in zip(table, v.reshape(-1, width), parts, roots, strict=True):
+                row[part] = root.T @ (root @ of_logit[part])
+            return table.reshape(-1)
+
+        return times
 
 
 class _Spot(NamedTuple):
@@ -46,15 +70,16 @@ class Quadratic:
         grad: g, of the smooth part.
         product: v -> H v.
         diagonal: about that of H, > 0: the metric of the proximal steps.
+        faces: which coordinates may move [size] -> about the inverse of H among them, as a product.
     """
 
     def __init__(
-        self, objective: Objective, *, start: Floats, grad: Floats, product: Product, diagonal: Floats
+        self, objective: Objective, *, start: Floats, grad: Floats, product: Product, diagonal: Floats, faces: Faces
     ) -> None:
         assert objective.l1 is not None
         self._objective, self._l1 = objective, objective.l1
         self._first = _Spot(start, grad)
-        self._product, self._diagonal = product, diagonal
+        self._product, self._diagonal, self._faces = product, diagonal, faces
         self._stiffness = 1.0  # of H over the diagonal along the last proximal step
 
     def minimum(self, accuracy: Callable[[float], float]) -> tuple[Floats, float]:
@@ -66,15 +91,20 @@ class Quadratic:
         """
         spot = self._first
         remaining = self._steepness(spot)
-        enough = accuracy(math.sqrt(remaining)) ** 2 * remaining
+        share = accuracy(math.sqrt(remaining)) ** 2
+        enough, before, drop = share * remaining, -math.inf, 0.0
         for _ in range(ROUNDS):
-            if not remaining > enough:
+            if remaining <= enough or drop - before <= share * drop:
                 break
             spot = self._along_face(self._proximal(spot))
             remaining = self._steepness(spot)
-        move = spot.x - self._first.x
-        drop = 0.5 * float((self._first.slope + spot.slope) @ move) + self._change(self._first.x, spot.x)
-        return spot.x, remaining / 2 - drop
+            before, drop = drop, self._drop(spot)
+        return np.where(self._thresholded(spot) == 0, 0.0, spot.x), drop + remaining / 2
+
+    def _drop(self, spot: _Spot) -> float:
+        """How far q is below its start."""
+        first = self._first
+        return -0.5 * float((first.slope + spot.slope) @ (spot.x - first.x)) - self._change(first.x, spot.x)
 
     def _steepness(self, spot: _Spot) -> float:
         """The square of the smallest subgradient of q, in the metric."""
@@ -85,9 +115,13 @@ class Quadratic:
         """How the penalty changes."""
         return float(self._l1 @ (np.abs(there) - np.abs(x)))
 
-    def _proximal(self, spot: _Spot) -> _Spot:
+    def _thresholded(self, spot: _Spot) -> Floats:
+        """The proximal gradient step: 0 also where a coordinate is no further from 0 than it is from its minimum."""
         metric = self._stiffness * self._diagonal
-        target = soft_threshold(spot.x - spot.slope / metric, self._l1 / metric)
+        return soft_threshold(spot.x - spot.slope / metric, self._l1 / metric)
+
+    def _proximal(self, spot: _Spot) -> _Spot:
+        target = self._thresholded(spot)
         move = target - spot.x
         image = self._product(move)
         length = float(move @ (self._diagonal * move))
@@ -105,7 +139,7 @@ class Quadratic:
         found = conjugate_gradients(
             lambda v: np.where(free, self._product(v), 0.0),
             downhill,
-            precondition=lambda v: v / self._diagonal,
+            precondition=self._faces(free),
             accuracy=lambda _: FACE_ACCURACY,
             most=MOST_PRODUCTS,
         )

@@ -12,8 +12,8 @@ within that distance is lower by more. A minimum may not exist then:
     a growing model             as it went of late it could go on twice as far, and F would stay: the norm grows while
                                 the loss has flattened. Looked at once, at the end
 
-Where the loss is not convex the gradient decides, and the words say what that means. tol = 0 ends by a gradient of
-exactly 0 only. Whatever ends a run, its Solution has the certificate of its point.
+Where the loss is not convex the gradient decides, and the words say what that means. tol = 0 goes on to
+the last digit. Whatever ends a run, its Solution has the certificate of its point.
 """
 
 import math
@@ -32,6 +32,7 @@ __all__ = ["End", "Watch", "nonsmooth_gradient", "penalty_l1"]
 
 LEAST_LOSS = 1e-3  # below it, tol is absolute
 PATIENCE = 20
+LEVEL = 1e-9  # of the loss: more than rounding
 WAIT = 10
 GROWTH = 0.05  # of the model's norm
 SPACING = 1.4  # between the iterations that are remembered: 1, 2, 3, 5, 7, 10, ...
@@ -101,7 +102,7 @@ class Watch:
         if end is None and told:
             return End(False, "a callback asked to stop", "Go on from here with warm_start=True.")
         if end is None and self.falls and self._has_stalled(value, norm):
-            return self.at_rounding() if self._is_level(value) else self._risen()
+            return self.at_rounding()
         if end is None and step.iteration >= self.options.max_iter:
             return self._out_of_steps()
         return end
@@ -164,19 +165,14 @@ class Watch:
         return True
 
     def _has_stalled(self, value: float, norm: float) -> bool:
-        """Whether value and gradient have not improved for PATIENCE iterations: only rounding moves.
+        """Whether value and gradient have not improved for PATIENCE iterations, and only rounding moves.
 
-        Values well above the best one are too long a step that overshoots, not rounding.
+        Not so if the value is above its best: gradient descent with long steps may yet settle down.
         """
         is_better = value < self._best_value or norm < self._best_norm
-        is_better = is_better or value > self._best_value + 1e-9 * abs(self._best_value)
         self._best_value, self._best_norm = min(value, self._best_value), min(norm, self._best_norm)
         self._idle = 0 if is_better else self._idle + 1
-        return self._idle >= PATIENCE
-
-    def _is_level(self, value: float) -> bool:
-        """Whether the value is the best but for rounding."""
-        return value - self._best_value <= 1e-9 * abs(self._best_value)
+        return self._idle >= PATIENCE and value - self._best_value <= LEVEL * abs(self._best_value)
 
     # -- the certificate ----------------------------------------------------------------------------------------------
 
@@ -278,12 +274,6 @@ class Watch:
             else f"the largest gradient entry {norm:.3g} is within tol={self.options.tol:g}"
         )
         return End(True, f"{size}; the loss is not convex, so this need not be its lowest point")
-
-    def _risen(self) -> End:
-        reason = (
-            f"the loss has not fallen below {self._best_value:.6g} for {PATIENCE} iterations: the steps are too long"
-        )
-        return End(False, reason, self._shorter())
 
     def _diverged(self) -> End:
         if len(self.steps) == 1:

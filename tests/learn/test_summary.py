@@ -1,0 +1,349 @@
+"""summary(): equal to statsmodels on its own data sets, honest about what has no standard errors, readable."""
+
+import json
+import math
+import warnings
+
+import mpmath
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import statsmodels.api as sm
+
+import crossent as ce
+from closeness import assert_close
+from crossent.core.matrix import DenseMatrix
+from crossent.errors import DataError, LabelError, NotFittedError, OptionError, ShapeError, UnsupportedError
+from crossent.learn.linear_objective import LinearObjective
+from crossent.learn.standard_errors import contrasts
+from toys import toy
+
+EXACT = {"l2": 0, "tol": 1e-12, "max_iter": 20_000}
+
+
+def fitted(X, y, *, sample_weight=None, **options):
+    """A maximum-likelihood fit, to the last digit or nearly."""
+    model = ce.SoftmaxClassifier(**{**EXACT, **options})
+    return model.fit(X, y, sample_weight)
+
+
+def spector():
+    data = sm.datasets.spector.load_pandas()
+    return data.exog, data.endog.astype(int)
+
+
+def fair():
+    data = sm.datasets.fair.load_pandas()
+    return data.exog, (data.endog > 0).astype(int)
+
+
+def heart():
+    data = sm.datasets.heart.load_pandas().data
+    return data[["age"]], data["censors"].astype(int)
+
+
+def randhie():
+    """Who of every tenth person in a health insurance experiment saw a doctor more than twice."""
+    data = sm.datasets.randhie.load_pandas().data
+    return data[["lncoins", "physlm", "disea"]].iloc[::10], (data["mdvis"].iloc[::10] > 2).astype(int)
+
+
+def anes96():
+    data = sm.datasets.anes96.load_pandas()
+    return data.exog, data.endog.astype(int)
+
+
+def modechoice():
+    """Which of four ways to travel was taken, from what belongs to the traveller."""
+    data = sm.datasets.modechoice.load_pandas().data
+    chosen = data[data["choice"] == 1]
+    return chosen[["hinc", "psize"]], chosen["mode"].astype(int)
+
+
+def silent():
+    """Whether the solver says that it did not converge is its own affair here."""
+    return warnings.catch_warnings(action="ignore", category=ce.ConvergenceWarning)
+
+
+def statsmodels_of(X, y, *, intercept=True):
+    exog = sm.add_constant(X) if intercept else X
+    if len(np.unique(y)) == 2:
+        return sm.Logit(y, exog).fit(method="newton", tol=1e-14, disp=0)
+    return sm.MNLogit(y, exog).fit(method="newton", tol=1e-14, disp=0)
+
+
+def assert_equal_to_statsmodels(ours, theirs):
+    shape = ours.coef.shape
+    assert_close(ours.coef, np.asarray(theirs.params).T.reshape(shape), bound=1e-6)
+    assert_close(ours.standard_errors, np.asarray(theirs.bse).T.reshape(shape), bound=1e-6)
+    assert_close(ours.z, np.asarray(theirs.tvalues).T.reshape(shape), bound=1e-6)
+    assert_close(ours.p_values, np.asarray(theirs.pvalues).T.reshape(shape), bound=1e-6)
+    ends = np.asarray(theirs.conf_int()).reshape(*shape, 2)
+    assert_close(ours.lower, ends[..., 0], bound=1e-6)
+    assert_close(ours.upper, ends[..., 1], bound=1e-6)
+    assert_close(ours.covariance, np.asarray(theirs.cov_params()), bound=1e-6)
+    assert_close(ours.log_likelihood, theirs.llf, bound=1e-6)
+    # statsmodels searches for the null model too, and not to the last digit
+    assert_close(ours.null_log_likelihood, theirs.llnull, bound=2e-6)
+    assert_close(ours.mcfadden_r2, theirs.prsquared, bound=1e-6)
+
+
+class TestAgainstStatsmodels:
+    @pytest.mark.parametrize("load", [spector, fair, heart, randhie, anes96, modechoice])
+    def test_everything(self, load):
+        X, y = load()
+        ours, theirs = fitted(X, y).summary(X, y), statsmodels_of(X, y)
+        assert_equal_to_statsmodels(ours, theirs)
+        assert_close(ours.aic, theirs.aic, bound=1e-6)
+        assert_close(ours.bic, theirs.bic, bound=1e-6)
+        assert ours.terms == ("intercept", *X.columns)
+        assert ours.rows == len(y)
+
+    @pytest.mark.parametrize("load", [spector, modechoice])
+    def test_without_intercept(self, load):
+        X, y = load()
+        ours = fitted(X, y, fit_intercept=False).summary(X, y)
+        assert_equal_to_statsmodels(ours, statsmodels_of(X, y, intercept=False))
+        assert ours.terms == tuple(X.columns)
+
+    @pytest.mark.parametrize("confidence", [0.5, 0.99])
+    def test_confidence(self, confidence):
+        X, y = spector()
+        ours = fitted(X, y).summary(X, y, confidence=confidence)
+        ends = np.asarray(statsmodels_of(X, y).conf_int(1 - confidence))
+        assert_close(ours.lower[0], ends[:, 0], bound=1e-6)
+        assert_close(ours.odds_upper[0], np.exp(ends[:, 1]), rtol=1e-6)
+
+    def test_another_reference_is_statsmodels_with_that_class_first(self):
+        X, y = anes96()
+        ours = fitted(X, y).summary(X, y, reference=3)
+        order = np.array([3, 0, 1, 2, 4, 5, 6])
+        assert_equal_to_statsmodels(ours, statsmodels_of(X, pd.Series(np.argsort(order)[y], index=y.index)))
+        assert ours.reference == 3
+        assert ours.classes == (0, 1, 2, 4, 5, 6)
+
+    def test_the_other_of_two_classes_flips_signs(self):
+        X, y = spector()
+        model = fitted(X, y)
+        one, other = model.summary(X, y), model.summary(X, y, reference=1)
+        assert_equal_to_statsmodels(other, statsmodels_of(X, 1 - y))
+        assert np.array_equal(one.coef, -other.coef)
+        assert one.classes == (other.reference,)
+
+    def test_gradient_descent_gives_the_same(self):
+        X, y = toy()
+        slow = fitted(X, y, solver="gd", learning_rate=1.0).summary(X, y)
+        assert_close(slow.standard_errors, fitted(X, y).summary(X, y).standard_errors, bound=1e-8)
+
+
+class TestNumbers:
+    def test_weights_are_repetitions_and_a_note_says_so(self):
+        X, y = toy()
+        counts = np.random.default_rng(0).integers(0, 4, len(y))
+        weighted = fitted(X, y, sample_weight=counts).summary(X, y, counts)
+        long_X, long_y = np.repeat(X, counts, axis=0), np.repeat(y, counts)
+        repeated = fitted(long_X, long_y).summary(long_X, long_y)
+        assert_close(weighted.standard_errors, repeated.standard_errors, bound=1e-9)
+        assert_close(weighted.bic, repeated.bic, bound=1e-9)
+        assert weighted.rows == counts.sum()
+        assert "counts rows" in weighted.notes[0]
+        assert repeated.notes == ()
+
+    @pytest.mark.parametrize("classes", [2, 3])
+    def test_penalised_errors_are_those_of_the_penalised_hessian(self, classes):
+        """From the second derivatives of the whole penalised sum, by differences, and the pseudo-inverse."""
+        X, y = toy(classes=classes)
+        l2, n = 0.05, len(y)
+        model = ce.SoftmaxClassifier(l2=l2, tol=1e-15).fit(X, y)
+        ours = model.summary(X, y)
+        table = np.column_stack([model.intercept_, model.coef_])
+
+        def slope(flat):
+            W = flat.reshape(table.shape)
+            z = W[:, 0] + X @ W[:, 1:].T
+            if classes == 2:
+                p, t = 1 / (1 + np.exp(-z)), y[:, None]
+            else:
+                p, t = np.exp(z) / np.exp(z).sum(1, keepdims=True), np.eye(3)[y]
+            G = (p - t).T @ np.column_stack([np.ones(n), X])
+            G[:, 1:] += n * l2 * W[:, 1:]
+            return G.reshape(-1)
+
+        flat, step = table.reshape(-1), 1e-5
+        H = np.array([(slope(flat + step * e) - slope(flat - step * e)) / (2 * step) for e in np.eye(flat.size)])
+        against = np.eye(1) if classes == 2 else np.column_stack([-np.ones(2), np.eye(2)])
+        C = np.kron(against, np.eye(5))
+        assert_close(ours.covariance, C @ np.linalg.pinv(H, rcond=1e-9, hermitian=True) @ C.T, bound=1e-7)
+        assert ours.aic is None
+        assert ours.bic is None
+        assert "Penalised, l2=0.05" in str(ours)
+        assert "Penalised" not in str(fitted(X, y).summary(X, y))
+
+    def test_log_likelihood_leaves_the_penalty_out(self):
+        X, y = toy()
+        model = ce.SoftmaxClassifier(l2=0.3, tol=1e-15).fit(X, y)
+        exact = np.log(model.predict_proba(X)[np.arange(len(y)), y]).sum()
+        assert_close(model.summary(X, y).log_likelihood, exact, rtol=1e-15)
+
+    def test_far_tail_of_p_does_not_vanish(self):
+        X, y = anes96()
+        summary = fitted(X, y).summary(X, y)
+        k, j = np.unravel_index(np.argmax(np.abs(summary.z)), summary.z.shape)
+        assert abs(summary.z[k, j]) > 14
+        exact = 2 * mpmath.ncdf(-mpmath.mpf(abs(float(summary.z[k, j]))))
+        assert_close(summary.p_values[k, j], exact, rtol=1e-15)
+
+    def test_features_of_any_scale_and_place(self):
+        X, y = toy()
+        plain = fitted(X, y).summary(X, y)
+        factor, shift = np.array([1e-6, 1.0, 1e6, 1.0]), np.array([0.0, 1e4, 0.0, -50.0])
+        moved = fitted(X * factor + shift, y).summary(X * factor + shift, y)
+        assert_close(moved.standard_errors[:, 1:] * factor, plain.standard_errors[:, 1:], rtol=1e-6)
+        assert_close(moved.z[:, 1:], plain.z[:, 1:], bound=1e-6)
+
+    def test_overflowing_odds_are_infinite_without_a_warning(self):
+        X, y = toy(classes=2)
+        summary = fitted(X * 1e-4, y).summary(X * 1e-4, y)
+        assert np.isinf(summary.odds_ratios).any()
+        assert np.isfinite(summary.coef).all()
+
+
+class TestRefusals:
+    def test_separable_data(self):
+        X = np.array([[0.0], [1.0], [2.0], [3.0], [4.0], [5.0]])
+        with silent():
+            model = fitted(X, [0, 0, 0, 1, 1, 1])
+        with pytest.raises(DataError, match=r"separable.*standard errors do not exist.*Set l2"):
+            model.summary(X, [0, 0, 0, 1, 1, 1])
+
+    @pytest.mark.parametrize("tol", [1e-3, 1e-6, 1e-9])
+    @pytest.mark.parametrize(
+        ("X", "y"),
+        [
+            ([[0.0], [1.0], [2.0], [2.0], [3.0], [4.0]], [0, 0, 0, 1, 1, 1]),  # they meet in one point
+            ([[0.0, 0], [1, 0], [2, 0], [3, 0], [1, 1], [2, 1]], [0, 1, 0, 1, 1, 1]),  # a group of one class
+            ([[0.0], [1.0], [2.0], [3.0], [4.0], [9.0], [8.0]], [0, 1, 0, 1, 0, 2, 2]),  # one class of three
+        ],
+    )
+    def test_data_separable_in_part_of_the_rows(self, X, y, tol):
+        with silent():
+            model = fitted(X, y, tol=tol)
+        # a fit that stopped early has not come far enough to tell, and its coefficients still move
+        message = r"separable by these features" if tol < 1e-3 else r"away from the optimum.*set l2"
+        with pytest.raises(DataError, match=message):
+            model.summary(X, y)
+        assert np.isfinite(ce.SoftmaxClassifier(l2=0.1, tol=1e-15).fit(X, y).summary(X, y).standard_errors).all()
+
+    def test_all_but_separable_data_are_not_called_separable(self):
+        """Two rows on the wrong side, by little: the optimum is finite, as statsmodels finds too."""
+        X = np.append(np.linspace(-3, 3, 60), [0.11, -0.11])[:, None]
+        y = np.append(np.linspace(-3, 3, 60) > 0, [False, True]).astype(int)
+        assert_equal_to_statsmodels(fitted(X, y).summary(X, y), statsmodels_of(X, y))
+
+    def test_a_fit_away_from_the_optimum(self):
+        X, y = toy()
+        with pytest.warns(ce.ConvergenceWarning):
+            model = fitted(X, y, max_iter=4)
+        with pytest.raises(DataError, match=r"standard errors away from the optimum.*smaller tol"):
+            model.summary(X, y)
+
+    def test_other_rows_than_those_of_fit(self):
+        X, y = toy()
+        model = fitted(X, y)
+        for rows in (slice(1, None), slice(0, 50)):
+            with pytest.raises(DataError, match=r"not the rows of fit"):
+                model.summary(X[rows], y[rows])
+        with pytest.raises(DataError, match=r"not the rows of fit"):
+            model.summary(X, y, sample_weight=np.arange(1.0, 61))
+        with pytest.raises(LabelError, match=r"\[0, 1\], the model \[0, 1, 2\]"):
+            model.summary(X[y < 2], y[y < 2])
+        with pytest.raises(ShapeError, match="is expecting 4 features"):
+            model.summary(X[:, :2], y)
+        with pytest.raises(ShapeError, match="0 sample"):
+            model.summary(X[:0], y[:0])
+
+    def test_order_of_rows_does_not_matter(self):
+        X, y = toy()
+        order = np.random.default_rng(0).permutation(len(y))
+        model = fitted(X, y)
+        assert_close(model.summary(X[order], y[order]).z, model.summary(X, y).z, rtol=1e-15)
+
+    def test_collinear_and_constant_features_are_named(self):
+        X, y = toy()
+        frame = pd.DataFrame(X, columns=list("abcd")).assign(e=lambda f: f.a - 2 * f.c)
+        with pytest.raises(DataError, match=r"collinear: a weighted sum of 'a', 'c', 'e' is the same"):
+            fitted(frame, y).summary(frame, y)
+        dummies = pd.DataFrame(np.eye(2)[np.arange(60) % 2], columns=["left", "right"])
+        with pytest.raises(DataError, match=r"'left', 'right' is the same in every row"):
+            fitted(dummies, y).summary(dummies, y)
+        assert fitted(dummies, y, fit_intercept=False).summary(dummies, y).terms == ("left", "right")
+        constant = np.column_stack([X, np.full(60, 0.1)])
+        with pytest.raises(DataError, match="'x4' is constant"):
+            fitted(constant, y).summary(constant, y)
+
+    def test_options(self):
+        X, y = toy()
+        model = fitted(X, y)
+        with pytest.raises(LabelError, match=r"reference is 7.*\[0, 1, 2\]"):
+            model.summary(X, y, reference=7)
+        for confidence in (0, 1, math.nan):
+            with pytest.raises(OptionError, match=r"confidence.*0\.95"):
+                model.summary(X, y, confidence=confidence)
+        with pytest.raises(UnsupportedError, match="class_weight"):
+            fitted(X, y, class_weight="balanced").summary(X, y)
+        with pytest.raises(NotFittedError):
+            ce.SoftmaxClassifier().summary(X, y)
+
+    def test_losses_and_penalties_without_standard_errors(self):
+        X, y = toy()
+
+        def errors(targets, **options):
+            objective = LinearObjective(DenseMatrix(X), targets, outputs=3, **options)
+            names = ["intercept", *"abcd"]
+            return contrasts(objective, np.zeros((3, 4)), np.zeros(3), reference=0, codes=y, terms=names)
+
+        with pytest.raises(UnsupportedError, match="L1 penalty"):
+            errors(y, loss=ce.CrossEntropy(), l1=0.1)
+        with pytest.raises(UnsupportedError, match="convex"):
+            errors(y, loss=ce.Focal())
+        with pytest.raises(UnsupportedError, match="independent labels"):
+            errors(np.eye(3)[y], loss=ce.BinaryCrossEntropy())
+        wide = LinearObjective(DenseMatrix(np.zeros((60, 5000))), y, outputs=3, loss=ce.CrossEntropy())
+        with pytest.raises(UnsupportedError, match="10002 parameters"):
+            contrasts(wide, np.zeros((3, 5000)), np.zeros(3), reference=0, codes=y, terms=[])
+
+
+class TestReading:
+    def test_table(self):
+        X, y = spector()
+        text = str(fitted(X, y).summary(X, y))
+        lines = text.splitlines()
+        assert lines[0] == "Softmax regression, log odds against class 0"
+        assert "log-likelihood             -12.8896" in lines
+        row = next(line for line in lines if line.startswith("PSI"))
+        assert row.split()[1:6] == ["2.3787", "1.0646", "2.2344", "0.0255", "0.2922"]
+        assert row.split()[6:] == ["4.4652", "10.7907", "1.3393", "86.9380"]
+        assert len({len(line) for line in lines[-5:]}) == 1
+
+    def test_classes_with_names(self):
+        X, y = toy()
+        names = np.array(["ant", "bee", "cat"])[y]
+        text = str(fitted(X, names).summary(X, names, reference="bee"))
+        assert "against class bee" in text
+        assert "class ant" in text
+        assert "class cat" in text
+
+    def test_to_dict_is_json(self):
+        X, y = spector()
+        values = json.loads(json.dumps(fitted(X, y).summary(X, y).to_dict()))
+        assert values["terms"] == ["intercept", "GPA", "TUCE", "PSI"]
+        assert values["classes"] == [1]
+        assert np.shape(values["covariance"]) == (4, 4)
+
+    def test_polars_frames_name_the_terms(self):
+        X, y = spector()
+        frame = pl.from_pandas(X)
+        assert fitted(frame, y).summary(frame, y).terms == ("intercept", "GPA", "TUCE", "PSI")
+        with pytest.raises(DataError, match="feature names should match"):
+            fitted(frame, y).summary(frame.rename({"GPA": "grade"}), y)
