@@ -181,6 +181,15 @@ def test_passes_that_lead_above_the_start_are_undone(rule):
     assert losses[-1] < 0.95 * losses[0]
 
 
+def test_passes_that_double_f_are_undone():
+    """All but separable rows: adam's rate grows until a pass throws it far away, though not above the start."""
+    X, y = toy(rows=80, width=40)
+    solution = fitted("adam", X, y, l2=1e-4, batch_size=8, max_iter=60, tol=0.0).solution
+    losses = np.array([step.loss for step in solution.steps])
+    assert (losses[1:] <= 2 * losses[:-1]).all()
+    assert (losses[1:] == losses[:-1]).any()
+
+
 def test_tuned_passes_of_short_steps_go_against_the_whole_gradient():
     """In whatever order: the short batch of 2 rows must not count as much as one of 29."""
     X, y = toy()

@@ -3,8 +3,8 @@
 After each pass F and its gradient are computed on all rows, for the trace and the stopping rule: a second pass, counted
 as such. A given learning rate is followed to the letter, on the raw coefficients, as training loops do. Without one the
 solver tunes itself: the rate grows by 1.3 after a pass in which F fell and halves after one in which it rose, so that
-it shrinks where the noise of the batches decides; a pass that leads above the start is undone, and the next one sets
-out without momentum at a quarter of the rate.
+it shrinks where the noise of the batches decides; a pass that leads above the start or to twice the F is undone,
+and the next one sets out without momentum at a quarter of the rate.
 """
 
 import math
@@ -62,11 +62,12 @@ class _Passes:
         return there
 
     def tuned(self, here: Place, iteration: int) -> Place:
-        """The place after a pass at the solver's own rate; the same place if that pass led above the start."""
+        """The place after a pass at the solver's own rate; the same place if that one is far too high."""
         if iteration == 0:
             self._first_loss = here.loss
         there, state = self._after_pass(here, self._rate, even=True)
-        if not there.is_finite or there.loss > self._first_loss:
+        too_high = min(self._first_loss, here.loss + abs(here.loss))
+        if not there.is_finite or there.loss > too_high:
             self._rate *= _RETREAT
             self._state = at_rest(self._state)
             return here
