@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize, root
-from scipy.special import log_expit, log_softmax
+from scipy.special import entr, log_expit, log_softmax
 
 from crossent import BinaryCrossEntropy, CrossEntropy, Focal, LogitAdjusted
 from crossent.core.matrix import DenseMatrix
@@ -276,6 +276,56 @@ def test_holds_where_the_gradient_of_the_coefficients_alone_does_not_tell(varian
     assert distance <= objective.certificate(point).value < 100 * distance
 
 
+@pytest.mark.parametrize("steps", [0, 1])
+@pytest.mark.parametrize("variant", ["plain", "binary", "labels", "a class of weight 0", "l1", "l1 of labels"])
+def test_holds_by_rebalancing_alone(monkeypatch, variant, steps):
+    """However few steps the intercept gets."""
+    monkeypatch.setattr("crossent.learn.duality._STEPS", steps)
+    problem = make(variant)
+    lowest, best = problem.minimum()
+    rng = np.random.default_rng(5)
+    for size in (1e-3, 0.1, 1.0):
+        table = best.reshape(problem.outputs, -1).copy()
+        table[:, -1] += size * rng.normal(size=problem.outputs)
+        flat = table.reshape(-1)
+        assert problem.objective().certificate(problem.parameters(flat)).value >= problem.value(flat) - lowest - SMALL
+
+
+@pytest.mark.parametrize("variant", ["plain", "binary", "labels", "weights", "priors", "temperature"])
+def test_a_wrong_intercept_costs_little(variant):
+    """Its steps find a better one: the bound stays near the distance, wherever the intercept is."""
+    problem = make(variant)
+    lowest, best = problem.minimum()
+    for size in (0.1, 2.0, 20.0):
+        table = best.reshape(problem.outputs, -1).copy()
+        table[0, -1] += size
+        bound = problem.objective().certificate(problem.parameters(table.reshape(-1))).value
+        assert bound <= 1.001 * (problem.value(table.reshape(-1)) - lowest) + 1e-10
+
+
+@pytest.mark.parametrize("penalties", [(0.05, 0.0), (0.05, 0.03), (0.0, 0.03)])
+@pytest.mark.parametrize("variant", ["plain", "soft", "priors", "temperature"])
+def test_is_primal_minus_dual(variant, penalties):
+    """Without intercept the dual point is p itself; with l1 alone, drawn towards y until it is feasible."""
+    problem = replace(make(variant), intercept=False, l2=penalties[0], l1=penalties[1])
+    flat = np.random.default_rng(6).normal(size=(4, 4))
+    flat[:, -1] = 0
+    log_p = log_softmax(problem.X @ flat[:, :-1].T / problem.temperature + problem.bias, axis=1)
+    alpha, y = np.exp(log_p), problem.A
+
+    def G():
+        return (alpha - y).T @ problem.X / problem.temperature / len(y)
+
+    if problem.l2 == 0:
+        alpha = y + min(1, problem.l1 / np.abs(G()).max()) * (alpha - y)
+    beyond = np.maximum(np.abs(G()) - problem.l1 * (1 + 1e-12), 0)
+    dual = np.sum(entr(alpha) + (alpha - y) * problem.bias) / len(y)
+    dual -= np.sum(beyond**2) / (2 * problem.l2) if problem.l2 else np.sum(beyond)
+    value = problem.value(flat.reshape(-1))
+    bound = problem.objective().certificate(problem.parameters(flat.reshape(-1))).value
+    assert bound == pytest.approx(value - dual, rel=1e-10)
+
+
 def test_against_50_digits_close_to_the_minimum():
     """One feature, two classes: F - F* of 1e-5 to 1e-15, where differences of float64 values say nothing."""
     x, y, l2 = [0.3, -1.2, 2.0, 0.7, -0.4, 1.1], [0, 0, 1, 0, 1, 1], 0.1
@@ -329,45 +379,3 @@ def test_a_loss_that_is_not_convex_has_the_norm_of_its_gradient():
     assert certificate.kind == "stationarity"
     assert certificate.value == pytest.approx(np.linalg.norm(objective.value_and_grad(point).grad))
     assert not objective.is_separated(point)
-
-
-# -- separable data ---------------------------------------------------------------------------------------------------
-
-
-def separable(loss, targets, outputs):
-    X = np.array([[-2.0], [-1.0], [1.0], [2.0]])
-    return LinearObjective(DenseMatrix(X), targets, loss=loss, outputs=outputs)
-
-
-@pytest.mark.parametrize(
-    ("loss", "targets", "right", "wrong"),
-    [
-        (BinaryCrossEntropy(), [0, 0, 1, 1], [[1, 0]], [[-1, 0]]),
-        (BinaryCrossEntropy(), [0, 0, 1, 1], [[1, 0.99]], [[1, 1]]),
-        (CrossEntropy(), [0, 1, 1, 1], [[-2, -2], [0, 1]], [[-2, -4], [0, 0]]),
-        (CrossEntropy(ignore_index=7), [0, 7, 1, 7], [[-1, 0], [1, 0]], [[1, 0], [0, 0]]),
-        (CrossEntropy(), [[1, 0], [1, 0], [0, 1], [0, 1]], [[-1, 0], [1, 0]], [[0, 0], [0, 0]]),
-        (BinaryCrossEntropy(), [[0, 1], [0, 1], [1, 1], [1, 1]], [[1, 0], [0, 1]], [[1, 0], [-1, 1]]),
-        (LogitAdjusted(priors=[1000, 1]), [0, 0, 1, 1], [[-1, 0], [1, 0]], [[0, 0], [0, 0]]),
-    ],
-)
-def test_separation(loss, targets, right, wrong):
-    objective = separable(loss, np.asarray(targets, float if np.ndim(targets) == 2 else int), len(right))
-    assert objective.is_separated(np.ravel(right).astype(float))
-    assert not objective.is_separated(np.ravel(wrong).astype(float))
-    far, near = (objective.value_and_grad(t * np.ravel(right).astype(float)).value for t in (1e5, 1.0))
-    assert far < 1e-100 < near
-
-
-@pytest.mark.parametrize(
-    ("loss", "targets"),
-    [
-        (BinaryCrossEntropy(label_smoothing=0.1), [[0], [0], [1], [1]]),
-        (BinaryCrossEntropy(), [[0], [0], [1], [0.9]]),
-        (CrossEntropy(label_smoothing=0.1), [[1, 0], [1, 0], [0, 1], [0, 1]]),
-        (CrossEntropy(), [[1, 0], [1, 0], [0, 1], [0.1, 0.9]]),
-    ],
-)
-def test_soft_targets_are_never_separated(loss, targets):
-    objective = separable(loss, np.asarray(targets, float), len(targets[0]))
-    assert not objective.is_separated(np.ravel([[1.0, 0.0]] if len(targets[0]) == 1 else [[-1.0, 0], [1, 0]]))
