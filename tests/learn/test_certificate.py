@@ -112,68 +112,69 @@ def make(variant, *, seed=0, N=40, D=3, K=4):
     X = rng.normal(size=(N, D)) * [1.0, 4.0, 0.3][:D] + [0.5, -2.0, 0.0][:D]
     y = np.argmax(X @ rng.normal(size=(D, K)) + 1.5 * rng.gumbel(size=(N, K)), axis=1)
     y[:K] = np.arange(K)
-    w = rng.uniform(0.1, 3.0, N)
-    soft = rng.dirichlet(np.full(K, 0.5), N)
-    labels = (rng.uniform(size=(N, K)) < 0.4).astype(float)
-    cw = rng.uniform(0.3, 3.0, K)
-    priors = rng.uniform(0.05, 1.0, K)
+    if variant in LABELS:
+        return of_labels(variant, X, y, K, rng)
+    if variant in TARGETS:
+        return of_targets(variant, X, y, K, rng)
     plain = Problem(X, y, CrossEntropy(), onehot(y, K), N)
+    priors = rng.uniform(0.05, 1.0, K)
+    adjusted = LogitAdjusted(priors=priors, tau=1.5, temperature=0.7)
+    changes = {
+        "plain": {},
+        "temperature": {"loss": CrossEntropy(temperature=2.5), "temperature": 2.5},
+        "priors": {"loss": adjusted, "bias": 1.5 * np.log(priors / priors.sum()), "temperature": 0.7},
+        "float32": {"X": X.astype(np.float32)},
+        "l1": {"l2": 0.0, "l1": 0.03},
+        "elastic": {"l1": 0.03},
+    }
+    return replace(plain, **changes[variant])
+
+
+def of_labels(variant, X, y, K, rng):
+    """Independent labels."""
+    N, pos = len(X), rng.uniform(0.3, 3.0, K)
     if variant == "binary":
         b = (y % 2).astype(float)[:, None]
         return Problem(X, y % 2, BinaryCrossEntropy(), b, N, B=1 - b)
-    if variant == "labels":
-        A, B = labels * cw, 1 - labels
-        return Problem(X, labels, BinaryCrossEntropy(pos_weight=cw), A, N * K, B=B)
     if variant == "labels, all options":
-        t = rng.uniform(size=(N, K))
-        A = w[:, None] * 2.0 * cw * (0.9 * t + 0.05)
+        t, w = rng.uniform(size=(N, K)), rng.uniform(0.1, 3.0, N)
+        A = w[:, None] * 2.0 * pos * (0.9 * t + 0.05)
         B = w[:, None] * 0.5 * (0.9 * (1 - t) + 0.05)
         mass = np.sum(w[:, None] * (2.0 * t + 0.5 * (1 - t)))
-        loss = BinaryCrossEntropy(pos_weight=cw, class_weight=[0.5, 2.0], label_smoothing=0.1)
+        loss = BinaryCrossEntropy(pos_weight=pos, class_weight=[0.5, 2.0], label_smoothing=0.1)
         return Problem(X, t, loss, A, mass, B=B, weight=w)
-    if variant == "weights":
-        return replace(plain, weight=w, A=plain.A * w[:, None], mass=w.sum())
-    if variant == "soft":
-        return replace(plain, targets=soft, A=soft)
-    if variant == "smoothing":
-        return replace(plain, loss=CrossEntropy(label_smoothing=0.2), A=0.8 * plain.A + 0.2 / K)
-    if variant == "class weights and smoothing":
-        A = (0.8 * plain.A + 0.2 / K) * cw * w[:, None]
-        return replace(
-            plain, loss=CrossEntropy(label_smoothing=0.2, class_weight=cw), A=A, weight=w, mass=np.sum(w * cw[y])
-        )
-    if variant == "ignored rows":
-        kept = y != 2
-        return replace(plain, loss=CrossEntropy(ignore_index=2), A=plain.A * kept[:, None], mass=kept.sum())
-    if variant == "several positives":
-        A = (labels + plain.A > 0).astype(float)
-        return replace(plain, targets=A, loss=CrossEntropy(normalize_targets=True), A=A / A.sum(axis=1, keepdims=True))
-    if variant == "a class of weight 0":
-        weights = np.where(np.arange(K) == 1, 0, cw)
-        return replace(plain, loss=CrossEntropy(class_weight=weights), A=plain.A * weights, mass=np.sum(weights[y]))
-    if variant == "temperature":
-        return replace(plain, loss=CrossEntropy(temperature=2.5), temperature=2.5)
-    if variant == "priors":
-        loss = LogitAdjusted(priors=priors, tau=1.5, temperature=0.7)
-        return replace(plain, loss=loss, bias=1.5 * np.log(priors / priors.sum()), temperature=0.7)
-    if variant == "float32":
-        return replace(plain, X=X.astype(np.float32))
-    if variant == "l1":
-        return replace(plain, l2=0.0, l1=0.03)
-    if variant == "l1 of labels":
-        return replace(make("labels", seed=seed, N=N, D=D, K=K), l2=0.0, l1=0.03)
-    if variant == "elastic":
-        return replace(plain, l1=0.03)
-    assert variant == "plain"
-    return plain
+    labels = (rng.uniform(size=(N, K)) < 0.4).astype(float)
+    plain = Problem(X, labels, BinaryCrossEntropy(pos_weight=pos), labels * pos, N * K, B=1 - labels)
+    return plain if variant == "labels" else replace(plain, l2=0.0, l1=0.03)
 
 
-VARIANTS = [
-    "plain", "binary", "labels", "labels, all options", "weights", "soft", "smoothing", "class weights and smoothing",
-    "ignored rows",
-    "several positives",
-    "a class of weight 0", "temperature", "priors", "float32", "l1", "l1 of labels", "elastic",
+def of_targets(variant, X, y, K, rng):
+    """One of K classes, told or weighted in all ways."""
+    hard, w, cw = onehot(y, K), rng.uniform(0.1, 3.0, len(X)), rng.uniform(0.3, 3.0, K)
+    soft, several = rng.dirichlet(np.full(K, 0.5), len(X)), np.maximum(hard, rng.uniform(size=hard.shape) < 0.3)
+    without, smooth = np.where(np.arange(K) == 1, 0, cw), 0.8 * hard + 0.2 / K
+    kept = y != 2
+    both = CrossEntropy(label_smoothing=0.2, class_weight=cw)
+    targets, loss, A, mass, weight = {
+        "weights": (y, CrossEntropy(), hard * w[:, None], w.sum(), w),
+        "soft": (soft, CrossEntropy(), soft, len(X), None),
+        "smoothing": (y, CrossEntropy(label_smoothing=0.2), smooth, len(X), None),
+        "class weights and smoothing": (y, both, smooth * cw * w[:, None], np.sum(w * cw[y]), w),
+        "ignored rows": (y, CrossEntropy(ignore_index=2), hard * kept[:, None], kept.sum(), None),
+        "several positives": (
+            several, CrossEntropy(normalize_targets=True), several / several.sum(axis=1, keepdims=True), len(X), None
+        ),
+        "a class of weight 0": (y, CrossEntropy(class_weight=without), hard * without, np.sum(without[y]), None),
+    }[variant]  # fmt: skip
+    return Problem(X, targets, loss, A, mass, weight=weight)
+
+
+LABELS = ["binary", "labels", "labels, all options", "l1 of labels"]
+TARGETS = [
+    "weights", "soft", "smoothing", "class weights and smoothing", "ignored rows", "several positives",
+    "a class of weight 0",
 ]  # fmt: skip
+VARIANTS = ["plain", "temperature", "priors", "float32", "l1", "elastic", *LABELS, *TARGETS]
 SMALL = 1e-12  # rounding of F and of F* by SciPy
 
 

@@ -4,8 +4,8 @@
     z_i = coef (x_i - center) + intercept
 
 l_i is weighted, M the mass of all targets; the intercept is free of the penalties. A solver's parameters are coef times
-the scale of its column, and the intercept at the center: directions that are about equally steep. Model and penalty stay
-those of the raw coefficients.
+the scale of its column, and the intercept at the center: directions that are about equally steep. Model and penalty
+stay those of the raw coefficients.
 """
 
 import math
