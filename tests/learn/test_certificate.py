@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize, root
-from scipy.special import log_expit, log_softmax
+from scipy.special import entr, log_expit, log_softmax
 
 from crossent import BinaryCrossEntropy, CrossEntropy, Focal, LogitAdjusted
 from crossent.core.matrix import DenseMatrix
@@ -112,68 +112,69 @@ def make(variant, *, seed=0, N=40, D=3, K=4):
     X = rng.normal(size=(N, D)) * [1.0, 4.0, 0.3][:D] + [0.5, -2.0, 0.0][:D]
     y = np.argmax(X @ rng.normal(size=(D, K)) + 1.5 * rng.gumbel(size=(N, K)), axis=1)
     y[:K] = np.arange(K)
-    w = rng.uniform(0.1, 3.0, N)
-    soft = rng.dirichlet(np.full(K, 0.5), N)
-    labels = (rng.uniform(size=(N, K)) < 0.4).astype(float)
-    cw = rng.uniform(0.3, 3.0, K)
-    priors = rng.uniform(0.05, 1.0, K)
+    if variant in LABELS:
+        return of_labels(variant, X, y, K, rng)
+    if variant in TARGETS:
+        return of_targets(variant, X, y, K, rng)
     plain = Problem(X, y, CrossEntropy(), onehot(y, K), N)
+    priors = rng.uniform(0.05, 1.0, K)
+    adjusted = LogitAdjusted(priors=priors, tau=1.5, temperature=0.7)
+    changes = {
+        "plain": {},
+        "temperature": {"loss": CrossEntropy(temperature=2.5), "temperature": 2.5},
+        "priors": {"loss": adjusted, "bias": 1.5 * np.log(priors / priors.sum()), "temperature": 0.7},
+        "float32": {"X": X.astype(np.float32)},
+        "l1": {"l2": 0.0, "l1": 0.03},
+        "elastic": {"l1": 0.03},
+    }
+    return replace(plain, **changes[variant])
+
+
+def of_labels(variant, X, y, K, rng):
+    """Independent labels."""
+    N, pos = len(X), rng.uniform(0.3, 3.0, K)
     if variant == "binary":
         b = (y % 2).astype(float)[:, None]
         return Problem(X, y % 2, BinaryCrossEntropy(), b, N, B=1 - b)
-    if variant == "labels":
-        A, B = labels * cw, 1 - labels
-        return Problem(X, labels, BinaryCrossEntropy(pos_weight=cw), A, N * K, B=B)
     if variant == "labels, all options":
-        t = rng.uniform(size=(N, K))
-        A = w[:, None] * 2.0 * cw * (0.9 * t + 0.05)
+        t, w = rng.uniform(size=(N, K)), rng.uniform(0.1, 3.0, N)
+        A = w[:, None] * 2.0 * pos * (0.9 * t + 0.05)
         B = w[:, None] * 0.5 * (0.9 * (1 - t) + 0.05)
         mass = np.sum(w[:, None] * (2.0 * t + 0.5 * (1 - t)))
-        loss = BinaryCrossEntropy(pos_weight=cw, class_weight=[0.5, 2.0], label_smoothing=0.1)
+        loss = BinaryCrossEntropy(pos_weight=pos, class_weight=[0.5, 2.0], label_smoothing=0.1)
         return Problem(X, t, loss, A, mass, B=B, weight=w)
-    if variant == "weights":
-        return replace(plain, weight=w, A=plain.A * w[:, None], mass=w.sum())
-    if variant == "soft":
-        return replace(plain, targets=soft, A=soft)
-    if variant == "smoothing":
-        return replace(plain, loss=CrossEntropy(label_smoothing=0.2), A=0.8 * plain.A + 0.2 / K)
-    if variant == "class weights and smoothing":
-        A = (0.8 * plain.A + 0.2 / K) * cw * w[:, None]
-        return replace(
-            plain, loss=CrossEntropy(label_smoothing=0.2, class_weight=cw), A=A, weight=w, mass=np.sum(w * cw[y])
-        )
-    if variant == "ignored rows":
-        kept = y != 2
-        return replace(plain, loss=CrossEntropy(ignore_index=2), A=plain.A * kept[:, None], mass=kept.sum())
-    if variant == "several positives":
-        A = (labels + plain.A > 0).astype(float)
-        return replace(plain, targets=A, loss=CrossEntropy(normalize_targets=True), A=A / A.sum(axis=1, keepdims=True))
-    if variant == "a class of weight 0":
-        weights = np.where(np.arange(K) == 1, 0, cw)
-        return replace(plain, loss=CrossEntropy(class_weight=weights), A=plain.A * weights, mass=np.sum(weights[y]))
-    if variant == "temperature":
-        return replace(plain, loss=CrossEntropy(temperature=2.5), temperature=2.5)
-    if variant == "priors":
-        loss = LogitAdjusted(priors=priors, tau=1.5, temperature=0.7)
-        return replace(plain, loss=loss, bias=1.5 * np.log(priors / priors.sum()), temperature=0.7)
-    if variant == "float32":
-        return replace(plain, X=X.astype(np.float32))
-    if variant == "l1":
-        return replace(plain, l2=0.0, l1=0.03)
-    if variant == "l1 of labels":
-        return replace(make("labels", seed=seed, N=N, D=D, K=K), l2=0.0, l1=0.03)
-    if variant == "elastic":
-        return replace(plain, l1=0.03)
-    assert variant == "plain"
-    return plain
+    labels = (rng.uniform(size=(N, K)) < 0.4).astype(float)
+    plain = Problem(X, labels, BinaryCrossEntropy(pos_weight=pos), labels * pos, N * K, B=1 - labels)
+    return plain if variant == "labels" else replace(plain, l2=0.0, l1=0.03)
 
 
-VARIANTS = [
-    "plain", "binary", "labels", "labels, all options", "weights", "soft", "smoothing", "class weights and smoothing",
-    "ignored rows",
-    "several positives",
-    "a class of weight 0", "temperature", "priors", "float32", "l1", "l1 of labels", "elastic",
+def of_targets(variant, X, y, K, rng):
+    """One of K classes, told or weighted in all ways."""
+    hard, w, cw = onehot(y, K), rng.uniform(0.1, 3.0, len(X)), rng.uniform(0.3, 3.0, K)
+    soft, several = rng.dirichlet(np.full(K, 0.5), len(X)), np.maximum(hard, rng.uniform(size=hard.shape) < 0.3)
+    without, smooth = np.where(np.arange(K) == 1, 0, cw), 0.8 * hard + 0.2 / K
+    kept = y != 2
+    both = CrossEntropy(label_smoothing=0.2, class_weight=cw)
+    targets, loss, A, mass, weight = {
+        "weights": (y, CrossEntropy(), hard * w[:, None], w.sum(), w),
+        "soft": (soft, CrossEntropy(), soft, len(X), None),
+        "smoothing": (y, CrossEntropy(label_smoothing=0.2), smooth, len(X), None),
+        "class weights and smoothing": (y, both, smooth * cw * w[:, None], np.sum(w * cw[y]), w),
+        "ignored rows": (y, CrossEntropy(ignore_index=2), hard * kept[:, None], kept.sum(), None),
+        "several positives": (
+            several, CrossEntropy(normalize_targets=True), several / several.sum(axis=1, keepdims=True), len(X), None
+        ),
+        "a class of weight 0": (y, CrossEntropy(class_weight=without), hard * without, np.sum(without[y]), None),
+    }[variant]  # fmt: skip
+    return Problem(X, targets, loss, A, mass, weight=weight)
+
+
+LABELS = ["binary", "labels", "labels, all options", "l1 of labels"]
+TARGETS = [
+    "weights", "soft", "smoothing", "class weights and smoothing", "ignored rows", "several positives",
+    "a class of weight 0",
 ]  # fmt: skip
+VARIANTS = ["plain", "temperature", "priors", "float32", "l1", "elastic", *LABELS, *TARGETS]
 SMALL = 1e-12  # rounding of F and of F* by SciPy
 
 
@@ -276,6 +277,56 @@ def test_holds_where_the_gradient_of_the_coefficients_alone_does_not_tell(varian
     assert distance <= objective.certificate(point).value < 100 * distance
 
 
+@pytest.mark.parametrize("steps", [0, 1])
+@pytest.mark.parametrize("variant", ["plain", "binary", "labels", "a class of weight 0", "l1", "l1 of labels"])
+def test_holds_by_rebalancing_alone(monkeypatch, variant, steps):
+    """However few steps the intercept gets."""
+    monkeypatch.setattr("crossent.learn.duality._STEPS", steps)
+    problem = make(variant)
+    lowest, best = problem.minimum()
+    rng = np.random.default_rng(5)
+    for size in (1e-3, 0.1, 1.0):
+        table = best.reshape(problem.outputs, -1).copy()
+        table[:, -1] += size * rng.normal(size=problem.outputs)
+        flat = table.reshape(-1)
+        assert problem.objective().certificate(problem.parameters(flat)).value >= problem.value(flat) - lowest - SMALL
+
+
+@pytest.mark.parametrize("variant", ["plain", "binary", "labels", "weights", "priors", "temperature"])
+def test_a_wrong_intercept_costs_little(variant):
+    """Its steps find a better one: the bound stays near the distance, wherever the intercept is."""
+    problem = make(variant)
+    lowest, best = problem.minimum()
+    for size in (0.1, 2.0, 20.0):
+        table = best.reshape(problem.outputs, -1).copy()
+        table[0, -1] += size
+        bound = problem.objective().certificate(problem.parameters(table.reshape(-1))).value
+        assert bound <= 1.001 * (problem.value(table.reshape(-1)) - lowest) + 1e-10
+
+
+@pytest.mark.parametrize("penalties", [(0.05, 0.0), (0.05, 0.03), (0.0, 0.03)])
+@pytest.mark.parametrize("variant", ["plain", "soft", "priors", "temperature"])
+def test_is_primal_minus_dual(variant, penalties):
+    """Without intercept the dual point is p itself; with l1 alone, drawn towards y until it is feasible."""
+    problem = replace(make(variant), intercept=False, l2=penalties[0], l1=penalties[1])
+    flat = np.random.default_rng(6).normal(size=(4, 4))
+    flat[:, -1] = 0
+    log_p = log_softmax(problem.X @ flat[:, :-1].T / problem.temperature + problem.bias, axis=1)
+    alpha, y = np.exp(log_p), problem.A
+
+    def G():
+        return (alpha - y).T @ problem.X / problem.temperature / len(y)
+
+    if problem.l2 == 0:
+        alpha = y + min(1, problem.l1 / np.abs(G()).max()) * (alpha - y)
+    beyond = np.maximum(np.abs(G()) - problem.l1 * (1 + 1e-12), 0)
+    dual = np.sum(entr(alpha) + (alpha - y) * problem.bias) / len(y)
+    dual -= np.sum(beyond**2) / (2 * problem.l2) if problem.l2 else np.sum(beyond)
+    value = problem.value(flat.reshape(-1))
+    bound = problem.objective().certificate(problem.parameters(flat.reshape(-1))).value
+    assert bound == pytest.approx(value - dual, rel=1e-10)
+
+
 def test_against_50_digits_close_to_the_minimum():
     """One feature, two classes: F - F* of 1e-5 to 1e-15, where differences of float64 values say nothing."""
     x, y, l2 = [0.3, -1.2, 2.0, 0.7, -0.4, 1.1], [0, 0, 1, 0, 1, 1], 0.1
@@ -329,45 +380,3 @@ def test_a_loss_that_is_not_convex_has_the_norm_of_its_gradient():
     assert certificate.kind == "stationarity"
     assert certificate.value == pytest.approx(np.linalg.norm(objective.value_and_grad(point).grad))
     assert not objective.is_separated(point)
-
-
-# -- separable data ---------------------------------------------------------------------------------------------------
-
-
-def separable(loss, targets, outputs):
-    X = np.array([[-2.0], [-1.0], [1.0], [2.0]])
-    return LinearObjective(DenseMatrix(X), targets, loss=loss, outputs=outputs)
-
-
-@pytest.mark.parametrize(
-    ("loss", "targets", "right", "wrong"),
-    [
-        (BinaryCrossEntropy(), [0, 0, 1, 1], [[1, 0]], [[-1, 0]]),
-        (BinaryCrossEntropy(), [0, 0, 1, 1], [[1, 0.99]], [[1, 1]]),
-        (CrossEntropy(), [0, 1, 1, 1], [[-2, -2], [0, 1]], [[-2, -4], [0, 0]]),
-        (CrossEntropy(ignore_index=7), [0, 7, 1, 7], [[-1, 0], [1, 0]], [[1, 0], [0, 0]]),
-        (CrossEntropy(), [[1, 0], [1, 0], [0, 1], [0, 1]], [[-1, 0], [1, 0]], [[0, 0], [0, 0]]),
-        (BinaryCrossEntropy(), [[0, 1], [0, 1], [1, 1], [1, 1]], [[1, 0], [0, 1]], [[1, 0], [-1, 1]]),
-        (LogitAdjusted(priors=[1000, 1]), [0, 0, 1, 1], [[-1, 0], [1, 0]], [[0, 0], [0, 0]]),
-    ],
-)
-def test_separation(loss, targets, right, wrong):
-    objective = separable(loss, np.asarray(targets, float if np.ndim(targets) == 2 else int), len(right))
-    assert objective.is_separated(np.ravel(right).astype(float))
-    assert not objective.is_separated(np.ravel(wrong).astype(float))
-    far, near = (objective.value_and_grad(t * np.ravel(right).astype(float)).value for t in (1e5, 1.0))
-    assert far < 1e-100 < near
-
-
-@pytest.mark.parametrize(
-    ("loss", "targets"),
-    [
-        (BinaryCrossEntropy(label_smoothing=0.1), [[0], [0], [1], [1]]),
-        (BinaryCrossEntropy(), [[0], [0], [1], [0.9]]),
-        (CrossEntropy(label_smoothing=0.1), [[1, 0], [1, 0], [0, 1], [0, 1]]),
-        (CrossEntropy(), [[1, 0], [1, 0], [0, 1], [0.1, 0.9]]),
-    ],
-)
-def test_soft_targets_are_never_separated(loss, targets):
-    objective = separable(loss, np.asarray(targets, float), len(targets[0]))
-    assert not objective.is_separated(np.ravel([[1.0, 0.0]] if len(targets[0]) == 1 else [[-1.0, 0], [1, 0]]))

@@ -315,6 +315,27 @@ def test_slow_steps_are_not_taken_for_an_endless_way(steps):
     assert solution.loss - lowest(X, y, l2=0.0) == pytest.approx(solution.certificate.decrement, rel=1)
 
 
+class Falling(Toy):
+    """1 + exp(start - x) without a penalty: the loss flattens as x grows."""
+
+    def certificate(self, point):
+        return Certificate("radius", 0.0)
+
+    def is_separated(self, point):
+        return False
+
+
+@pytest.mark.parametrize(("start", "is_endless"), [(0.0, True), (-40.0, False)])
+def test_only_a_model_that_grows_is_endless(start, is_endless):
+    """The same way down, away from 0 and towards it."""
+    objective = Falling(lambda x: 1 + math.exp(start - x[0]), lambda x: -np.exp(start - x), is_convex=True)
+    watch = Watch(objective, SolverOptions(tol=0.0), name="toy")
+    for x in np.linspace(start + 10, start + 20, 11):
+        point = np.array([x])
+        watch.after(point, *objective.value_and_grad(point))
+    assert ("no finite optimum" in watch.solution(point, watch.at_rounding()).reason) == is_endless
+
+
 # -- not convex, and not even a model ---------------------------------------------------------------------------------
 
 
