@@ -16,7 +16,7 @@ Product = Callable[[Floats], Floats]
 class Solve(NamedTuple):
     """A solution x of H x = b.
 
-    `reduction` estimates b^T H^-1 b: that of x, and the rest by the preconditioner. `flat`: a direction with a part of b
+    `reduction` estimates b^T H^-1 b: that of x, and the rest by the preconditioner. `flat`: a direction with part of b
     along which H does not bend, if that was the end.
     """
 
