@@ -16,12 +16,13 @@ Product = Callable[[Floats], Floats]
 class Solve(NamedTuple):
     """A solution x of H x = b.
 
-    `residual` is b - H x; `reduction` estimates b^T H^-1 b: that of x, and the rest by the preconditioner.
+    `reduction` estimates b^T H^-1 b: that of x, and the rest by the preconditioner. `flat`: a direction with part of b
+    along which H does not bend, if that was the end.
     """
 
     x: Floats
-    residual: Floats
     reduction: float
+    flat: Floats | None
 
 
 def conjugate_gradients(
@@ -54,12 +55,12 @@ def conjugate_gradients(
     share = accuracy(float(np.sqrt(square))) ** 2
     enough, total = share * square, 0.0
     norm = square  # of the search direction, in the preconditioner's own metric, squared
+    flat = None
     for step in range(most):
         image = product(search)
         bend = float(search @ image)
         if not bend > FLAT * norm:
-            if step == 0:
-                x = search
+            x, flat = search if step == 0 else x, search
             break
         length = square / bend
         x = x + length * search
@@ -71,4 +72,4 @@ def conjugate_gradients(
             break
         ratio = square / before
         search, norm = steepest + ratio * search, square + ratio * ratio * norm
-    return Solve(x, residual, float(right @ x) + square)
+    return Solve(x, float(right @ x) + square, flat)

@@ -145,6 +145,20 @@ class Quadratic:
         )
         target = spot.x + found.x
         target[(np.sign(target) != sign) & (self._l1 > 0)] = 0
+        there = self._towards(spot, target, self._product(target - spot.x))
+        return there if found.flat is None else self._to_edge(there, found.flat)
+
+    def _to_edge(self, spot: _Spot, flat: Floats) -> _Spot:
+        """Go where H does not bend and only the penalty counts, until a first coordinate is 0 (columns collinear)."""
+        flat = np.where((spot.x != 0) | (self._l1 == 0), flat, 0.0)
+        lengths = np.full_like(flat, np.inf)
+        shrinking = (flat * spot.x < 0) & (self._l1 > 0)
+        lengths[shrinking] = -spot.x[shrinking] / flat[shrinking]
+        first = int(np.argmin(lengths))
+        if not math.isfinite(lengths[first]):
+            return spot
+        target = spot.x + lengths[first] * flat
+        target[first] = 0
         return self._towards(spot, target, self._product(target - spot.x))
 
     def _towards(self, spot: _Spot, target: Floats, image: Floats) -> _Spot:
