@@ -119,7 +119,7 @@ def _errors(got: Any, exact: Wide, of: Any, label: str, unit: Wide | None = None
             exponent = _ulp_exponent(exact if of is None else Wide.of(of), bits, smallest)
             spacing = np.ldexp(1.0, np.clip(exponent - scale, -4000, 4000).astype(np.int32))
         else:
-            spacing = np.ldexp(unit.hi + unit.lo, np.clip(unit.exp - scale, -4000, 4000).astype(np.int32))
+            spacing = np.ldexp(np.abs(unit.hi + unit.lo), np.clip(unit.exp - scale, -4000, 4000).astype(np.int32))
         errors = np.where(difference == 0, 0.0, difference / spacing)
         rounds_to_inf = np.isinf(exact.hi) | _beyond(exact, largest, bits)
         same_inf = np.isinf(value) & rounds_to_inf & (np.sign(value) == np.sign(exact.hi))
