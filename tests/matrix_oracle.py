@@ -1,7 +1,7 @@
 """What products of feature matrices are, by definition in long double, and how far rounding in float64 may lead away.
 
-A sum of n rounded terms is off by about n u of the sum of their sizes, in whatever order it runs. Logits that are off by
-dz move a slope by 2 m dz, and a loss by as much; m is the mass of the row's targets.
+A sum of n rounded terms is off by about n u of the sum of their sizes, in whatever order it runs. Logits that are off
+by dz move a slope by 2 m dz, and a loss by as much; m is the mass of the row's targets.
 """
 
 from typing import Any, NamedTuple
@@ -56,7 +56,9 @@ def assert_within(actual: Any, answer: Answer, label: Any = "") -> None:
     assert actual.shape == np.shape(answer.exact), f"{label}: shape {actual.shape}, not {np.shape(answer.exact)}"
     error = np.abs(actual - answer.exact)
     good = np.isfinite(actual) & (error <= answer.bound)
-    assert good.all(), f"{label}: {np.count_nonzero(~good)} wrong; {error[~good][:3]} > {np.asarray(answer.bound)[~good][:3]}"
+    assert good.all(), (
+        f"{label}: {np.count_nonzero(~good)} wrong; {error[~good][:3]} > {np.asarray(answer.bound)[~good][:3]}"
+    )
 
 
 def _relative(x: Any, center: Any) -> Any:
