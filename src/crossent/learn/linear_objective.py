@@ -4,8 +4,8 @@
     z_i = coef (x_i - center) + intercept
 
 l_i is weighted, M the mass of all targets; the intercept is free of the penalties. A solver's parameters are coef times
-the scale of its column, and the intercept at the center: directions that are about equally steep. Model and penalty stay
-those of the raw coefficients.
+the scale of its column, and the intercept at the center: directions that are about equally steep. Model and penalty
+stay those of the raw coefficients.
 """
 
 import math
@@ -159,19 +159,22 @@ class LinearObjective:
     # -- derivatives --------------------------------------------------------------------------------------------------
 
     def value_and_grad(self, point: Floats) -> LossGrad:
-        coef, intercept = self._at_center(point)
-        if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
-            return LossGrad(math.inf, np.full(self.size, np.nan))
+        with np.errstate(over="ignore", invalid="ignore"):
+            coef, intercept = self._at_center(point)
+            if np.isfinite(coef).all() and np.isfinite(intercept).all():
+                self.passes += 1
+                try:
+                    found = self.matrix.fused(coef, intercept, self._rows)
+                except (BadRow, NonFiniteError):
+                    return self._out_of_bounds()
+                grad = self._assembled(found.products, found.totals)
+                if np.isfinite(grad).all():  # it is not where an infinite logit made its row right
+                    penalty = self.l2 * point
+                    return LossGrad(found.value / self.mass + 0.5 * float(penalty @ point), grad + penalty)
+        return self._out_of_bounds()
 
-        self.passes += 1
-        try:
-            with np.errstate(over="ignore", invalid="ignore"):
-                found = self.matrix.fused(coef, intercept, self._rows)
-        except (BadRow, NonFiniteError):
-            return LossGrad(math.inf, np.full(self.size, np.nan))
-        value, grad = found.value / self.mass, self._assembled(found.products, found.totals)
-        penalty = self.l2 * point
-        return LossGrad(value + 0.5 * float(penalty @ point), grad + penalty)
+    def _out_of_bounds(self) -> LossGrad:
+        return LossGrad(math.inf, np.full(self.size, np.nan))
 
     def logits(self, point: Floats) -> Floats:
         """The logits of all rows, [N, outputs]."""
