@@ -69,7 +69,7 @@ def case(kind: str) -> Case:
     p, t = mpf(0.1), exact(LABELS)
     soft = (1 - p) * t + p / 2
     kept = exact(np.arange(N)[:, None] != 4)
-    log_priors = [mpmath.log(mpf(v)) for v in PRIORS]
+    log_priors = [mpmath.log(mpf(v)) / 2 for v in PRIORS]
     if kind == "focal":
 
         def focal(i: int, z: list[Any]) -> Any:
@@ -86,9 +86,13 @@ def case(kind: str) -> Case:
             CE(label_smoothing=0.1, class_weight=[0.5, 1.0, 2.0]), SHARES, 3, WEIGHT,
             classes_row(smooth(q, 0.1) * cw * weighted), (q * cw * weighted).sum(),
         ),
+        "normalized": Case(
+            CE(normalize_targets=True), SHARES * WEIGHT[:, None], 3, None,
+            classes_row(q * weighted / (q * weighted).sum(axis=1, keepdims=True)), N,
+        ),
         "ignored": Case(CE(ignore_index=-1), np.where(kept[:, 0], y, -1), 3, None, classes_row(hot * kept), N - 1),
         "temperature": Case(CE(temperature=2.5), y, 3, None, classes_row(hot, 2.5), N),
-        "priors": Case(ce.LogitAdjusted(priors=PRIORS), y, 3, None, classes_row(hot, 1.0, log_priors), N),
+        "priors": Case(ce.LogitAdjusted(priors=PRIORS, tau=0.5), y, 3, None, classes_row(hot, 1.0, log_priors), N),
         "two": Case(
             BCE(), (y == 1).astype(int), 1, WEIGHT, labels_row(two * weighted, (1 - two) * weighted), weight.sum()
         ),
@@ -100,7 +104,7 @@ def case(kind: str) -> Case:
     return cases[kind]
 
 
-CONVEX = ["classes", "bits", "weighted", "soft", "ignored", "temperature", "priors", "two", "labels"]
+CONVEX = ["classes", "bits", "weighted", "soft", "normalized", "ignored", "temperature", "priors", "two", "labels"]
 STORED = ["plain", "centred", "sparse"]
 
 

@@ -28,6 +28,7 @@ class ClassCurvature:
     def __init__(self, loss: CrossEntropy | LogitAdjusted, targets: NDArray, weight: Floats | None, K: int) -> None:
         self._targets, self._weight, self._K = targets, weight, K
         self._smoothing, self._ignored = float(loss.label_smoothing), loss.ignore_index
+        self._is_normalized = loss.normalize_targets
         terms = loss.terms(K)
         self.temperature = 1.0 if terms is None else terms.temperature
         self.bias = None if terms is None else terms.log_prior
@@ -40,6 +41,8 @@ class ClassCurvature:
         part = self._targets[first:end]
         if part.ndim == 2:
             A = part.astype(np.float64)
+            if self._is_normalized:
+                A /= A.sum(axis=1, keepdims=True)
         else:
             A = np.zeros((end - first, self._K))
             row = np.flatnonzero(part != self._ignored)
@@ -54,7 +57,8 @@ class ClassCurvature:
         """m [n, 1]."""
         is_plain = self._targets.ndim == 1 and not self._smoothing and self._class_weight is None
         if not is_plain or self._ignored is not None:
-            return self.weighted_targets(first, end).sum(axis=1, keepdims=True)
+            mass: Floats = self.weighted_targets(first, end).sum(axis=1, keepdims=True)
+            return mass
         return np.ones((end - first, 1)) if self._weight is None else self._weight[first:end, None]
 
     def probabilities(self, logits: Floats) -> Floats:
@@ -137,6 +141,7 @@ def curvature_of(loss: AnyLoss, targets: NDArray, weight: Floats | None, outputs
     if type(loss) is BinaryCrossEntropy:
         return LabelCurvature(loss, targets, weight, outputs)
     if type(loss) in (CrossEntropy, LogitAdjusted) and not _more_than_transformed(loss):
+        assert isinstance(loss, CrossEntropy | LogitAdjusted)
         return ClassCurvature(loss, targets, weight, outputs)
     raise UnsupportedError(
         f"{type(loss).__name__} with these options has no convex Hessian in the logits, which this needs. "
