@@ -123,7 +123,7 @@ template <class S> struct Matrix {
         need(0 <= first && first <= loss.rows && job.rows.count <= loss.rows - first, "rows");
         job.rows.center = data(center, D, "center");
         need(holds(coef, K, D) && holds(intercept, K, 1), "coef");
-        need(0 < block_rows && block_rows <= int64_t(buffer.size()) / K && aligned(buffer), "buffer");
+        need(block_rows > 0 && holds(buffer, block_rows, K), "buffer");
         need(holds(sums, K, D) && holds(totals, K, 1), "sums");
         job.rows.coef = coef.data();
         job.rows.intercept = intercept.data();

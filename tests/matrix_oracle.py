@@ -56,7 +56,9 @@ def assert_within(actual: Any, answer: Answer, label: Any = "") -> None:
     assert actual.shape == np.shape(answer.exact), f"{label}: shape {actual.shape}, not {np.shape(answer.exact)}"
     error = np.abs(actual - answer.exact)
     good = np.isfinite(actual) & (error <= answer.bound)
-    assert good.all(), f"{label}: {np.count_nonzero(~good)} wrong; {error[~good][:3]} is too much"
+    assert good.all(), (
+        f"{label}: {np.count_nonzero(~good)} wrong; {error[~good][:3]} > {np.asarray(answer.bound)[~good][:3]}"
+    )
 
 
 def _relative(x: Any, center: Any) -> Any:

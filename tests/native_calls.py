@@ -8,11 +8,20 @@ import numpy as np
 
 from crossent import _native  # type: ignore[attr-defined]  # built, not written
 
-__all__ = ["CALLS", "NAMED", "NO_BAD_ROW", "OUTPUTS", "ROWS", "STORAGES", "K", "assert_refused", "call_of", "function"]
+__all__ = [
+    "CALLS", "NAMED", "NO_BAD_ROW", "OF_MATRICES", "OUTPUTS", "ROWS", "STORAGES", "K", "assert_refused", "call_of",
+    "function", "outputs_of",
+]  # fmt: skip
 
 NO_BAD_ROW = np.iinfo(np.int64).max
 ROWS, K = 12, 5
 OUTPUTS = ("values", "grad", "hess", "row_sums", "notes", "state", "sums")
+OF_MATRICES = {  # outputs of the functions on features
+    "linear_logits": ("logits",), "linear_sums": ("sums",), "linear_step": ("buffer", "sums", "totals"),
+    "column_moments": ("moments",), "gram": ("packed", "gram"), "sparse": ("out",),
+    "sparse_transposed": ("out_values", "out_index", "out_starts"), "of_classes": (), "of_classes soft": (),
+    "of_labels": (),
+}  # fmt: skip
 
 
 class Storage(NamedTuple):
@@ -38,6 +47,8 @@ def stored(numbers: Any, kind: str) -> Any:
 
 def function(name: str, kind: str) -> Any:
     """The native function of a call."""
+    if name.startswith("of_"):
+        return getattr(_native.StepLoss, name.split()[0])
     return getattr(_native, f"{name.split()[0]}_{kind}")
 
 
@@ -104,6 +115,73 @@ def _binary_probability(kind: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+# features: ROWS x K, three outputs
+
+
+def _features(kind: str) -> dict[str, Any]:
+    return {"rows": stored(np.random.default_rng(0).normal(size=(ROWS, K)), kind), "center": np.zeros(K)}
+
+
+def _linear_logits(kind: str) -> dict[str, Any]:
+    return _features(kind) | {"coef": np.ones((3, K)), "intercept": np.zeros(3), "logits": np.zeros((ROWS, 3))}
+
+
+def _linear_sums(kind: str) -> dict[str, Any]:
+    return _features(kind) | {"slopes": np.ones((ROWS, 3)), "sums": np.zeros((3, K))}
+
+
+def _linear_step(kind: str) -> dict[str, Any]:
+    loss = _native.StepLoss.of_classes(**(_of_classes(soft=False) | {"classes": 3, "class_weight": None}))
+    return _features(kind) | {
+        "coef": np.ones((3, K)), "intercept": np.zeros(3), "loss": loss, "first": 0, "block_rows": 5,
+        "buffer": np.zeros((5, 3)), "sums": np.zeros((3, K)), "totals": np.zeros(3),
+    }  # fmt: skip
+
+
+def _of_classes(*, soft: bool) -> dict[str, Any]:
+    return {
+        "rows": ROWS, "classes": K, "labels": None if soft else np.arange(ROWS) % 3,
+        "soft": np.full((ROWS, K), 1 / K) if soft else None, "soft_factor": np.ones(ROWS), "class_weight": np.ones(K),
+        "row_weight": np.ones(ROWS), "ignore_index": None, "smoothing": 0.0,
+    }  # fmt: skip
+
+
+def _of_labels() -> dict[str, Any]:
+    return {
+        "rows": ROWS, "columns": K, "targets": np.zeros((ROWS, K)), "pos_weight": np.ones(K), "weight": np.ones(ROWS),
+        "smoothing": 0.0, "negative_weight": 1.0, "positive_weight": 1.0,
+    }  # fmt: skip
+
+
+def _column_moments(kind: str) -> dict[str, Any]:
+    rows = _features(kind)["rows"]
+    return {"rows": rows, "weight": np.ones(ROWS), "shift": np.zeros(K), "moments": np.zeros((5, K))}
+
+
+def _gram(kind: str) -> dict[str, Any]:
+    return _features(kind) | {
+        "inverse_scale": np.ones(K), "weight": np.ones(ROWS), "first_panel": 0, "end_panel": 1,
+        "packed": np.zeros((128, 24)), "gram": np.zeros((24, 24)),
+    }  # fmt: skip
+
+
+def _lines(kind: str) -> dict[str, Any]:
+    """Four rows of K columns."""
+    index = np.array([0, 4, 2, 1, 3, 4], np.int32)
+    return {"values": stored(np.arange(1, 7), kind), "index": index, "starts": np.array([0, 2, 2, 5, 6])}
+
+
+def _sparse(kind: str) -> dict[str, Any]:
+    return _lines(kind) | {
+        "first": 0, "end": 4, "other": np.ones((K, 8)), "outputs": 8, "base": np.zeros(8), "out": np.zeros((4, 8)),
+    }  # fmt: skip
+
+
+def _sparse_transposed(kind: str) -> dict[str, Any]:
+    outputs = {"out_values": stored(np.zeros(6), kind), "out_index": np.zeros(6, np.int32)}
+    return _lines(kind) | outputs | {"out_starts": np.zeros(K + 1, np.int64)}
+
+
 CALLS: dict[str, Callable[[str], dict[str, Any]]] = {
     "softmax": lambda kind: _softmax(kind, soft=False),
     "softmax soft": lambda kind: _softmax(kind, soft=True),
@@ -114,8 +192,32 @@ CALLS: dict[str, Callable[[str], dict[str, Any]]] = {
     "probability": lambda kind: _probability(kind, soft=False),
     "probability soft": lambda kind: _probability(kind, soft=True),
     "binary_probability": _binary_probability,
+    "linear_logits": _linear_logits,
+    "linear_sums": _linear_sums,
+    "linear_step": _linear_step,
+    "column_moments": _column_moments,
+    "gram": _gram,
+    "sparse": _sparse,
+    "sparse_transposed": _sparse_transposed,
+    "of_classes": lambda kind: _of_classes(soft=False),
+    "of_classes soft": lambda kind: _of_classes(soft=True),
+    "of_labels": lambda kind: _of_labels(),
 }
-NAMED = [(name, kind) for name in CALLS for kind in STORAGES if "probability" not in name or kind in ("f32", "f64")]
+
+
+def kinds_of(name: str) -> tuple[str, ...]:
+    """The storages that a function is there for."""
+    if name.startswith("of_"):
+        return ("f64",)
+    return ("f32", "f64") if "probability" in name or name in OF_MATRICES else tuple(STORAGES)
+
+
+NAMED = [(name, kind) for name in CALLS for kind in kinds_of(name)]
+
+
+def outputs_of(name: str) -> tuple[str, ...]:
+    """The arguments that a function writes to."""
+    return OF_MATRICES.get(name, tuple(argument for argument in OUTPUTS if argument in CALLS[name](kinds_of(name)[-1])))
 
 
 def call_of(name: str, kind: str, **others: Any) -> dict[str, Any]:
@@ -126,9 +228,9 @@ def call_of(name: str, kind: str, **others: Any) -> dict[str, Any]:
 # ---------------------------------------------------------------- refusals
 
 
-def assert_refused(native: Any, call: dict[str, Any], label: Any) -> None:
+def assert_refused(native: Any, call: dict[str, Any], label: Any, written: tuple[str, ...] = OUTPUTS) -> None:
     """ValueError or TypeError, and no output is written."""
-    arrays = [call[name] for name in OUTPUTS if isinstance(call.get(name), np.ndarray)]
+    arrays = [call[name] for name in written if isinstance(call.get(name), np.ndarray)]
     outputs = [a for a in arrays if a.dtype != object]
     before = [a.tobytes() for a in outputs]
     try:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from native_calls import CALLS, NAMED, NO_BAD_ROW, OUTPUTS, ROWS, K, assert_refused, call_of, function
+from crossent import _native  # type: ignore[attr-defined]  # built, not written
+from native_calls import CALLS, NAMED, NO_BAD_ROW, ROWS, K, assert_refused, call_of, function, outputs_of
 
 INTEGERS = [np.dtype(f"{sign}{size}") for sign in "iu" for size in (1, 2, 4, 8)]
 TARGETS = [*INTEGERS, np.dtype(bool), np.dtype(np.float32), np.dtype(np.float64)]  # of binary_probability
@@ -50,8 +51,8 @@ def other_dtypes(a: Any) -> dict[str, Any]:
     }
 
 
-def misfits(a: Any, dtypes: list[Any]) -> dict[str, Any]:
-    """The argument in ways that a kernel could not read, where it may have these dtypes."""
+def misfits(name: str, argument: str, a: Any) -> dict[str, Any]:
+    """The argument in ways that a kernel could not read."""
     flat = a.reshape(-1)
     wrong = other_dtypes(a) | {
         "misaligned": misaligned(a),
@@ -69,7 +70,15 @@ def misfits(a: Any, dtypes: list[Any]) -> dict[str, Any]:
         "text": "x",
         "Ellipsis": ...,
     }
-    return {label: b for label, b in wrong.items() if not (isinstance(b, np.ndarray) and fits(a, b, dtypes))}
+    for label in ("one more", "one axis more") if (name, argument) in LONGER else ():
+        del wrong[label]
+    good = rows_fit if argument == "rows" else fits
+    dtypes = taken(name, argument, a)
+    return {label: b for label, b in wrong.items() if not (isinstance(b, np.ndarray) and good(a, b, dtypes))}
+
+
+# Arguments that may be longer than they need to be.
+LONGER = {("sparse", "other"), ("sparse", "starts"), ("sparse_transposed", "out_starts")}
 
 
 def fits(a: Any, b: Any, dtypes: list[Any]) -> bool:
@@ -77,22 +86,28 @@ def fits(a: Any, b: Any, dtypes: list[Any]) -> bool:
     return bool(b.dtype in dtypes and b.size == a.size and b.flags.c_contiguous and b.flags.aligned)
 
 
+def rows_fit(a: Any, b: Any, dtypes: list[Any]) -> bool:
+    """Whether b is as good as a: rows may lie any distance apart."""
+    return bool(b.dtype in dtypes and b.shape == a.shape and b.strides[1] == a.itemsize and b.flags.aligned)
+
+
 @pytest.mark.parametrize(("name", "kind"), NAMED)
 def test_arrays_that_do_not_fit_are_refused(name: str, kind: str) -> None:
     arrays = {argument: a for argument, a in call_of(name, kind).items() if isinstance(a, np.ndarray)}
     for argument, a in arrays.items():
-        found = misfits(a, taken(name, argument, a))
+        found = misfits(name, argument, a)
         assert len(found) >= 20
         for label, wrong in found.items():
-            assert_refused(function(name, kind), call_of(name, kind, **{argument: wrong}), f"{argument} as {label}")
+            call = call_of(name, kind, **{argument: wrong})
+            assert_refused(function(name, kind), call, f"{argument} as {label}", outputs_of(name))
 
 
 @pytest.mark.parametrize(("name", "kind"), NAMED)
 def test_read_only_outputs_are_refused(name: str, kind: str) -> None:
-    for argument in set(OUTPUTS) & set(call_of(name, kind)):
+    for argument in outputs_of(name):
         call = call_of(name, kind)
         call[argument].flags.writeable = False
-        assert_refused(function(name, kind), call, argument)
+        assert_refused(function(name, kind), call, argument, outputs_of(name))
 
 
 WRONG_BLOCKS: list[dict[str, Any]] = [
@@ -166,7 +181,87 @@ def test_a_single_target_or_positive_weight_is_for_all_others_are_not() -> None:
             function("sigmoid", "f64")(**call_of("sigmoid", "f64", **{argument: np.zeros(1)}))
 
 
-SIZES = ("classes", "inner", "block_rows", "last", "rows", "columns", "output", "ignore_index")
+FAR = [-1, 2**31, 2**62, 2**63 - 1, -(2**63), 2**70]
+WRONG_OF_MATRICES: dict[str, list[dict[str, Any]]] = {
+    "linear_logits": [
+        # as many rows as cost nothing, whose logits number 2^64
+        {
+            "rows": np.broadcast_to(np.zeros((1, 1)), (2**59, 1)), "center": None, "coef": np.zeros((32, 1)),
+            "intercept": np.zeros(32), "logits": np.zeros(0),
+        },
+        {"rows": np.zeros((ROWS, 0)), "center": None, "coef": np.zeros((3, 0))},
+        {"intercept": np.zeros(0), "coef": np.zeros(0), "logits": np.zeros(0)},
+    ],
+    "linear_sums": [
+        {
+            "rows": np.broadcast_to(np.zeros((1, 1)), (2**59, 1)), "center": None, "slopes": np.zeros(0),
+            "sums": np.zeros((32, 1)),
+        },
+    ],
+    "linear_step": [
+        *({"first": n} for n in (1, *FAR)),
+        *({"block_rows": n} for n in (0, 4, 6, *FAR)),
+        {"loss": None},
+        {"loss": "softmax"},
+        {"loss": _native.StepLoss.of_classes(**call_of("of_classes", "f64"))},
+        {"loss": _native.StepLoss.of_labels(**call_of("of_labels", "f64"))},
+    ],
+    "gram": [
+        *({argument: n} for n in (2, *FAR) for argument in ("first_panel", "end_panel")),
+        {"first_panel": 1, "end_panel": 0},
+    ],
+    "sparse": [
+        *({argument: n} for n in (5, *FAR) for argument in ("first", "end")),
+        {"first": 3, "end": 2},
+        *({"outputs": n} for n in (0, 4, 7, 16, -8, *FAR)),
+        *({"index": np.array([0, 4, wrong, 1, 3, 4], np.int32)} for wrong in (-1, K, 2**31 - 1, -(2**31))),
+        *(
+            {"starts": np.array(wrong)}
+            for wrong in ([0, 2, 2, 5, 7], [-1, 2, 2, 5, 6], [0, 2**62, 2, 5, 6], [0, 2, 9, 5, 6])
+        ),
+    ],
+    "sparse_transposed": [
+        *({"index": np.array([0, 4, wrong, 1, 3, 4], np.int32)} for wrong in (-1, K, 2**31 - 1, -(2**31))),
+        *(
+            {"starts": np.array(wrong)}
+            for wrong in ([0, 2, 2, 5, 7], [0, 2, 2, 5, 5], [1, 2, 2, 5, 6], [0, -2, 2, 5, 6], [0, 2**62, 2, 5, 6])
+        ),
+    ],
+    "of_classes": [
+        *({"rows": n} for n in (0, 11, *FAR)),
+        *({"classes": n} for n in (0, 7, *FAR)),
+        {"labels": None},
+        {"labels": np.zeros(ROWS)},
+        {"soft": np.full((ROWS, K), 1 / K)},
+        {"ignore_index": 2**70},
+    ],
+    "of_classes soft": [
+        {"classes": 2**62, "class_weight": None},
+        {"rows": 11},
+        {"labels": np.arange(ROWS)},
+        {"soft": None},
+    ],
+    "of_labels": [
+        *({"rows": n} for n in (0, 11, *FAR)),
+        *({"columns": n} for n in (0, 7, *FAR)),
+        {"rows": 2**32, "columns": 2**32, "targets": np.zeros(0), "pos_weight": None, "weight": None},
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG_OF_MATRICES)
+def test_numbers_that_do_not_fit_features_are_refused(name: str) -> None:
+    for wrong in WRONG_OF_MATRICES[name]:
+        assert_refused(function(name, "f64"), call_of(name, "f64", **wrong), wrong, outputs_of(name))
+
+
+@pytest.mark.parametrize(("name", "kind"), NAMED)
+def test_the_calls_themselves_are_taken(name: str, kind: str) -> None:
+    function(name, kind)(**call_of(name, kind))
+
+
+SIZES = ("classes", "inner", "block_rows", "last", "rows", "columns", "output", "ignore_index", "first", "end",
+    "outputs", "first_panel", "end_panel")  # fmt: skip
 BRANCHES = ("logarithms", "gathered", "look", "stream")
 
 

@@ -163,20 +163,22 @@ class LinearObjective:
     # -- derivatives --------------------------------------------------------------------------------------------------
 
     def value_and_grad(self, point: Floats) -> LossGrad:
-        coef, intercept = self.at_center(point)
-        if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
-            return LossGrad(math.inf, np.full(self.size, np.nan))
+        with np.errstate(over="ignore", invalid="ignore"):
+            coef, intercept = self.at_center(point)
+            if np.isfinite(coef).all() and np.isfinite(intercept).all():
+                self.passes += 1
+                try:
+                    found = self.matrix.fused(coef, intercept, self._rows)
+                except (BadRow, NonFiniteError):
+                    return self._out_of_bounds()
+                grad = self._assembled(found.products, found.totals)
+                if np.isfinite(grad).all():  # it is not where an infinite logit made its row right
+                    penalty = self.l2 * point
+                    return LossGrad(found.value / self.mass + 0.5 * float(penalty @ point), grad + penalty)
+        return self._out_of_bounds()
 
-        self.passes += 1
-        try:
-            with np.errstate(over="ignore", invalid="ignore"):
-                found = self.matrix.fused(coef, intercept, self._rows)
-        except (BadRow, NonFiniteError):
-            return LossGrad(math.inf, np.full(self.size, np.nan))
-        value, grad = found.value / self.mass, self._assembled(found.products, found.totals)
-        penalty = self.l2 * point
-        with np.errstate(over="ignore"):
-            return LossGrad(value + 0.5 * float(penalty @ point), grad + penalty)
+    def _out_of_bounds(self) -> LossGrad:
+        return LossGrad(math.inf, np.full(self.size, np.nan))
 
     def over_slices(self, part: Callable[[int, int], Any], passes: float = 1.0) -> list[Any]:
         """part(first, end) of every slice of the rows, in order; `passes`: how often that reads the features."""

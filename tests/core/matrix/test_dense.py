@@ -154,7 +154,7 @@ def test_huge_and_tiny_features(size, isa):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_center_far_out_costs_no_digits(dtype, isa):
-    """Column means of 1e8 with spread 1 (in float32: what it can hold of that); the bounds know differences only."""
+    """Means of 1e8 with spread 1 (in float32: what it can hold of that); the bounds know the differences only."""
     random = np.random.default_rng(0)
     x = (1e8 + random.normal(size=(300, 9)) * (1 if dtype is np.float64 else 100)).astype(dtype)
     found = DenseMatrix(x).moments()

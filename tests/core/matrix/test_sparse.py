@@ -1,4 +1,4 @@
-"""Sparse features: the same products as of the dense matrix, in long double; what is no matrix is refused."""
+"""Sparse features: products as of the dense matrix, in long double; arrays that are no such matrix are refused."""
 
 from typing import Any
 

@@ -164,9 +164,9 @@ class DenseMatrix:
         def part(first: int, end: int) -> NDArray:
             sums = np.zeros((5, self.columns))
             _MOMENTS[self._size](self.array[first:end], weight[first:end], shift, sums)
-            return sums[1]
+            return sums
 
-        square = np.sum(run_slices(part, self.slices(5)), axis=0)
+        square = np.sum(run_slices(part, self.slices(5)), axis=0)[1]
         return np.append(square if scale is None else square / scale / scale, weight.sum())
 
 
