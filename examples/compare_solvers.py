@@ -51,12 +51,12 @@ def on_two_features(*, max_iter: int) -> tuple[Any, Any, SolverComparison]:
 
 
 def main(folder: Path, *, max_iter: int = 200) -> None:
-    """Print the table, write solvers-digits.svg and solvers-paths.svg."""
+    """Print the table, write solvers-digits.png and solvers-paths.png."""
     digits = on_digits(max_iter=max_iter)
     print(report.comparison_to_text(digits))
-    report.write_picture(folder / "solvers-digits.svg", lambda: draw_curves(digits))
+    report.write_picture(folder / "solvers-digits.png", lambda: draw_curves(digits))
     X, y, paths = on_two_features(max_iter=max_iter)
-    report.write_picture(folder / "solvers-paths.svg", lambda: plots.loss_surface(X, y, paths).figure)
+    report.write_picture(folder / "solvers-paths.png", lambda: plots.loss_surface(X, y, paths).figure)
 
 
 if __name__ == "__main__":

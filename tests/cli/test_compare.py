@@ -26,7 +26,7 @@ def refused(ran, *texts: str) -> None:
 
 
 def test_the_table_goes_to_stdout_and_messages_to_stderr(process, flowers):
-    ran = process("fit", flowers.name, *COMPARE)
+    ran = process("fit", flowers.name, *COMPARE, "--learning-rate", 0.01, "--max-iter", 50)
     assert ran.status == 0
     table, known, reasons = ran.out.split("\n\n")
     heads, *rows = (line.split() for line in table.splitlines())
@@ -40,7 +40,9 @@ def test_the_table_goes_to_stdout_and_messages_to_stderr(process, flowers):
 
 
 def test_json_has_the_curves_and_no_number_that_json_has_not(process, flowers):
-    ran = process("fit", flowers.name, *COMPARE, "--format", "json", "--max-iter", 20, "--held-out", 0.3)
+    ran = process(
+        "fit", flowers.name, *COMPARE, "--format", "json", "--max-iter", 20, "--learning-rate", 0.1, "--held-out", 0.3
+    )
 
     def refuse(word):
         raise AssertionError(word)

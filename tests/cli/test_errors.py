@@ -47,7 +47,7 @@ def files() -> set[str]:
         ("y,x\n0,1\n0,2\n", FIT, ["only 1 class, '0'"]),
         ("y,x\n0,1\n1,2\n", ("-o", "m.safetensors"), ["Missing option '--target'"]),
         ("y,x\n0,1\n1,2\n", ("--target", "y"), ["Missing option '-o'"]),
-        ("y,x\n0,1\n1,2\n", (*FIT, "--solver", "adam"), ["'adam' is not one of 'gd', 'lbfgs'"]),
+        ("y,x\n0,1\n1,2\n", (*FIT, "--solver", "adamw"), ["'adamw' is not one of", "'gd', 'lbfgs'"]),
         ("y,x\n0,1\n1,2\n", (*FIT, "--l2", "-1"), ["--l2", "x>=0"]),
         ("y,x\n0,1\n1,2\n", (*FIT, "--l2", "nan"), ["l2 is nan"]),
         ("y,x\n0,1\n1,2\n", (*FIT, "--tol", "nan"), ["tol is nan"]),

@@ -102,7 +102,7 @@ def test_seconds_and_passes_are_those_of_the_solver_alone(monkeypatch):
     monkeypatch.setattr(LinearObjective, "value_and_grad", slow)
     monkeypatch.setattr(LinearObjective, "certificate", certified)
     X, y = sample()
-    options = SolverOptions(max_iter=20, tol=0, on_step=listen)
+    options = SolverOptions(max_iter=20, tol=0, learning_rate=0.1, on_step=listen)  # a rate: a step, an evaluation
     (curve,) = compare_solvers(X, y, solvers=["gd"], options=options).curves
     wanted = np.arange(1.0, 22.0)
     assert curve.seconds.tolist() == wanted.tolist()
@@ -145,7 +145,7 @@ def test_what_is_no_bound_is_no_gap(monkeypatch, kind):
 def test_long_runs_keep_few_points_the_first_and_the_last_among_them(monkeypatch):
     monkeypatch.setattr(module, "MOST_POINTS", 40)
     X, y = sample()
-    options = SolverOptions(max_iter=500, tol=0)
+    options = SolverOptions(max_iter=500, tol=0, learning_rate=0.1)
     (long,) = compare_solvers(X, y, solvers=["gd"], options=options, keep_points=True).curves
     known = np.flatnonzero(np.isfinite(long.heldout))
     assert len(known) == len(long.points) <= 40
