@@ -8,7 +8,7 @@
 #   make sanitize   native and core tests under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make fuzz       random calls and random native jobs, FUZZ_SECONDS=60 of each; the latter under the sanitizers
 #   make frameworks install PyTorch, JAX, Keras and TensorFlow beside crossent into .venv-frameworks
-#   make bench      benchmarks/RESULTS.md: crossent beside these, SciPy and scikit-learn (about 35 minutes)
+#   make bench      benchmarks/RESULTS.md: crossent beside these, SciPy and scikit-learn (about 50 minutes)
 #   make tables     measure the worst errors again: tests/tables/errors.json, docs/accuracy.md
 #   make docs       docs/_build/html
 #   make clean      remove what was built, keep .venv, .venv-frameworks and .venv-frameworks-oldest
@@ -123,7 +123,8 @@ test-frameworks: $(FRAMEWORKS_MADE) $(OLDEST_MADE)
 	$(call front_end_tests,$(OLDEST),'not slow')
 
 bench: $(DEV_MADE) $(FRAMEWORKS_MADE)
-	$(BIN)/crossent bench --suite loss --suite small --suite linear --suite torch --suite scaling --vs torch,jax,tensorflow,scipy,sklearn,numpy \
+	$(BIN)/crossent bench --suite loss --suite small --suite linear --suite torch --suite scaling --suite fit \
+		--vs torch,jax,tensorflow,scipy,sklearn,sklearnex,numpy \
 		--notes benchmarks/notes.toml --json benchmarks/results.json --output benchmarks/RESULTS.md
 
 # A number may fall, not rise without a reason. The peers' numbers are measured where FRAMEWORKS_PYTHON has them.

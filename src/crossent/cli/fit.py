@@ -33,7 +33,7 @@ _OF_COMPARISONS: dict[str, Any] = {"held_out": 0.2, "plot": None, "form": "table
 @click.option("--drop", multiple=True, metavar="COLUMN", help="Leave this column out; repeat for more.")
 @click.option("--features", multiple=True, metavar="COLUMN",
               help="Fit on this column only; repeat for more. [default: all of numbers and booleans]")  # fmt: skip
-@click.option("--solver", type=click.Choice(sorted(SOLVERS)), help="Who minimises. [default: lbfgs]")
+@click.option("--solver", type=click.Choice(sorted(SOLVERS)), help="Who minimises. [default: auto]")
 @click.option("--l2", type=click.FloatRange(min=0), metavar="X",
               help="Penalty >= 0: X/2 times the sum of squared coefficients of standardised features. "
               "[default: 1/rows]")  # fmt: skip
@@ -93,7 +93,7 @@ def _fit(file: str, output: str | None, of_comparison: dict[str, Any], asked: di
         raise click.UsageError(f"{given[0]} belongs to --compare LIST; give that as well, or leave it out.", _context())
     if output is None:
         raise click.UsageError("Missing option '-o' / '--output'. Say where to write the model.", _context())
-    asked["solver"] = asked["solver"] or "lbfgs"
+    asked["solver"] = asked["solver"] or "auto"
     with console.quiet_status(f"reading {file}") as show:
         result = fit_file(open_source(file), on_step=_progress(show), **asked)
     _tell(result)

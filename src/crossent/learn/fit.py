@@ -84,7 +84,7 @@ class FitResult:
 
     @property
     def converged(self) -> bool:
-        """Whether the largest gradient entry came down to tol."""
+        """Whether the stopping rule was met."""
         return self.solution.converged
 
     @property
@@ -119,7 +119,7 @@ def fit_file(
     target: str,
     drop: Sequence[str] = (),
     features: Sequence[str] | None = None,
-    solver: str = "lbfgs",
+    solver: str = "auto",
     l2: float | None = None,
     l1: float = 0.0,
     fit_intercept: bool = True,

@@ -113,8 +113,9 @@ def follow(rows: TrainingRows, fold: Fold, path: Path) -> PathFit:
     sample_weight = None if rows.weight is None else rows.weight[fold.train]
     weight = weigh_classes(path.class_weight, classes, codes, sample_weight=sample_weight)
     matrix = rows.matrix.take(fold.train)
+    loss = BinaryCrossEntropy() if rows.outputs == 1 else CrossEntropy()
     held_out = LinearObjective(
-        rows.matrix.take(fold.test), rows.codes[fold.test], loss=BinaryCrossEntropy() if rows.outputs == 1 else CrossEntropy(), outputs=rows.outputs,
+        rows.matrix.take(fold.test), rows.codes[fold.test], loss=loss, outputs=rows.outputs,
         sample_weight=None if rows.weight is None else rows.weight[fold.test],
     )  # fmt: skip
     start, losses, solutions = None, [], []
