@@ -127,6 +127,13 @@ def test_unsorted_rows_explicit_zeros_and_cells_in_parts(dtype):
         assert np.allclose(one, other, rtol=1e-12, atol=1e-14)
 
 
+def test_rows_that_meet_in_one_column_stay_apart():
+    """The first row is unsorted, and ends where the next ones begin."""
+    indices, indptr = np.array([1, 0, 1, 1, 1]), np.array([0, 2, 2, 3, 5])
+    dense = np.array([[2.0, 1, 0], [0, 0, 0], [0, 3, 0], [0, 9, 0]])
+    check(SparseMatrix(np.array([1.0, 2, 3, 4, 5]), indices, indptr, 3), dense)
+
+
 def test_no_value_at_all(isa):
     matrix = matrix_of(sparse.csr_array((5, 4)))
     check(matrix, np.zeros((5, 4)))
