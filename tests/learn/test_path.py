@@ -15,7 +15,7 @@ from toys import toy
 
 
 def path(l2s, **changes):
-    return Path(np.array(l2s), "lbfgs", SolverOptions(tol=1e-10, max_iter=5000), True, None)._replace(**changes)
+    return Path(np.array(l2s), "lbfgs", SolverOptions(tol=1e-15, max_iter=5000), True, None)._replace(**changes)
 
 
 def rows_of(data, weight=None):
@@ -81,7 +81,7 @@ class TestFollow:
                 factor *= (totals.sum() / (classes * totals))[y[:80]]
             elif class_weight:
                 factor *= np.where(y[:80] == 0, 3.0, 1.0)
-            model = LogisticRegression(C=1 / (l2 * factor.sum()), solver="newton-cholesky", tol=1e-10)
+            model = LogisticRegression(C=1 / (l2 * factor.sum()), solver="newton-cholesky", tol=1e-12)
             model.fit(X[:80], y[:80], sample_weight=factor)
             exact = log_loss(y[80:], model.predict_proba(X[80:]), sample_weight=weight[80:])
             assert loss == pytest.approx(exact, abs=1e-8)
@@ -97,7 +97,7 @@ class TestFollow:
     def test_any_solver_of_the_table(self):
         rows = rows_of(toy(rows=300))
         fold = Fold(np.arange(200), np.arange(200, 300))
-        options = SolverOptions(learning_rate=1.0, tol=1e-9, max_iter=10_000)
+        options = SolverOptions(learning_rate=1.0, tol=1e-14, max_iter=10_000)
         slow = follow(rows, fold, path([0.1, 0.05], solver="gd", options=options))
         assert_close(slow.losses, follow(rows, fold, path([0.1, 0.05])).losses, bound=1e-7)
 

@@ -354,8 +354,9 @@ class SoftmaxClassifier(CallbackHost, Conventions):
 
             theta_k = coef_k - coef_reference,   covariance = (N H)^-1,   z = theta / se,   odds ratio = exp(theta)
 
-        with H the Hessian of F at the optimum in theta. The rows are needed again, as the model does not keep them.
-        With l2=0 and a small tol, the results are those of maximum likelihood. With l2 > 0, which is the default, they
+        with H the Hessian of F in theta, both at the optimum, to which Newton steps go on from where the fit ended. The
+        rows are needed again, as the model does not keep them.
+        With l2=0, the results are those of maximum likelihood. With l2 > 0, which is the default, they
         are labelled as those of the penalised likelihood: the coefficients are drawn towards 0, and the errors do not
         tell by how much. sample_weight counts rows.
 
@@ -365,12 +366,12 @@ class SoftmaxClassifier(CallbackHost, Conventions):
             confidence: coverage of the intervals, in (0, 1).
         Returns: a `Summary`, which prints as a table.
         Raises: as `fit`; NotFittedError; DataError where standard errors do not exist (separable classes, collinear
-            features), for a fit that is not at the optimum, and for other rows than those of `fit`; UnsupportedError
-            with class_weight or an L1 penalty.
+            features), for a fit that is not near the optimum, and for other rows than those of `fit`; UnsupportedError
+            with class_weight, a loss or an L1 penalty.
         Source: McFadden, in: Frontiers in Econometrics (1974), 105-142.
 
         >>> X, y = [[0.0], [1.0], [2.0], [3.0], [4.0], [5.0]], [0, 0, 1, 0, 1, 1]
-        >>> summary = SoftmaxClassifier(l2=0, tol=1e-10).fit(X, y).summary(X, y)
+        >>> summary = SoftmaxClassifier(l2=0).fit(X, y).summary(X, y)
         >>> summary.terms, summary.coef.round(3).tolist(), summary.standard_errors.round(3).tolist()
         (('intercept', 'x0'), [[-3.035, 1.214]], [[2.546, 0.913]])
         """

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from crossent.errors import ConvergenceWarning, OptionError
+from crossent.errors import ConvergenceWarning, OptionError, UnsupportedError
 from crossent.learn.class_weight import ClassWeight, check_class_weight, refuse_unknown_classes, weigh_classes
 from crossent.learn.classifier import SoftmaxClassifier
 from crossent.learn.folds import check_folds, make_folds
 from crossent.learn.path import Path, PathFit, check_l2s, check_rule, choose, follow, penalties
 from crossent.learn.solvers import SolverOptions
-from crossent.learn.training import check_fit_intercept, convergence_message
+from crossent.learn.training import check_fit_intercept, check_l1, convergence_message
 from crossent.learn.training_rows import training_rows
 from crossent.learn.types import Floats
 
@@ -39,30 +39,32 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         rule: "best", the lowest mean loss; or "one_se", the largest penalty whose mean loss is within one standard
             error of that: a simpler model that cannot be told from the best.
         seed: of the order in which rows are dealt to folds; the same seed gives the same folds.
-        solver, fit_intercept, class_weight, learning_rate, max_iter, tol: as in `SoftmaxClassifier`, for every fit.
-            Class weights are of the training; the held-out loss has the sample weights only.
+        l1, solver, fit_intercept, class_weight, learning_rate, max_iter, tol: as in `SoftmaxClassifier`, for every
+            fit, whose loss is plain cross-entropy of classes. Class weights are of the training; the held-out loss has
+            the sample weights only.
 
     Attributes:
         l2_: the penalty chosen.
         l2s_: [L] the penalties, falling.
         losses_: [folds, L] mean loss of each fold's held-out rows.
         mean_losses_: [L] their means over the folds. standard_errors_: [L] of these means; NaN for a single fold.
-        classes_, coef_, intercept_, n_iter_, converged_, trace_, n_features_in_, feature_names_in_: of the fit on all
-            rows, as in `SoftmaxClassifier`.
+        classes_, coef_, intercept_, n_iter_, converged_, steps_, trace_, certificate_, loss_, n_features_in_,
+            feature_names_in_: of the fit on all rows, as in `SoftmaxClassifier`.
 
     If the choice is the last of l2s_ or the first, a wider range may have a better one.
 
     >>> X = np.linspace(-1, 1, 40)[:, None]
     >>> y = (X[:, 0] + 0.9 * np.cos(50 * X[:, 0]) > 0).astype(int)
     >>> model = SoftmaxClassifierCV(l2s=[1.0, 0.1, 0.01, 0.001]).fit(X, y)
-    >>> model.l2_, model.losses_.shape, model.mean_losses_.round(3).tolist()
-    (0.01, (5, 4), [0.675, 0.611, 0.588, 0.596])
+    >>> model.l2_, model.losses_.shape, model.mean_losses_.round(2).tolist()
+    (0.01, (5, 4), [0.67, 0.61, 0.59, 0.6])
     """
 
     l2s_: Floats
     losses_: Floats
     mean_losses_: Floats
     standard_errors_: Floats
+    loss = None  # no option here: losses of different kinds on held-out rows would not compare
 
     def __init__(
         self,
@@ -71,6 +73,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         cv: Any = 5,
         rule: str = "best",
         seed: int = 0,
+        l1: float = 0.0,
         solver: str = "auto",
         fit_intercept: bool = True,
         class_weight: ClassWeight = None,
@@ -82,6 +85,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         self.cv = cv
         self.rule = rule
         self.seed = seed
+        self.l1 = l1
         self.solver = solver
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
@@ -108,6 +112,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         check_rule(self.rule)
         check_class_weight(self.class_weight)
         check_fit_intercept(self.fit_intercept)
+        l1 = check_l1(self.l1)
         rows = training_rows(X, y, sample_weight)
         refuse_unknown_classes(self.class_weight, rows.classes.tolist())
         folds = make_folds(self.cv, rows, X, y, seed=self.seed)
@@ -116,7 +121,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         if isinstance(l2s, int):
             weight = weigh_classes(self.class_weight, rows.classes.tolist(), rows.codes, sample_weight=rows.weight)
             l2s = penalties(rows, l2s, weight=weight, fit_intercept=self.fit_intercept)
-        path = Path(l2s, self.solver, options, self.fit_intercept, self.class_weight)
+        path = Path(l2s, self.solver, options, self.fit_intercept, self.class_weight, l1)
         fits = [follow(rows, fold, path) for fold in folds]
         self._choose(path, fits)
         final = self._chosen().fit(X, y, sample_weight)
@@ -124,6 +129,20 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         vars(self).update({name: value for name, value in vars(final).items() if name.endswith("_")})
         self._warn_of_path(path, fits)
         return self
+
+    def set_callbacks(self, *callbacks: Any) -> Self:
+        """Raises: UnsupportedError, for callbacks follow one fit.
+
+        >>> SoftmaxClassifierCV().set_callbacks()
+        Traceback (most recent call last):
+            ...
+        crossent.errors.UnsupportedError: SoftmaxClassifierCV makes many fits, and callbacks follow one. \
+Set them on SoftmaxClassifier(l2=...), with the penalty that was chosen.
+        """
+        raise UnsupportedError(
+            "SoftmaxClassifierCV makes many fits, and callbacks follow one. Set them on SoftmaxClassifier(l2=...), "
+            "with the penalty that was chosen."
+        )
 
     def to_model(self, *, target: str = "target") -> "SoftmaxModel":
         """The fitted model as a `SoftmaxModel`, as of `SoftmaxClassifier(l2=l2_)`.

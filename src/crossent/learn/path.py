@@ -27,13 +27,14 @@ _SPAN = 1e-7  # smallest by largest penalty
 
 
 class Path(NamedTuple):
-    """How every fit of a path is made: as in `SoftmaxClassifier`, with the penalties [L], falling."""
+    """How every fit of a path is made: as in `SoftmaxClassifier`, with the penalties [L] l2, falling."""
 
     l2s: Floats
     solver: str
     options: SolverOptions
     fit_intercept: bool
     class_weight: ClassWeight
+    l1: float = 0.0
 
 
 class PathFit(NamedTuple):
@@ -121,8 +122,8 @@ def follow(rows: TrainingRows, fold: Fold, path: Path) -> PathFit:
     start, losses, solutions = None, [], []
     for l2 in path.l2s:
         fitted = train(
-            matrix, codes, outputs=rows.outputs, sample_weight=weight, l2=float(l2), fit_intercept=path.fit_intercept,
-            solver=path.solver, options=path.options, start=start,
+            matrix, codes, outputs=rows.outputs, sample_weight=weight, l2=float(l2), l1=path.l1,
+            fit_intercept=path.fit_intercept, solver=path.solver, options=path.options, start=start,
         )  # fmt: skip
         start = fitted.coef, fitted.intercept
         losses.append(float(held_out.value_and_grad(held_out.parameters(*start)).value))

@@ -4,10 +4,10 @@ Only contrasts of classes are determined by the data, theta_k = coef_k - coef_r 
 information is the Hessian of the loss without the reference's rows and columns, times the number of rows; an L2 penalty
 adds l2 (I - 11^T / K), what is left of it once the K vectors stand where it is least.
 
-One Newton step from the fitted point tells three things apart. Its length in standard errors, sqrt(n g^T H^-1 g), is
-how far the fit is from the optimum. How far it moves a logit is at most that times the logit's own standard error;
-where classes can be separated there is no optimum: however long the fit went on, loss and Hessian vanish together and
-each step moves some logit by 1.
+A fit ends near the optimum, and a few Newton steps go on to it, so that what is reported does not depend on the solver
+or its tol. The length of a step in standard errors, sqrt(n g^T H^-1 g), is how far the optimum is; each is about the
+square of the one before. Where classes can be separated there is no optimum: loss and Hessian vanish together, however
+long the fit went on, and each step moves some logit by 1.
 Source: McFadden, in: Frontiers in Econometrics (1974), 105-142; Albert and Anderson, Biometrika 71 (1984), 1-10.
 """
 
@@ -27,7 +27,9 @@ __all__ = ["Contrasts", "contrasts"]
 
 _MOST = 8192  # parameters: their matrix takes 0.5 GB
 _SINGULAR = 1e-12  # of eigenvalues of a matrix with unit diagonal
-_NEAR = 0.01  # standard errors
+_NEAR = 0.1  # standard errors, of a fit
+_EXACT = 1e-8  # standard errors
+_STEPS = 8
 _STILL = 0.1  # change of a logit in one Newton step
 
 
@@ -35,16 +37,27 @@ class Contrasts(NamedTuple):
     """Parameters [C, P] of the C other classes against the reference, and their covariance [C P, C P].
 
     The P parameters of a class are its intercept, if there is one, and its coefficients, for features as they are.
+    `optimum` has the objective's parameters there, and `distance` is how far the fit was from it, in standard errors.
     """
 
     theta: Floats
     covariance: Floats
+    optimum: Floats
+    distance: float
+
+
+class _Newton(NamedTuple):
+    """The covariance of the contrasts of one row, and the step to the optimum with its length in standard errors."""
+
+    covariance: Floats
+    step: Floats
+    distance: float
 
 
 def contrasts(
     objective: LinearObjective, coef: Floats, intercept: Floats, *, reference: int, codes: Codes, terms: list[str]
 ) -> Contrasts:
-    """The contrasts of a fitted model and their covariance, the inverse of the information.
+    """The contrasts of a model at the optimum near it, and their covariance, the inverse of the information there.
 
     Args:
         objective: of the rows it was fitted to.
@@ -54,19 +67,20 @@ def contrasts(
         terms: names of the P parameters, for messages.
     Returns: Contrasts.
     Raises: UnsupportedError for a loss without a convex Hessian, independent labels, an L1 penalty or too many
-        parameters; DataError for collinear or constant features, separable classes, and a model that is not at the
+        parameters; DataError for collinear or constant features, separable classes, and a model that is not near the
         optimum of these rows.
     """
     _refuse_unsupported(objective)
     if objective.l2_strength == 0:
         _refuse_collinear(objective, terms)
     point = objective.parameters(coef, intercept)
-    covariance = _inverse(_information(objective, point, reference))
-    _refuse_without_optimum(objective, point, covariance, reference, codes)
+    if objective.l2_strength == 0 and _all_right(objective.logits(point), codes):
+        raise _separable()
+    optimum, covariance, distance = _optimum(objective, point, reference)
     back = np.kron(np.eye(max(objective.outputs - 1, 1)), _to_raw(objective))
+    coef, intercept = objective.coefficients(optimum)
     table = np.column_stack([intercept, coef]) if objective.has_intercept else coef
-    theta = _against(table, reference)
-    return Contrasts(theta, back @ (covariance / objective.mass) @ back.T)
+    return Contrasts(_against(table, reference), back @ (covariance / objective.mass) @ back.T, optimum, distance)
 
 
 def _refuse_unsupported(objective: LinearObjective) -> None:
@@ -144,26 +158,44 @@ def _refuse_collinear(objective: LinearObjective, terms: list[str]) -> None:
         )
 
 
-def _refuse_without_optimum(
-    objective: LinearObjective, point: Floats, covariance: Floats, reference: int, codes: Codes
-) -> None:
-    """Raise DataError for separable classes, and for a point away from the optimum."""
+def _optimum(objective: LinearObjective, point: Floats, reference: int) -> tuple[Floats, Floats, float]:
+    """The optimum near a point, the covariance there, and how far away it was.
+
+    Raises: DataError where it is far, or there is none.
+    """
+    newton = _newton(objective, point, reference)
+    distance = newton.distance
+    for _ in range(_STEPS):
+        if not newton.distance <= _NEAR:
+            raise _far(newton.distance)
+        if newton.distance <= _EXACT:
+            break
+        point = point + newton.step
+        newton = _newton(objective, point, reference)
+    if objective.l2_strength == 0 and np.abs(objective.logits(newton.step)).max() > _STILL:
+        raise _separable()
+    return point, newton.covariance, distance
+
+
+def _newton(objective: LinearObjective, point: Floats, reference: int) -> _Newton:
+    covariance = _inverse(_information(objective, point, reference))
     grad = np.asarray(objective.value_and_grad(point).grad, np.float64).reshape(objective.outputs, -1)
-    slope = grad[_rest(objective, reference)].reshape(-1)
+    rest = _rest(objective, reference)
+    slope = grad[rest].reshape(-1)
     step = -covariance @ slope
-    distance = math.sqrt(max(objective.mass * float(-slope @ step), 0.0))
     table = np.zeros_like(grad)
-    table[_rest(objective, reference)] = step.reshape(-1, objective.width)
-    if objective.l2_strength == 0:
-        moves = np.abs(objective.logits(table.reshape(-1))).max() > _STILL
-        if _all_right(objective.logits(point), codes) or (distance <= _NEAR and moves):
-            raise _separable()
-    if not distance <= _NEAR:
-        raise DataError(
-            f"The coefficients are {distance:.3g} standard errors away from the optimum of these rows; {_NEAR:g} is "
-            "the most for a summary. Fit again with a smaller tol (such as 1e-12) and more max_iter; if the solver "
-            "does not converge without a penalty, set l2."
-        )
+    table[rest] = step.reshape(-1, objective.width)
+    if objective.outputs > 1:
+        table -= table.mean(axis=0)  # of all with these contrasts, where the penalty is least
+    return _Newton(covariance, table.reshape(-1), math.sqrt(max(objective.mass * float(-slope @ step), 0.0)))
+
+
+def _far(distance: float) -> DataError:
+    return DataError(
+        f"The coefficients are {distance:.3g} standard errors away from the optimum of these rows; {_NEAR:g} is the "
+        "most for a summary. Fit again with a smaller tol (such as 1e-9) and more max_iter; if the solver does not "
+        "converge without a penalty, set l2."
+    )
 
 
 def _all_right(logits: Floats, codes: Codes) -> bool:

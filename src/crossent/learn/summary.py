@@ -12,6 +12,7 @@ import numpy as np
 
 from crossent.core.types import NDArray
 from crossent.errors import DataError, LabelError, OptionError, UnsupportedError
+from crossent.learn.objective import penalty_l1
 from crossent.learn.standard_errors import contrasts
 from crossent.learn.training import prepared
 from crossent.learn.training_rows import TrainingRows, training_rows
@@ -26,6 +27,7 @@ __all__ = ["Summary", "summarise"]
 
 _SAME_LOSS = 1e-6  # relative
 _LEAST_LOSS = 1e-3  # below it, absolute
+_TOLD = 0.01  # standard errors between fit and optimum
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +41,8 @@ class Summary:
         reference: the class that the others are compared with.
         classes: the C other classes.
         terms: the P parameters of a class: "intercept", if there is one, and the features.
-        coef: theta, the change of the log odds of the class against the reference per unit of the feature.
+        coef: theta, the change of the log odds of the class against the reference per unit of the feature; at the
+            optimum, to which Newton steps go on from where the fit ended.
         standard_errors, z, p_values: of theta; p of the normal distribution, two-sided.
         lower, upper: ends of the interval.
         odds_ratios, odds_lower, odds_upper: exp of theta and of its interval.
@@ -56,7 +59,7 @@ class Summary:
 
     >>> from crossent.learn import SoftmaxClassifier
     >>> X, y = [[0.0], [1.0], [2.0], [3.0], [4.0], [5.0]], [0, 0, 1, 0, 1, 1]
-    >>> summary = SoftmaxClassifier(l2=0, tol=1e-10).fit(X, y).summary(X, y)
+    >>> summary = SoftmaxClassifier(l2=0).fit(X, y).summary(X, y)
     >>> print(summary)
     Softmax regression, log odds against class 0
     <BLANKLINE>
@@ -100,7 +103,7 @@ class Summary:
 
         >>> from crossent.learn import SoftmaxClassifier
         >>> X, y = [[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1]
-        >>> SoftmaxClassifier(tol=1e-10).fit(X, y).summary(X, y).to_dict()["terms"]
+        >>> SoftmaxClassifier().fit(X, y).summary(X, y).to_dict()["terms"]
         ('intercept', 'x0')
         """
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -205,22 +208,22 @@ def _of_rows(
         fit_intercept=model.fit_intercept,
     )  # fmt: skip
     point = objective.parameters(model.coef_, model.intercept_)
-    loss, trained = float(objective.value_and_grad(point).value), model.trace_[-1]
+    loss, trained = float(objective.value_and_grad(point).value) + penalty_l1(objective, point), model.trace_[-1]
     if not abs(loss - trained) <= _SAME_LOSS * max(trained, _LEAST_LOSS):
         raise DataError(
             f"The loss of these rows is {loss:.9g}, and fit ended at {trained:.9g}: they are not the rows of fit. "
             "Pass the same X, y and sample_weight."
         )
-    theta, covariance = contrasts(
-        objective, model.coef_, model.intercept_, reference=reference, codes=rows.codes, terms=terms
-    )
+    found = contrasts(objective, model.coef_, model.intercept_, reference=reference, codes=rows.codes, terms=terms)
+    theta, covariance, optimum, distance = found
+    loss = float(objective.value_and_grad(optimum).value)
     counts = np.bincount(rows.codes, weights=rows.weight).astype(np.float64)
-    penalty = 0.5 * float(objective.l2 @ point**2)
+    penalty = 0.5 * float(objective.l2 @ optimum**2)
     fit = _fit(-(loss - penalty) * objective.mass, counts, theta.size, penalised=objective.l2_strength > 0)
     classes = model.classes_.tolist()
     return Summary(
         reference=classes.pop(reference), classes=tuple(classes), terms=tuple(terms), coef=theta, covariance=covariance,
-        confidence=confidence, rows=float(counts.sum()), l2=objective.l2_strength, notes=_notes(rows),
+        confidence=confidence, rows=float(counts.sum()), l2=objective.l2_strength, notes=_notes(rows, distance),
         **_tests(theta, covariance, confidence), **fit,
     )  # fmt: skip
 
@@ -250,7 +253,13 @@ def _fit(log_likelihood: float, counts: Floats, parameters: int, *, penalised: b
     }
 
 
-def _notes(rows: TrainingRows) -> tuple[str, ...]:
-    if rows.weight is None or (rows.weight == 1).all():
-        return ()
-    return ("sample_weight counts rows: weight 2 is the same row seen twice, and errors shrink accordingly.",)
+def _notes(rows: TrainingRows, distance: float) -> tuple[str, ...]:
+    notes = []
+    if distance > _TOLD:
+        notes.append(
+            f"the table is of the optimum; coef_ of the fit is {distance:.2g} standard errors from it. A smaller tol "
+            "brings it nearer."
+        )
+    if rows.weight is not None and not (rows.weight == 1).all():
+        notes.append("sample_weight counts rows: weight 2 is the same row seen twice, and errors shrink accordingly.")
+    return tuple(notes)

@@ -4,10 +4,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from crossent.core.interchange import as_array
 from crossent.core.matrix import Matrix
 from crossent.core.types import NDArray
 from crossent.errors import UnsupportedError
-from crossent.learn.checks import feature_matrix, feature_names, require_same_names, row_weights
+from crossent.learn.checks import feature_matrix, feature_names, require_same_names
 from crossent.learn.prepare import prepare
 from crossent.learn.types import Codes, Floats
 
@@ -56,7 +57,7 @@ def training_rows(
         feature_matrix(X, owner=owner, width=width)  # asked for its error
     if problem.targets.ndim != 1 or problem.targets.dtype.kind not in "iu":
         raise UnsupportedError("y has several columns; this needs the one label of every row. Pass y.argmax(axis=1).")
-    weights = None if sample_weight is None else row_weights(sample_weight, rows=np.size(sample_weight))
-    given = problem.matrix.rows if weights is None else len(weights)
-    kept = np.arange(given) if weights is None else np.flatnonzero(weights)
-    return TrainingRows(problem.matrix, problem.classes, problem.targets, problem.weight, kept, given)
+    weight = np.ones(problem.matrix.rows) if sample_weight is None else as_array(sample_weight, "sample_weight")
+    return TrainingRows(
+        problem.matrix, problem.classes, problem.targets, problem.weight, np.flatnonzero(weight), weight.size
+    )

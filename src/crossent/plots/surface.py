@@ -17,6 +17,7 @@ __all__ = ["loss_surface", "surface_values"]
 
 _MARGIN = 0.2
 _LEVELS = 14
+_WIDER = 0.7  # a line than the one drawn over it, so that both are seen where solvers make the same step
 
 
 def loss_surface(
@@ -54,7 +55,9 @@ def loss_surface(
     ax = own_axes(ax)
     _draw_surface(ax, first, second, values, has_intercept=problem.matrix.columns == 1)
     for k, (curve, path) in enumerate(zip(paths.curves, points, strict=True)):
-        ax.plot(path[:, 0], path[:, 1], linewidth=1.3, marker="o", markersize=2.5, label=curve.solver, **series(k))
+        width = 1.3 + _WIDER * (len(points) - 1 - k)
+        ax.plot(path[:, 0], path[:, 1], linewidth=width, marker="o", markersize=width + 1.2, label=curve.solver,
+                **series(k))  # fmt: skip
     ax.annotate("start", points[0][0], xytext=(-4, 6), ha="right", textcoords="offset points", color=MUTED,
                 fontsize=FONT_SIZE)  # fmt: skip
     legend(ax, loc="upper left", bbox_to_anchor=(1.0, 1.0))
