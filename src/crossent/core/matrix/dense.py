@@ -154,7 +154,8 @@ class DenseMatrix:
         else:
             whole = aligned_doubles(width * width).reshape(width, width)
             whole[:] = 0
-            run_slices(lambda first, end: add(0, self.rows, first, end, whole), _panel_groups(panels, get_num_threads()))
+            groups = _panel_groups(panels, get_num_threads())
+            run_slices(lambda first, end: add(0, self.rows, first, end, whole), groups)
         square: NDArray = whole[: self.columns + 1, : self.columns + 1]
         lower: NDArray = np.triu(square, 1).T
         return np.triu(square) + lower
