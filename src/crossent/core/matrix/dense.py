@@ -12,6 +12,7 @@ from crossent.core.blocks import NO_BAD_ROW, BadRow
 from crossent.core.matrix.matrix import ColumnMoments, Fused
 from crossent.core.matrix.slices import aligned_doubles, blocks_of, run_slices, slices_for, step_rows
 from crossent.core.matrix.step import RowLoss
+from crossent.core.pool import get_num_threads
 from crossent.core.types import NDArray
 
 __all__ = ["DenseMatrix"]
@@ -153,7 +154,8 @@ class DenseMatrix:
         else:
             whole = aligned_doubles(width * width).reshape(width, width)
             whole[:] = 0
-            run_slices(lambda first, end: add(0, self.rows, first, end, whole), _panel_groups(panels))
+            groups = _panel_groups(panels, get_num_threads())
+            run_slices(lambda first, end: add(0, self.rows, first, end, whole), groups)
         square: NDArray = whole[: self.columns + 1, : self.columns + 1]
         lower: NDArray = np.triu(square, 1).T
         return np.triu(square) + lower
@@ -179,8 +181,11 @@ def _readable(array: NDArray) -> NDArray:
     return array if beside and whole and array.flags.aligned else array.copy()
 
 
-def _panel_groups(panels: int) -> list[tuple[int, int]]:
-    """Groups of column panels of about the same work: the triangle's columns grow longer."""
-    count = min(panels, 16)
+def _panel_groups(panels: int, threads: int) -> list[tuple[int, int]]:
+    """A group of column panels for each thread, of about the same work: the triangle's columns grow longer.
+
+    More groups would pack the rows more often. Each element is one sum over the rows, whoever computes it.
+    """
+    count = min(panels, threads)
     edges = [round(panels * math.sqrt(i / count)) for i in range(count + 1)]
     return [(first, end) for first, end in pairwise(edges) if first < end]

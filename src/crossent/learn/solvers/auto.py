@@ -2,13 +2,15 @@
 
 Many rows say the same many times over. So where there are far more rows than parameters of a logit, the first
 iterations run on every so-many-th row; the rows of the whole are read for the last digits only. Then L-BFGS, whose
-preconditioner makes it Newton's method for one logit; with an l1 penalty its orthant-wise form.
+preconditioner makes it Newton's method for one logit. With an l1 penalty proximal Newton steps for models whose Hessian
+is cheap (on digits 9 iterations where OWL-QN takes hundreds), and OWL-QN for others.
 """
 
 from dataclasses import replace
 
 from crossent.learn.objective import Objective
 from crossent.learn.solvers.lbfgs import minimise_lbfgs
+from crossent.learn.solvers.newton import LARGEST_HESSIAN_L1, minimise_newton
 from crossent.learn.solvers.options import SolverOptions
 from crossent.learn.solvers.watch import Watch
 from crossent.learn.trace import Solution
@@ -22,7 +24,7 @@ FIRST_TOL, FIRST_ITERATIONS = 1e-4, 50
 
 
 def minimise_auto(objective: Objective, start: Floats, options: SolverOptions) -> Solution:
-    """Minimise by L-BFGS, begun on a part of the rows where there are plenty.
+    """Minimise by L-BFGS, begun on a part of the rows where there are plenty; small models with l1 by Newton steps.
 
     Args:
         objective: what to minimise.
@@ -30,6 +32,8 @@ def minimise_auto(objective: Objective, start: Floats, options: SolverOptions) -
         options: max_iter, tol, on_step.
     Returns: Solution; its steps are those on all rows.
     """
+    if objective.l1 is not None and objective.is_convex and objective.size <= LARGEST_HESSIAN_L1:
+        return minimise_newton(objective, start, options)
     watch = Watch(objective, options, name="auto")
     return minimise_lbfgs(objective, _first_point(objective, start, options), options, watch=watch)
 
