@@ -72,6 +72,18 @@ def test_paths_are_those_of_the_solvers(compared):
     ax.figure.canvas.draw()
 
 
+def test_a_path_that_another_would_hide_is_wider():
+    X, y = sample(2)
+    names = ["lbfgs", "newton", "gd"]
+    found = compare_solvers(X, y, solvers=names, held_out=0, fit_intercept=False, keep_points=True)
+    lbfgs, newton, gd = (curve.points[1, 0] for curve in found.curves)
+    np.testing.assert_allclose(lbfgs, newton, rtol=1e-2)  # two classes: its preconditioner is the inverse Hessian
+    assert np.abs(gd - newton).max() > 0.1
+    widths = {line.get_label(): line.get_linewidth() for line in plots.loss_surface(X, y, found).lines}
+    assert widths["lbfgs"] > 2 * widths["newton"]
+    assert widths["gd"] == widths["newton"]
+
+
 def test_contours_lie_at_their_level_and_around_the_minimum(compared):
     X, y, found = compared
     (contours,) = plots.loss_surface(X, y, found).collections

@@ -17,7 +17,7 @@ __all__ = ["loss_surface", "surface_values"]
 
 _MARGIN = 0.2
 _LEVELS = 14
-_WIDER = 0.7  # a line than the one drawn over it, so that both are seen where solvers make the same step
+_WIDER = 2.0  # a line than one drawn over it
 
 
 def loss_surface(
@@ -55,7 +55,7 @@ def loss_surface(
     ax = own_axes(ax)
     _draw_surface(ax, first, second, values, has_intercept=problem.matrix.columns == 1)
     for k, (curve, path) in enumerate(zip(paths.curves, points, strict=True)):
-        width = 1.3 + _WIDER * (len(points) - 1 - k)
+        width = 1.3 + _WIDER * _covering(path, points[k + 1 :], margin=[np.ptp(first) / 100, np.ptp(second) / 100])
         ax.plot(path[:, 0], path[:, 1], linewidth=width, marker="o", markersize=width + 1.2, label=curve.solver,
                 **series(k))  # fmt: skip
     ax.annotate("start", points[0][0], xytext=(-4, 6), ha="right", textcoords="offset points", color=MUTED,
@@ -114,6 +114,11 @@ def _checked_paths(paths: SolverComparison, problem: Problem) -> list[Floats]:
         path = curve.points[:, 0]
         found.append(path[np.isfinite(path).all(axis=1)])
     return found
+
+
+def _covering(path: Floats, later: list[Floats], *, margin: list[float]) -> int:
+    """How many paths that are drawn later begin with the same step, and would hide this one if it were not wider."""
+    return sum(len(path) > 1 < len(other) and bool((np.abs(path[1] - other[1]) <= margin).all()) for other in later)
 
 
 def _range(values: Floats, grid: int) -> Floats:
