@@ -16,10 +16,7 @@ import statsmodels.api as sm
 
 import crossent as ce
 from closeness import assert_close
-from crossent.core.matrix import DenseMatrix
 from crossent.errors import DataError, LabelError, NotFittedError, OptionError, ShapeError, UnsupportedError
-from crossent.learn.linear_objective import LinearObjective
-from crossent.learn.standard_errors import contrasts
 from toys import toy
 
 EXACT = {"l2": 0, "tol": 1e-12, "max_iter": 20_000}
@@ -244,29 +241,6 @@ class TestNumbers:
 
 
 class TestRefusals:
-    def test_separable_data(self):
-        X = np.array([[0.0], [1.0], [2.0], [3.0], [4.0], [5.0]])
-        with silent():
-            model = fitted(X, [0, 0, 0, 1, 1, 1])
-        with pytest.raises(DataError, match=r"separable.*standard errors do not exist.*Set l2"):
-            model.summary(X, [0, 0, 0, 1, 1, 1])
-
-    @pytest.mark.parametrize("tol", [1e-3, 1e-6, 1e-9])
-    @pytest.mark.parametrize(
-        ("X", "y"),
-        [
-            ([[0.0], [1.0], [2.0], [2.0], [3.0], [4.0]], [0, 0, 0, 1, 1, 1]),  # they meet in one point
-            ([[0.0, 0], [1, 0], [2, 0], [3, 0], [1, 1], [2, 1]], [0, 1, 0, 1, 1, 1]),  # a group of one class
-            ([[0.0], [1.0], [2.0], [3.0], [4.0], [9.0], [8.0]], [0, 1, 0, 1, 0, 2, 2]),  # one class of three
-        ],
-    )
-    def test_data_separable_in_part_of_the_rows(self, X, y, tol):
-        with silent():
-            model = fitted(X, y, tol=tol)
-        with pytest.raises(DataError, match=r"separable by these features"):
-            model.summary(X, y)
-        assert np.isfinite(ce.SoftmaxClassifier(l2=0.1, tol=1e-15).fit(X, y).summary(X, y).standard_errors).all()
-
     def test_all_but_separable_data_are_not_called_separable(self):
         """Two rows on the wrong side, by little: the optimum is finite, as statsmodels finds too."""
         X = np.append(np.linspace(-3, 3, 60), [0.11, -0.11])[:, None]
@@ -330,24 +304,6 @@ class TestRefusals:
             ce.SoftmaxClassifier(l1=0.01).fit(X, y).summary(X, y)
         with pytest.raises(NotFittedError):
             ce.SoftmaxClassifier().summary(X, y)
-
-    def test_losses_and_penalties_without_standard_errors(self):
-        X, y = toy()
-
-        def errors(targets, **options):
-            objective = LinearObjective(DenseMatrix(X), targets, outputs=3, **options)
-            names = ["intercept", *"abcd"]
-            return contrasts(objective, np.zeros((3, 4)), np.zeros(3), reference=0, codes=y, terms=names)
-
-        with pytest.raises(UnsupportedError, match="L1 penalty"):
-            errors(y, loss=ce.CrossEntropy(), l1=0.1)
-        with pytest.raises(UnsupportedError, match="convex"):
-            errors(y, loss=ce.Focal())
-        with pytest.raises(UnsupportedError, match="independent labels"):
-            errors(np.eye(3)[y], loss=ce.BinaryCrossEntropy())
-        wide = LinearObjective(DenseMatrix(np.zeros((60, 5000))), y, outputs=3, loss=ce.CrossEntropy())
-        with pytest.raises(UnsupportedError, match="10002 parameters"):
-            contrasts(wide, np.zeros((3, 5000)), np.zeros(3), reference=0, codes=y, terms=[])
 
 
 class TestReading:

@@ -27,7 +27,7 @@ __all__ = ["Contrasts", "contrasts"]
 
 _MOST = 8192  # parameters: their matrix takes 0.5 GB
 _SINGULAR = 1e-12  # of eigenvalues of a matrix with unit diagonal
-_NEAR = 0.1  # standard errors, of a fit
+_NEAR = 1.0  # standard errors, of a fit
 _EXACT = 1e-8  # standard errors
 _STEPS = 8
 _STILL = 0.1  # change of a logit in one Newton step
