@@ -106,10 +106,28 @@ class TestConvergence:
         model = SoftmaxClassifier(l2=0).fit(np.column_stack([X, np.full(len(y), 0.1)]), y)
         assert np.array_equal(model.coef_[:, -1], np.zeros(3))
 
+    @pytest.mark.parametrize("classes", [2, 3])
+    @pytest.mark.parametrize("tol", [0.1, 0.03, 1e-3])
+    def test_a_rough_fit_is_not_taken_for_one_without_an_optimum(self, tol, classes):
+        X, y = toy(classes=classes)
+        shares = np.where(np.eye(classes)[y] == 1, 0.98, 0.02 / (classes - 1))  # no class can be separated
+        model = SoftmaxClassifier(l2=0, tol=tol).fit(X, shares)
+        best = SoftmaxClassifier(l2=0, tol=1e-14).fit(X, shares).trace_[-1]
+        assert model.converged_
+        assert model.trace_[-1] - best <= 2 * tol * best  # without l2 the distance is an estimate
+
+    def test_only_other_solvers_are_told_of_auto(self):
+        X, y = toy()
+        for solver, is_told in (("adam", True), ("auto", False), ("newton", False)):
+            with pytest.warns(ConvergenceWarning, match="Raise max_iter") as told:
+                SoftmaxClassifier(solver=solver, max_iter=2).fit(X, y)
+            assert ("solver='auto' needs fewer" in str(told[0].message)) == is_told
+
     @pytest.mark.parametrize("solver", ["gd", "lbfgs"])
     def test_too_few_iterations_warn_with_reason_and_advice(self, solver):
         X, y = toy()
-        with pytest.warns(ConvergenceWarning, match=rf"{solver} did not converge after 2 .* used up; F is within .* of the minimum .*Raise max_iter"):
+        message = rf"{solver} did not converge after 2 .* used up; F is within .* of the minimum .*Raise max_iter"
+        with pytest.warns(ConvergenceWarning, match=message):
             model = SoftmaxClassifier(solver=solver, max_iter=2).fit(X, y)
         assert not model.converged_
         assert model.n_iter_ == 2

@@ -61,8 +61,8 @@ def compare_file(
     >>> from crossent.rows import from_table
     >>> table = pa.table({"x": [0.0, 1.0, 2.0, 3.0, 4.0], "y": ["a", "a", "b", "b", "b"]})
     >>> found = compare_file(from_table(table), target="y", solvers=["gd", "lbfgs"], held_out=0.2)
-    >>> found.comparison.rows, found.comparison.heldout_rows, found.fit.solver
-    (4, 1, 'lbfgs')
+    >>> found.comparison.rows, found.comparison.heldout_rows, found.fit.converged
+    (4, 1, True)
     """
     options = options or SolverOptions()
     names = solver_names(solvers)
