@@ -24,7 +24,7 @@ def test_fit_predict_score_follow_each_other(crossent, flowers):
     assert "target 'kind': 3 classes, 'iris', 'lily', 'rose'" in ran.err
     assert "features: 2 columns, 'x', 'y'" in ran.err
     assert "rows: 90" in ran.err
-    assert "lbfgs converged after" in ran.err
+    assert "auto converged after" in ran.err
     ran = crossent("predict", "m.safetensors", flowers, "-o", "p.parquet", "--keep", "id")
     assert (ran.status, ran.out) == (0, "")
     names = open_source("p.parquet").column_names

@@ -141,7 +141,7 @@ def test_a_missing_library_is_one_line_with_the_pip_command(library):
 
 @pytest.mark.parametrize("library", ["matplotlib", "jinja2"])
 def test_a_report_without_its_libraries_is_refused_before_reading(crossent, monkeypatch, library):
-    monkeypatch.setattr("crossent.cli.score.find_spec", lambda name: None if name == library else True)
+    monkeypatch.setattr("crossent.cli.options.find_spec", lambda name: None if name == library else True)
     ran = crossent("score", "gone.csv", "--target", "y", "--report", "r.html")
     assert ran.status == 2
     assert ran.err == (

@@ -304,12 +304,16 @@ def test_a_wrong_intercept_costs_little(variant):
         assert bound <= 1.001 * (problem.value(table.reshape(-1)) - lowest) + 1e-10
 
 
+@pytest.mark.parametrize(("size", "is_far"), [(0.01, False), (3.0, True)])
 @pytest.mark.parametrize("penalties", [(0.05, 0.0), (0.05, 0.03), (0.0, 0.03)])
 @pytest.mark.parametrize("variant", ["plain", "soft", "priors", "temperature"])
-def test_is_primal_minus_dual(variant, penalties):
-    """Without intercept the dual point is p itself; with l1 alone, drawn towards y until it is feasible."""
+def test_is_primal_minus_dual(variant, penalties, size, is_far):
+    """Without intercept the dual point is p itself; with l1 alone, drawn towards y until it is feasible.
+
+    Far from the minimum F, which is never negative, is the better bound.
+    """
     problem = replace(make(variant), intercept=False, l2=penalties[0], l1=penalties[1])
-    flat = np.random.default_rng(6).normal(size=(4, 4))
+    flat = problem.minimum()[1].reshape(4, 4) + size * np.random.default_rng(6).normal(size=(4, 4))
     flat[:, -1] = 0
     log_p = log_softmax(problem.X @ flat[:, :-1].T / problem.temperature + problem.bias, axis=1)
     alpha, y = np.exp(log_p), problem.A
@@ -324,7 +328,8 @@ def test_is_primal_minus_dual(variant, penalties):
     dual -= np.sum(beyond**2) / (2 * problem.l2) if problem.l2 else np.sum(beyond)
     value = problem.value(flat.reshape(-1))
     bound = problem.objective().certificate(problem.parameters(flat.reshape(-1))).value
-    assert bound == pytest.approx(value - dual, rel=1e-10)
+    assert bound == pytest.approx(min(value - dual, value), rel=1e-10)
+    assert (dual < 0) == (is_far and problem.l2 > 0)
 
 
 def test_against_50_digits_close_to_the_minimum():

@@ -30,7 +30,7 @@ class TestAgainstScikitLearn:
     @pytest.mark.parametrize("load", [lambda: load_iris(return_X_y=True), breast_cancer], ids=["iris", "breast_cancer"])
     def test_same_coefficients_at_the_same_C(self, load, C):
         X, y = load()
-        ours = SoftmaxClassifier(l2=1 / (C * len(y)), tol=1e-10, max_iter=5000).fit(X, y)
+        ours = SoftmaxClassifier(l2=1 / (C * len(y)), tol=1e-14, max_iter=5000).fit(X, y)
         theirs = LogisticRegression(C=C, solver="newton-cholesky", tol=1e-12, max_iter=1000).fit(X, y)
         assert_close(ours.coef_, theirs.coef_, bound=1e-6)
         assert_close(ours.intercept_, theirs.intercept_, bound=1e-5)
@@ -38,7 +38,7 @@ class TestAgainstScikitLearn:
 
     def test_digits_unstandardised(self):
         X, y = load_digits(return_X_y=True)
-        ours = SoftmaxClassifier(tol=1e-9, max_iter=5000).fit(X, y)
+        ours = SoftmaxClassifier(tol=1e-14, max_iter=5000).fit(X, y)
         theirs = LogisticRegression(C=1, solver="newton-cholesky", tol=1e-12, max_iter=1000).fit(X, y)
         assert ours.converged_
         assert_close(ours.coef_, theirs.coef_, bound=1e-5)
@@ -46,18 +46,18 @@ class TestAgainstScikitLearn:
     def test_weights_and_balanced_classes(self):
         X, y = breast_cancer()
         weight = np.random.default_rng(1).uniform(0.1, 3.0, len(y))
-        ours = SoftmaxClassifier(tol=1e-10, class_weight={0: 2.0}).fit(X, y, sample_weight=weight)
+        ours = SoftmaxClassifier(tol=1e-14, class_weight={0: 2.0}).fit(X, y, sample_weight=weight)
         theirs = LogisticRegression(C=1, class_weight={0: 2.0, 1: 1.0}, solver="newton-cholesky", tol=1e-12).fit(
             X, y, sample_weight=weight
         )
         assert_close(ours.coef_, theirs.coef_, bound=1e-6)
-        ours = SoftmaxClassifier(tol=1e-10, class_weight="balanced").fit(X, y)
+        ours = SoftmaxClassifier(tol=1e-14, class_weight="balanced").fit(X, y)
         theirs = LogisticRegression(C=1, class_weight="balanced", solver="newton-cholesky", tol=1e-12).fit(X, y)
         assert_close(ours.coef_, theirs.coef_, bound=1e-6)
 
     def test_without_intercept(self):
         X, y = load_iris(return_X_y=True)
-        ours = SoftmaxClassifier(fit_intercept=False, tol=1e-10).fit(X, y)
+        ours = SoftmaxClassifier(fit_intercept=False, tol=1e-14).fit(X, y)
         theirs = LogisticRegression(C=1, fit_intercept=False, solver="newton-cholesky", tol=1e-12).fit(X, y)
         assert_close(ours.coef_, theirs.coef_, bound=1e-6)
         assert np.array_equal(ours.intercept_, np.zeros(3))
@@ -91,14 +91,14 @@ class TestConvergence:
     def test_features_of_any_scale(self, scale):
         X, y = toy()
         factors = np.array([1.0, scale, 1.0, 1 / scale])
-        plain = SoftmaxClassifier(l2=0, tol=1e-9).fit(X, y)
-        scaled = SoftmaxClassifier(l2=0, tol=1e-9).fit(X * factors, y)
+        plain = SoftmaxClassifier(l2=0, tol=1e-14).fit(X, y)
+        scaled = SoftmaxClassifier(l2=0, tol=1e-14).fit(X * factors, y)
         assert_close(scaled.coef_ * factors, plain.coef_, rtol=1e-6)
 
     def test_features_far_from_zero(self):
         X, y = toy()
-        plain = SoftmaxClassifier(tol=1e-9).fit(X, y)
-        moved = SoftmaxClassifier(tol=1e-9).fit(X + 1000.0, y)
+        plain = SoftmaxClassifier(tol=1e-14).fit(X, y)
+        moved = SoftmaxClassifier(tol=1e-14).fit(X + 1000.0, y)
         assert_close(moved.coef_, plain.coef_, bound=1e-6)
 
     def test_constant_column_without_penalty(self):
@@ -106,10 +106,28 @@ class TestConvergence:
         model = SoftmaxClassifier(l2=0).fit(np.column_stack([X, np.full(len(y), 0.1)]), y)
         assert np.array_equal(model.coef_[:, -1], np.zeros(3))
 
+    @pytest.mark.parametrize("classes", [2, 3])
+    @pytest.mark.parametrize("tol", [0.1, 0.03, 1e-3])
+    def test_a_rough_fit_is_not_taken_for_one_without_an_optimum(self, tol, classes):
+        X, y = toy(classes=classes)
+        shares = np.where(np.eye(classes)[y] == 1, 0.98, 0.02 / (classes - 1))  # no class can be separated
+        model = SoftmaxClassifier(l2=0, tol=tol).fit(X, shares)
+        best = SoftmaxClassifier(l2=0, tol=1e-14).fit(X, shares).trace_[-1]
+        assert model.converged_
+        assert model.trace_[-1] - best <= 2 * tol * best  # without l2 the distance is an estimate
+
+    def test_only_other_solvers_are_told_of_auto(self):
+        X, y = toy()
+        for solver, is_told in (("adam", True), ("auto", False), ("newton", False)):
+            with pytest.warns(ConvergenceWarning, match="Raise max_iter") as told:
+                SoftmaxClassifier(solver=solver, max_iter=2).fit(X, y)
+            assert ("solver='auto' needs fewer" in str(told[0].message)) == is_told
+
     @pytest.mark.parametrize("solver", ["gd", "lbfgs"])
     def test_too_few_iterations_warn_with_reason_and_advice(self, solver):
         X, y = toy()
-        with pytest.warns(ConvergenceWarning, match=rf"{solver} did not converge after 2 .*gradient.*Raise max_iter"):
+        message = rf"{solver} did not converge after 2 .* used up; F is within .* of the minimum .*Raise max_iter"
+        with pytest.warns(ConvergenceWarning, match=message):
             model = SoftmaxClassifier(solver=solver, max_iter=2).fit(X, y)
         assert not model.converged_
         assert model.n_iter_ == 2

@@ -6,7 +6,9 @@ What is more than the estimator is loaded when it is first asked for: `import cr
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from crossent.learn.certificate import Certificate
 from crossent.learn.classifier import SoftmaxClassifier
+from crossent.learn.trace import Step
 
 if TYPE_CHECKING:
     from crossent.learn.classifier_cv import SoftmaxClassifierCV
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from crossent.learn.summary import Summary
 
 __all__ = [
+    "Certificate",
     "FileComparison",
     "FitResult",
     "Predicted",
@@ -27,6 +30,7 @@ __all__ = [
     "SoftmaxModel",
     "SolverComparison",
     "SolverCurve",
+    "Step",
     "Summary",
     "compare_file",
     "compare_solvers",

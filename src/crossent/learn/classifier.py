@@ -44,9 +44,9 @@ class SoftmaxClassifier(CallbackHost, Conventions):
     labels such as BinaryCrossEntropy, [N, L] of 0 and 1, one logit each, F then being the mean over all N L of them.
 
     Args:
-        solver: "auto" chooses; or one of `crossent.learn.solvers.SOLVERS`, such as "lbfgs", "newton", or "gd", plain
-            gradient descent exactly as tutorials write it: weights start at 0, every step is learning_rate times the
-            gradient of F.
+        solver: "auto" is quick and has nothing to tune. Or one of `crossent.learn.solvers.SOLVERS`, such as "lbfgs",
+            "newton", or "gd", which with a learning_rate is gradient descent exactly as tutorials write it: weights
+            start at 0, every step is learning_rate times the gradient of F.
         l2: penalty >= 0; None means 1/N with N = sum_i w_i (1/(N L) with independent labels). scikit-learn's C is
             1/(l2 N), so the default is its C=1.
         l1: penalty >= 0, which makes coefficients exactly 0; for solvers that can.

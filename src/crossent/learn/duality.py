@@ -18,7 +18,7 @@ F - D is never computed as a difference. Since lse(s) - alpha . s - H(alpha) = K
 
 whose terms are all >= 0 in exact arithmetic: so the entropies of nearly certain rows do not cancel, and no gap comes
 out negative; a term that rounding alone makes negative counts as 0. The bound holds up to the rounding of its terms,
-1e-16.
+1e-16. Far from the minimum F itself is the better bound, as no F is below 0.
 """
 
 import math
@@ -124,14 +124,17 @@ class _Dual:
         self.log_p, self.mass = np.empty((len(z), J, C)), np.empty((len(z), J, 1))
         T, bias = self.curvature.temperature, self.curvature.bias
 
-        def part(first: int, end: int) -> Floats:
+        def part(first: int, end: int) -> tuple[Floats, float]:
             scores = self.curvature.scores(z[first:end])
             scores = scores if T == 1 else scores / T
             self.log_p[first:end] = _log_softmax(scores if bias is None else scores + bias)
             self.mass[first:end, :, 0] = self.curvature.mass(first, end)
-            return np.asarray(self.curvature.choices(first, end).sum(axis=0))
+            A = self.curvature.choices(first, end)
+            return A.sum(axis=0), float(np.vdot(A, self.log_p[first:end]))
 
-        self.wanted: Floats = sum(objective.over_slices(part, passes=0.0)) / objective.mass
+        parts = objective.over_slices(part, passes=0.0)
+        self.wanted: Floats = sum(p[0] for p in parts) / objective.mass
+        self.loss = -math.fsum(p[1] for p in parts) / objective.mass
 
     def gap(self) -> float:
         balance = self._balanced() if self.objective.has_intercept else None
@@ -145,7 +148,8 @@ class _Dual:
         beyond = -G - inner
         linear = np.maximum(np.abs(self.coef) * (l1 - inner * np.sign(self.coef)), 0).sum()
         square = 0.0 if l2 == 0 else np.sum((l2 * self.coef - beyond) ** 2) / (2 * l2)
-        return float(divergence + linear + square)
+        value = self.loss + l1 * np.abs(self.coef).sum() + l2 / 2 * np.sum(self.coef**2)
+        return float(np.fmin(divergence + linear + square, value))
 
     # -- a feasible point ---------------------------------------------------------------------------------------------
 

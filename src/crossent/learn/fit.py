@@ -79,7 +79,7 @@ class FitResult:
 
     @property
     def trace(self) -> list[dict[str, Any]]:
-        """Per iteration a dict with iteration, loss (of the objective, in nats) and gradient_norm."""
+        """Per iteration a dict with what `Step` has: loss (of the objective, in nats), gap where known, and more."""
         return self.model.trace
 
     @property
@@ -147,8 +147,8 @@ def fit_file(
         solver, l2, l1, fit_intercept, learning_rate, batch_size, schedule, momentum, seed, max_iter, tol: as in
             SoftmaxClassifier.
         class_weight: None, "balanced" or {class: weight > 0}.
-        on_step: called with every Step (iteration, loss, gradient_norm) and the parameters, for instance by a
-            progress bar; a true result ends the fit.
+        on_step: called with every `Step` and the parameters, for instance by a progress bar; a true result ends the
+            fit.
     Returns: FitResult; that the solver did not converge is one of its warnings.
     Raises: OptionError, DataError (missing column, text among the features, empty or infinite cell, no rows),
         LabelError, WeightError.

@@ -37,6 +37,8 @@ WAIT = 10
 GROWTH = 0.05  # of the model's norm
 SPACING = 1.4  # between the iterations that are remembered: 1, 2, 3, 5, 7, 10, ...
 FLAT = 1e-5  # of the loss
+SETTLED = 1e-2  # of the loss: falls by more are no sign that it has flattened
+SECOND_ORDER = ("auto", "lbfgs", "newton")
 
 _SEPARABLE = "separable: infimum 0, no finite optimum; set l2"
 _SET_L2 = "Any l2 > 0 makes the optimum finite; l2=None is 1/N."
@@ -244,12 +246,14 @@ class Watch:
 
         Around a minimum it would rise by about 4 times what it fell.
         """
-        flat = max(FLAT, 4 * self.options.tol) * max(value, LEAST_LOSS)
+        size = max(value, LEAST_LOSS)
+        flat = max(FLAT, 4 * self.options.tol) * size
         for anchor in self._anchors:
-            change = 2 * (point - anchor.point)
-            if change @ point > 0 and np.linalg.norm(change) >= GROWTH * np.linalg.norm(point):
+            change, fall = 2 * (point - anchor.point), anchor.value - value
+            is_growth = change @ point > 0 and np.linalg.norm(change) >= GROWTH * np.linalg.norm(point)
+            if is_growth and fall <= SETTLED * size:
                 rise = self.objective.value_and_grad(point + change).value - value
-                if -flat <= rise <= 0.1 * (anchor.value - value):
+                if -flat <= rise <= 0.1 * fall:
                     return True
         return False
 
@@ -258,7 +262,8 @@ class Watch:
         reason = f"max_iter={self.options.max_iter} iterations are used up"
         if last.loss > first.loss:
             return End(False, f"{reason} and the loss rose from {first.loss:.6g} to {last.loss:.6g}", self._shorter())
-        return End(False, reason, "Raise max_iter, raise tol if that is close enough for you, or raise l2.")
+        ways = "Raise max_iter, raise tol if that is close enough for you, or raise l2"
+        return End(False, reason, f"{ways}." if self.name in SECOND_ORDER else f"{ways}; solver='auto' needs fewer.")
 
     def at_rounding(self) -> End:
         """The end of a solver that finds no lower point."""
