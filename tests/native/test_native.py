@@ -11,8 +11,18 @@ import native_calls
 from crossent import _native  # type: ignore[attr-defined]  # built, not written
 from isas import ISAS, using_isa
 from native_calls import (
-    IN_BLOCKS, NO_BAD_ROW, ON_FEATURES, OUTPUTS, ROWS, STORAGES, K, assert_refused, call_of, function, outputs_of,
-)  # fmt: skip
+    IN_BLOCKS,
+    NO_BAD_ROW,
+    ON_FEATURES,
+    OUTPUTS,
+    ROWS,
+    STORAGES,
+    K,
+    assert_refused,
+    call_of,
+    function,
+    outputs_of,
+)
 
 LABELLED = ("softmax", "mass", "probability")
 

@@ -108,7 +108,7 @@ def test_more_l1_leaves_fewer_coefficients(case, path):
         of = problem(case, l1=l1)
         point = fitted(minimise_newton, of, tol=1e-11).point
         counts.append(int(np.count_nonzero(point[of.is_penalised])))
-        # a column's coefficients of four classes can shift together without any change of F: there 0 is not the only one
+        # a column's coefficients of four classes can shift and leave F as it is: there 0 is not the only one
         is_tiny = (point != 0) & (np.abs(point) < 1e-7)
         assert case == "classes" or not is_tiny.any(), "zeros must be exact"
     assert counts == sorted(counts, reverse=True)
