@@ -9,8 +9,8 @@ import numpy as np
 from crossent import _native  # type: ignore[attr-defined]  # built, not written
 
 __all__ = [
-    "CALLS", "NAMED", "NO_BAD_ROW", "OF_MATRICES", "OUTPUTS", "ROWS", "STORAGES", "K", "assert_refused", "call_of",
-    "function", "outputs_of",
+    "CALLS", "IN_BLOCKS", "NAMED", "NO_BAD_ROW", "OF_MATRICES", "ON_FEATURES", "OUTPUTS", "ROWS", "STORAGES", "K",
+    "assert_refused", "call_of", "function", "outputs_of",
 ]  # fmt: skip
 
 NO_BAD_ROW = np.iinfo(np.int64).max
@@ -213,6 +213,8 @@ def kinds_of(name: str) -> tuple[str, ...]:
 
 
 NAMED = [(name, kind) for name in CALLS for kind in kinds_of(name)]
+IN_BLOCKS = [(name, kind) for name, kind in NAMED if name not in OF_MATRICES]  # jobs that threads share by blocks
+ON_FEATURES = [(name, kind) for name, kind in NAMED if OF_MATRICES.get(name)]  # with outputs
 
 
 def outputs_of(name: str) -> tuple[str, ...]:

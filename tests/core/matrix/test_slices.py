@@ -85,17 +85,17 @@ def bits_of(matrix: Any, rows: int) -> list[bytes]:
 
 @pytest.mark.parametrize("kind", ["narrow", "wide", "far first row", "sparse"])
 def test_the_same_bits_for_any_number_of_threads(kind, set_threads):
-    random = np.random.default_rng(0)
+    random, rows = np.random.default_rng(0), 12_000
     if kind == "sparse":
-        csr = sparse.random_array((4000, 300), density=0.25, random_state=random, format="csr")
+        csr = sparse.random_array((rows, 300), density=0.25, random_state=random, format="csr")
         matrix: Any = SparseMatrix(csr.data, csr.indices, csr.indptr, 300)
     else:
-        x = random.normal(size=(4000, 300 if kind == "wide" else 100))
+        x = random.normal(size=(rows, 300 if kind == "wide" else 100))
         x[0] *= 1e9 if kind == "far first row" else 1
         matrix = DenseMatrix(x, x.mean(axis=0))
     assert len(matrix.slices(3)) > 3
     set_threads(1)
-    expected = bits_of(matrix, 4000)
+    expected = bits_of(matrix, rows)
     for threads in (2, 3, 8):
         set_threads(threads)
-        assert bits_of(matrix, 4000) == expected
+        assert bits_of(matrix, rows) == expected

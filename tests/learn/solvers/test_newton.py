@@ -62,7 +62,7 @@ def test_coefficients_are_those_of_scikit_learn(classes):
     y = np.argmax(X[:, :classes] + random.gumbel(size=(200, classes)), axis=1)
     made = train(
         DenseMatrix(X), y, outputs=1 if classes == 2 else classes, l2=0.05, solver="newton",
-        options=SolverOptions(tol=1e-12),
+        options=SolverOptions(tol=1e-20),
     )  # fmt: skip
     peer = LogisticRegression(C=1 / (0.05 * 200), solver="newton-cholesky", tol=1e-12).fit(X, y)
     assert_close(made.coef, peer.coef_, bound=1e-8)
@@ -101,13 +101,16 @@ def test_all_zero_where_l1_outweighs_the_data():
     assert_close(np.exp(free) / np.exp(free).sum(), frequencies, bound=1e-8)
 
 
-def test_more_l1_leaves_fewer_coefficients(path):
+@pytest.mark.parametrize("case", ["classes", "labels"])
+def test_more_l1_leaves_fewer_coefficients(case, path):
     counts = []
     for l1 in (0.0005, 0.01, 0.05, 0.2):
-        of = problem("classes", l1=l1)
-        point = fitted(minimise_newton, of, tol=1e-9).point
+        of = problem(case, l1=l1)
+        point = fitted(minimise_newton, of, tol=1e-11).point
         counts.append(int(np.count_nonzero(point[of.is_penalised])))
-        assert not np.any((point != 0) & (np.abs(point) < 1e-7)), "zeros must be exact"
+        # a column's coefficients of four classes can shift and leave F as it is: there 0 is not the only one
+        is_tiny = (point != 0) & (np.abs(point) < 1e-7)
+        assert case == "classes" or not is_tiny.any(), "zeros must be exact"
     assert counts == sorted(counts, reverse=True)
     assert counts[0] > counts[-1]
 
@@ -151,6 +154,16 @@ def test_a_constant_column_keeps_the_coefficient_0():
     assert np.array_equal(made.coef[:, 3], np.zeros(3))
 
 
+@pytest.mark.parametrize(("l1", "l2"), [(0.003, 0.0), (0.03, 0.0), (0.03, 0.02), (0.0, 0.02)])
+@pytest.mark.parametrize("case", CASES)
+def test_the_end_comes_as_soon_as_it_is_proven(case, l1, l2, path):
+    for tol in (1e-4, 1e-8, 1e-11):
+        solution = fitted(minimise_newton, problem(case, l1=l1, l2=l2), tol=tol, certify=True)
+        assert solution.converged, solution.reason
+        proven = [step.gap <= tol * max(step.loss, 1e-3) for step in solution.steps]
+        assert proven.index(True) == len(proven) - 1
+
+
 @pytest.mark.parametrize("l1", [0.0, 0.01])
 @pytest.mark.parametrize("case", CASES)
 def test_warm_start_at_the_minimum_takes_no_iteration(case, l1, path):
@@ -176,7 +189,8 @@ def test_far_starts_where_the_curvature_is_gone(case, l1, path):
 @pytest.mark.parametrize("l1", [0.0, 0.01])
 @pytest.mark.parametrize("case", ["binary", "classes", "labels"])
 def test_number_of_threads_changes_no_bit(case, l1, path):
-    of = problem(case, l1=l1, rows=4_000, columns=40)
+    of = problem(case, l1=l1, rows=14_000, columns=40)
+    assert len(of.objective().matrix.slices(of.outputs)) > 1
     before = crossent.get_num_threads()
     points = []
     try:

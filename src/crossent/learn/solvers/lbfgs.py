@@ -85,7 +85,7 @@ class _Model:
     def length(self, here: Probe) -> float:
         """The step to try first."""
         known = self._preconditioner is not None or len(self.secants) > 0
-        return 1.0 if known else min(1.0, 1.0 / math.sqrt(float(here.grad @ here.grad)))
+        return 1.0 if known else 1.0 / max(1.0, math.sqrt(float(here.grad @ here.grad)))
 
     def _first(self, vector: Floats) -> Floats:
         """The inverse Hessian before any pair: the preconditioner, scaled to the newest one."""

@@ -17,11 +17,11 @@ import numpy as np
 
 from crossent.learn.objective import Objective
 from crossent.learn.solvers.conjugate import Product, conjugate_gradients
-from crossent.learn.solvers.nonsmooth import Place, lower_place, place_at
+from crossent.learn.solvers.nonsmooth import Place, linear_change, lower_place, place_at
 from crossent.learn.solvers.options import SolverOptions
 from crossent.learn.solvers.preconditioner import LARGEST_WIDTH, Preconditioner, floored, inverse_root
 from crossent.learn.solvers.proximal import BlockFaces, Faces, Quadratic, soft_threshold
-from crossent.learn.solvers.watch import LEAST_LOSS, Watch, penalty_l1
+from crossent.learn.solvers.watch import LEAST_LOSS, Watch
 from crossent.learn.trace import Solution
 from crossent.learn.types import Floats
 
@@ -87,15 +87,9 @@ def _next_place(objective: Objective, here: Place, move: _Move) -> Place | None:
 
     def downhill(step: float) -> tuple[Floats, float]:
         point = soft_threshold(here.point - step * here.grad, step * l1)
-        return point, _promise(objective, here, point)
+        return point, linear_change(l1, here.grad, here.point, point)
 
     return lower_place(objective, here, towards) or lower_place(objective, here, downhill)
-
-
-def _promise(objective: Objective, here: Place, target: Floats) -> float:
-    """The change of F if its smooth part were linear."""
-    change = penalty_l1(objective, target) - penalty_l1(objective, here.point)
-    return float(here.grad @ (target - here.point)) + change
 
 
 def _early(size: float) -> float:
@@ -142,7 +136,8 @@ class _PenalisedModel:
     """Proximal Newton steps of an objective with l1."""
 
     def __init__(self, objective: Objective) -> None:
-        self._objective = objective
+        assert objective.l1 is not None
+        self._objective, self._l1 = objective, objective.l1
 
     def move(self, here: Place) -> _Move:
         product, diagonal, faces, accuracy = self._parts(here)
@@ -150,7 +145,7 @@ class _PenalisedModel:
             self._objective, start=here.point, grad=here.grad, product=product, diagonal=diagonal, faces=faces
         )
         target, decrement = quadratic.minimum(accuracy)
-        return _Move(target, _promise(self._objective, here, target), decrement)
+        return _Move(target, linear_change(self._l1, here.grad, here.point, target), decrement)
 
     def _parts(self, here: Place) -> tuple[Product, Floats, Faces, Callable[[float], float]]:
         objective = self._objective

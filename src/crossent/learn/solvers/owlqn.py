@@ -50,7 +50,7 @@ def _next_place(objective: Objective, here: Place, secants: Secants) -> Place | 
     while True:
         direction = -secants.times(here.slope)
         direction[direction * here.slope >= 0] = 0
-        length = 1.0 if secants else min(1.0, 1.0 / math.sqrt(float(here.slope @ here.slope)))
+        length = 1.0 if secants else 1.0 / max(1.0, math.sqrt(float(here.slope @ here.slope)))
         found = lower_place(objective, here, _OrthantPath(objective, here, direction).at, length)
         if found is not None or not secants:
             return found

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from crossent.learn.objective import Objective
 from crossent.learn.solvers.conjugate import Product, conjugate_gradients
+from crossent.learn.solvers.nonsmooth import linear_change
 from crossent.learn.solvers.preconditioner import inverse_root
 from crossent.learn.solvers.watch import nonsmooth_gradient
 from crossent.learn.types import Floats
@@ -104,16 +105,12 @@ class Quadratic:
     def _drop(self, spot: _Spot) -> float:
         """How far q is below its start."""
         first = self._first
-        return -0.5 * float((first.slope + spot.slope) @ (spot.x - first.x)) - self._change(first.x, spot.x)
+        return -linear_change(self._l1, (first.slope + spot.slope) / 2, first.x, spot.x)
 
     def _steepness(self, spot: _Spot) -> float:
         """The square of the smallest subgradient of q, in the metric."""
         smallest = nonsmooth_gradient(self._objective, spot.x, spot.slope)
         return float(np.sum(smallest * smallest / self._diagonal))
-
-    def _change(self, x: Floats, there: Floats) -> float:
-        """How the penalty changes."""
-        return float(self._l1 @ (np.abs(there) - np.abs(x)))
 
     def _thresholded(self, spot: _Spot) -> Floats:
         """The proximal gradient step: 0 also where a coordinate is no further from 0 than it is from its minimum."""
@@ -164,7 +161,7 @@ class Quadratic:
     def _towards(self, spot: _Spot, target: Floats, image: Floats) -> _Spot:
         """The best point that convexity of the penalty promises on the line to a target; image = H (target - x)."""
         move = target - spot.x
-        promise = float(spot.slope @ move) + self._change(spot.x, target)
+        promise = linear_change(self._l1, spot.slope, spot.x, target)
         if not promise < 0:
             return spot
         bend = float(move @ image)

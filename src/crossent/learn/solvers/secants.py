@@ -12,6 +12,8 @@ from crossent.learn.types import Floats
 
 __all__ = ["Pair", "Secants"]
 
+_LEAST_SQUARE = 1e-200  # of a change of the gradient: below it, products with the change may vanish
+
 
 class Pair(NamedTuple):
     """A step, the change of the gradient over it, and their product."""
@@ -40,9 +42,9 @@ class Secants:
         self._pairs.clear()
 
     def remember(self, step: Floats, change: Floats) -> None:
-        """Add the step just made, unless rounding has eaten its curvature."""
-        product = float(step @ change)
-        if product > 2.0**-52 * math.sqrt(float(step @ step) * float(change @ change)):
+        """Add the step just made, unless rounding has eaten its curvature, or underflow may do so."""
+        product, square = float(step @ change), float(change @ change)
+        if square > _LEAST_SQUARE and product > 2.0**-52 * math.sqrt(float(step @ step) * square):
             self._pairs.append(Pair(step, change, product))
 
     def times(self, grad: Floats, first: Callable[[Floats], Floats] | None = None) -> Floats:

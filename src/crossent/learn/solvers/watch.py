@@ -120,7 +120,8 @@ class Watch:
         target = self._target(value)
         if self.is_free:
             return self._verdict_free(point, value, slope, decrement)
-        if self._is_worth_asking(self._estimate(point, slope), 2 * target) and self._certify(point).value <= target:
+        is_asked = self._is_worth_asking(self._estimate(point, value, slope), 2 * target)
+        if is_asked and self._certify(point).value <= target:
             return End(True, self._quoted())
         return None
 
@@ -150,14 +151,16 @@ class Watch:
     def _target(self, value: float) -> float:
         return self.options.tol * max(value, LEAST_LOSS)
 
-    def _estimate(self, point: Floats, slope: Floats) -> float:
+    def _estimate(self, point: Floats, value: float, slope: Floats) -> float:
         """About what the certificate would say."""
         l1 = self.objective.l1
         estimate = self.objective.bound_estimate(slope)
         if l1 is None or math.isfinite(estimate):
             return estimate
-        bound = l1 > 0  # y is drawn by the largest excess over l1, at the cost of as large a part of the penalty
-        return float(np.max(np.abs(slope[bound]) / l1[bound], initial=0.0)) * penalty_l1(self.objective, point)
+        bound = l1 > 0
+        excess = float(np.max(np.abs(slope[bound]) / l1[bound], initial=0.0))
+        share = excess / (1 + excess)  # of the way to y: costs as much of the penalty, and of the loss its square
+        return share * penalty_l1(self.objective, point) + share * share * value + float(slope[~bound] @ slope[~bound])
 
     def _is_worth_asking(self, estimate: float, enough: float) -> bool:
         is_news = estimate <= self._asked_estimate / 2 or len(self.steps) >= self._asked_at + WAIT
