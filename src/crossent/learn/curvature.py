@@ -69,16 +69,16 @@ class ClassCurvature:
         return np.asarray(softmax(z if self.bias is None else z + self.bias))
 
     def choices(self, first: int, end: int) -> Floats:
-        """A as one choice among K, [n, 1, K]."""
-        return self.weighted_targets(first, end)[:, None, :]
+        """A as one choice among K, [1, K, n]."""
+        return np.ascontiguousarray(self.weighted_targets(first, end).T)[None]
 
     def scores(self, logits: Floats) -> Floats:
-        """The logits of the choices, [n, 1, K]."""
-        return logits[:, None, :]
+        """The logits of the choices, [1, K, n]."""
+        return np.ascontiguousarray(logits.T)[None]
 
     def slopes(self, residual: Floats) -> Floats:
         """The derivative of sum residual * (scores / T) in the logits [n, K]."""
-        return residual[:, 0, :] if self.temperature == 1 else residual[:, 0, :] / self.temperature
+        return np.ascontiguousarray(residual[0].T if self.temperature == 1 else residual[0].T / self.temperature)
 
     def product(self, p: Floats, mass: Floats, v: Floats) -> Floats:
         """The row Hessians times v [n, K]."""
@@ -133,17 +133,19 @@ class LabelCurvature:
         return np.asarray(sigmoid(logits))
 
     def choices(self, first: int, end: int) -> Floats:
-        """(B, A): L choices between no and yes, [n, L, 2]."""
+        """(B, A): L choices between no and yes, [L, 2, n]."""
         A, B = self._both(first, end)
-        return np.stack([B, A], axis=2)
+        return np.stack([B.T, A.T], axis=1)
 
     def scores(self, logits: Floats) -> Floats:
-        """The logits of the choices, (0, z), [n, L, 2]."""
-        return np.stack([np.zeros_like(logits), logits], axis=2)
+        """The logits of the choices, (0, z), [L, 2, n]."""
+        scores = np.zeros((logits.shape[1], 2, len(logits)))
+        scores[:, 1] = logits.T
+        return scores
 
     def slopes(self, residual: Floats) -> Floats:
         """The derivative of sum residual * scores in the logits [n, L]."""
-        return np.ascontiguousarray(residual[:, :, 1])
+        return np.ascontiguousarray(residual[:, 1].T)
 
     def product(self, p: Floats, mass: Floats, v: Floats) -> Floats:
         """The row Hessians times v [n, L]."""
