@@ -194,6 +194,9 @@ struct MomentsJob {
     double* moments;       // [5, D], updated
 };
 
+constexpr int kGramPanel = 24;           // columns of a panel: Python rounds the matrix up to whole ones
+constexpr int64_t kGramPacked = 128;  // rows packed at a time
+
 // See gram.hpp. `packed` holds panels * 128 * 24 doubles, gram (24 panels)^2 of them, updated.
 struct GramJob {
     int64_t count, columns, stride, panels, first_panel, end_panel;

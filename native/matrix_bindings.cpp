@@ -171,16 +171,15 @@ template <class S> struct Matrix {
 
     static void gram(Rows<S> rows, Maybe<In<double>> center, In<double> inverse_scale, In<double> weight,
                      int64_t first_panel, int64_t end_panel, Out<double> packed, Out<double> gram) {
-        constexpr int64_t kPanel = 24, kPacked = 128;
         GramJob job{};
         set_rows(job, rows);
-        job.panels = job.columns / kPanel + 1;  // one more column, of ones
+        job.panels = job.columns / kGramPanel + 1;  // one more column, of ones
         job.center = data(center, job.columns, "center");
         need(holds(inverse_scale, job.columns, 1), "inverse_scale");
         need(holds(weight, job.count, 1), "weight");
         need(0 <= first_panel && first_panel <= end_panel && end_panel <= job.panels, "panels");
-        need(holds(packed, job.panels, kPacked * kPanel), "packed");
-        need(holds(gram, job.panels * kPanel, job.panels * kPanel), "gram");
+        need(holds(packed, job.panels, kGramPacked * kGramPanel), "packed");
+        need(holds(gram, job.panels * kGramPanel, job.panels * kGramPanel), "gram");
         job.first_panel = first_panel;
         job.end_panel = end_panel;
         job.inverse_scale = inverse_scale.data();
@@ -294,6 +293,8 @@ void bind_matrices(nb::module_& m) {
                     CROSSENT_MAYBE("pos_weight"), CROSSENT_MAYBE("weight"), nb::arg("smoothing"),
                     nb::arg("negative_weight"), nb::arg("positive_weight"), nb::rv_policy::take_ownership,
                     "Independent labels.");
+    m.attr("GRAM_PANEL") = kGramPanel;
+    m.attr("GRAM_PACKED") = kGramPacked;
     Matrix<float>::bind(m, "f32");
     Matrix<double>::bind(m, "f64");
 }

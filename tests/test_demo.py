@@ -36,7 +36,7 @@ def commands(text: str) -> list[list[str]]:
 def test_it_tells_what_it_should(told):
     _, text = told
     assert "1,347 rows to fit, 450 held out, 10 classes, 64 features" in text
-    assert re.search(r"lbfgs converged after \d+ iterations", text)
+    assert re.search(r"auto converged after \d+ iterations", text)
     assert re.search(r"log loss      0\.\d{4} nat, 95 % interval 0\.\d{4} to 0\.\d{4}\n +0\.\d{4} bit", text)
     assert len(re.findall(r"row \d+: \S+, predicted \S+, p\(true\)", text)) == 6
     assert "demo-output/digits-report.html" in text

@@ -178,6 +178,10 @@ class StepLoss:
     def of_labels(rows: int, columns: int, targets: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], pos_weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, smoothing: float, negative_weight: float, positive_weight: float) -> StepLoss:
         """Independent labels."""
 
+GRAM_PANEL: int = 24
+
+GRAM_PACKED: int = 128
+
 def linear_logits_f32(rows: Annotated[NDArray[numpy.float32], dict(shape=(None, None), device='cpu', writable=False)], center: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, coef: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], intercept: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], logits: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
     """
     logits = (rows - center) coef^T + intercept: see LinearRowsJob in native/kernels.hpp.

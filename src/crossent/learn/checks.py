@@ -16,7 +16,6 @@ from crossent.core.matrix import DenseMatrix, Matrix, SparseMatrix
 from crossent.core.matrix.matrix import ColumnMoments
 from crossent.core.types import NDArray
 from crossent.errors import DataError, DtypeError, NonFiniteError, ShapeError, WeightError
-from crossent.learn.inference import matrix_logits
 from crossent.learn.types import Floats
 
 __all__ = [
@@ -204,7 +203,7 @@ def finite_logits(matrix: Matrix, coef: Floats, intercept: Floats, *, names: NDA
 
     Raises: NonFiniteError naming the first cell that is NaN or infinite.
     """
-    z = matrix_logits(matrix, coef, intercept)
+    z = matrix.logits(coef, intercept)
     if not np.isfinite(z).all():
         _refuse_non_finite(matrix, names)
     return z

@@ -20,7 +20,6 @@ from crossent.errors import DataError, LabelError, OptionError, ShapeError, Unsu
 from crossent.learn.checks import feature_matrix, feature_names, finite_moments
 from crossent.learn.class_weight import ClassWeight, check_class_weight
 from crossent.learn.curves import SolverComparison, SolverCurve, lower_bound
-from crossent.learn.inference import matrix_logits
 from crossent.learn.labels import read_truth
 from crossent.learn.linear_objective import LinearObjective
 from crossent.learn.loss_choice import check_loss, is_independent
@@ -55,7 +54,7 @@ class HeldOut(NamedTuple):
     def loss(self, coef: Floats, intercept: Floats) -> float:
         """Mean log loss of a model; NaN if it overflows."""
         with np.errstate(over="ignore", invalid="ignore"):
-            z = matrix_logits(self.matrix, coef, intercept)
+            z = self.matrix.logits(coef, intercept)
             z = z / getattr(self.fitted_with, "temperature", 1.0)
         if not np.isfinite(z).all():
             return math.nan

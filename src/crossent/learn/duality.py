@@ -198,27 +198,28 @@ class _Dual:
     # -- its value ----------------------------------------------------------------------------------------------------
 
     def _divergence(self, balance: _Balance | None, *, share: float = 1.0) -> tuple[float, Floats]:
-        """sum w KL(y + share (alpha - y) | p), and G [outputs, D] of share 1 (without, for another share)."""
-        objective, matrix = self.objective, self.objective.matrix
+        """sum w KL(y + share (alpha - y) | p), and G [outputs, D] of share 1 (zeros for another share)."""
+        objective, is_whole = self.objective, share == 1
+        slopes = np.empty((self.log_p.shape[2], objective.outputs) if is_whole else (0, objective.outputs))
 
-        def part(first: int, end: int) -> tuple[float, Floats]:
+        def part(first: int, end: int) -> float:
             alpha, mass = self._alpha(first, end, balance), self.mass[:, :, first:end]
             A = self.curvature.choices(first, end)
             residual = mass * alpha - A
-            products = np.zeros_like(self.coef)
-            if share == 1:
-                slopes = self.curvature.slopes(residual)
-                for start, stop in matrix.blocks(first, end):
-                    matrix.add_products(start, stop, slopes[start - first : stop - first], products)
+            if is_whole:
+                slopes[first:end] = self.curvature.slopes(residual)
             else:
                 alpha = (A + share * residual) / np.where(mass > 0, mass, 1)
-            is_same = share == 1 and balance is None
-            return 0.0 if is_same else float(np.sum(mass * _divergences(alpha, self.log_p[:, :, first:end]))), products
+            if is_whole and balance is None:
+                return 0.0
+            return float(np.sum(mass * _divergences(alpha, self.log_p[:, :, first:end])))
 
-        parts = objective.over_slices(part, passes=float(share == 1))
-        G = sum(p[1] for p in parts) / objective.mass
+        divergence = math.fsum(objective.over_slices(part, passes=float(is_whole))) / objective.mass
+        if not is_whole:
+            return divergence, np.zeros_like(self.coef)
+        G = objective.matrix.products(slopes) / objective.mass
         G[:, np.isinf(objective.scale)] = 0  # those coefficients are not parameters
-        return math.fsum(p[0] for p in parts) / objective.mass, G
+        return divergence, G
 
 
 def _divergences(alpha: Floats, log_p: Floats) -> Floats:

@@ -3,10 +3,9 @@
 import numpy as np
 
 from crossent.activations import log_sigmoid, log_softmax, sigmoid, softmax
-from crossent.core.matrix import Matrix, run_slices
 from crossent.learn.types import Codes, Floats
 
-__all__ = ["decide", "linear_logits", "log_probabilities", "matrix_logits", "probabilities"]
+__all__ = ["decide", "linear_logits", "log_probabilities", "probabilities"]
 
 
 def linear_logits(features: Floats, coef: Floats, intercept: Floats) -> Floats:
@@ -23,26 +22,6 @@ def linear_logits(features: Floats, coef: Floats, intercept: Floats) -> Floats:
     """
     logits: Floats = features @ coef.T + intercept
     return logits[:, 0] if len(coef) == 1 else logits
-
-
-def matrix_logits(matrix: Matrix, coef: Floats, intercept: Floats) -> Floats:
-    """Logits z = X coef^T + intercept of features in any storage, block by block over the threads.
-
-    Args:
-        matrix: [N, D].
-        coef: [outputs, D].
-        intercept: [outputs].
-    Returns: [N, outputs]; NaN and infinities of the features without a warning.
-    """
-    z = np.empty((matrix.rows, len(coef)))
-
-    def part(first: int, end: int) -> None:
-        with np.errstate(all="ignore"):  # here, for each thread has its own
-            for start, stop in matrix.blocks(first, end):
-                matrix.logits(start, stop, coef, intercept, z[start:stop])
-
-    run_slices(part, matrix.slices(len(coef)))
-    return z
 
 
 def probabilities(logits: Floats) -> Floats:

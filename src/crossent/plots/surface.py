@@ -8,7 +8,6 @@ import numpy as np
 from crossent.errors import LabelError, OptionError, ShapeError
 from crossent.learn.class_weight import ClassWeight
 from crossent.learn.curves import SolverComparison
-from crossent.learn.inference import matrix_logits
 from crossent.learn.prepare import Problem, prepare
 from crossent.learn.types import AnyLoss, Floats
 from crossent.plots.style import FONT_SIZE, MUTED, RULE, SOFT, Axes, legend, own_axes, series
@@ -84,7 +83,7 @@ def surface_values(problem: Problem, first: Floats, second: Floats, *, l2: float
     for i, b in enumerate(second):
         same = np.full(len(first), b)
         coef, intercept = (first[:, None], same) if has_intercept else (np.column_stack([first, same]), 0 * same)
-        values[i] = weight @ row_loss(targets, logits=matrix_logits(problem.matrix, coef, intercept)) / weight.sum()
+        values[i] = weight @ row_loss(targets, logits=problem.matrix.logits(coef, intercept)) / weight.sum()
         values[i] += np.sum(l2 / 2 * coef * coef + l1 * np.abs(coef), axis=1)
     return values
 

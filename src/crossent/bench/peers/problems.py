@@ -109,19 +109,22 @@ def _binary(rows: int, columns: int, classes: int) -> tuple[NDArray, NDArray]:
 
 
 def _correlated(
-    rows: int, columns: int, classes: int, *, noise: float, gain: float = 1.0, factors: int = 60
+    rows: int, columns: int, classes: int, *, noise: float, blur: float = 0.0, factors: int = 60
 ) -> tuple[NDArray, NDArray]:
     """Columns driven by a few factors of falling strength, on scales of their own; a linear model's best class.
 
-    noise: share of rows whose class is drawn anew. Without it a linear model separates the classes.
+    noise: share of rows whose class is drawn anew. blur: noise of the scores, of which the best decides, as a share of
+    their spread. Without both a linear model separates the classes.
     """
     rng = np.random.default_rng(0)
     loadings = rng.standard_normal((factors, columns)) * (np.arange(1, factors + 1) ** -0.7)[:, None]
     features = rng.standard_normal((rows, factors)) @ loadings
     features += 0.3 * rng.standard_normal((rows, columns))
     features *= np.exp(0.7 * rng.standard_normal(columns))
-    weights = gain * rng.standard_normal((columns, classes)) / features.std(axis=0)[:, None] / 5
-    labels = (features @ weights).argmax(axis=1)
+    scores = features @ (rng.standard_normal((columns, classes)) / features.std(axis=0)[:, None])
+    if blur:
+        scores += blur * scores.std() * rng.gumbel(size=scores.shape)
+    labels = scores.argmax(axis=1)
     drawn = rng.random(rows) < noise
     labels[drawn] = rng.integers(0, classes, int(drawn.sum()))
     return features, labels
@@ -164,7 +167,7 @@ def _sparse(rows: int, columns: int, classes: int) -> tuple[Any, NDArray]:
 PROBLEMS: dict[str, Callable[[int, int, int], tuple[Any, NDArray]]] = {
     "fit binary": _binary,
     "fit noisy": partial(_correlated, noise=_LABEL_NOISE),
-    "fit separable": partial(_correlated, noise=0.0, gain=3.0),
+    "fit separable": partial(_correlated, noise=0.0, blur=0.01),
     "fit digits": _digits,
     "fit sparse": _sparse,
 }

@@ -17,7 +17,7 @@ from crossent.core.types import NDArray
 
 __all__ = ["DenseMatrix"]
 
-_PANEL, _PACKED = 24, 128  # of native/gram.hpp
+_PANEL, _PACKED = _native.GRAM_PANEL, _native.GRAM_PACKED
 _WIDE = 256  # columns from which a Gram matrix is cut by its own columns: a sum for each slice would fill the memory
 _Native = dict[int, Callable[..., Any]]
 _LOGITS: _Native = {4: _native.linear_logits_f32, 8: _native.linear_logits_f64}
@@ -93,11 +93,26 @@ class DenseMatrix:
                 return row, column, float(self.array[row, column])
         return None
 
-    def logits(self, first: int, end: int, coef: NDArray, intercept: NDArray, out: NDArray) -> None:
-        _LOGITS[self._size](self.array[first:end], self.center, coef, intercept, out)
+    def logits(self, coef: NDArray, intercept: NDArray) -> NDArray:
+        coef, intercept = np.ascontiguousarray(coef), np.ascontiguousarray(intercept)
+        z = np.empty((self.rows, len(coef)))
 
-    def add_products(self, first: int, end: int, slopes: NDArray, out: NDArray) -> None:
-        _SUMS[self._size](self.array[first:end], self.center, slopes, out)
+        def part(first: int, end: int) -> None:
+            _LOGITS[self._size](self.array[first:end], self.center, coef, intercept, z[first:end])
+
+        run_slices(part, self.slices(len(coef)))
+        return z
+
+    def products(self, slopes: NDArray) -> NDArray:
+        slopes = np.ascontiguousarray(slopes)
+
+        def part(first: int, end: int) -> NDArray:
+            sums = np.zeros((slopes.shape[1], self.columns))
+            for start, stop in self.blocks(first, end):
+                _SUMS[self._size](self.array[start:stop], self.center, slopes[start:stop], sums)
+            return sums
+
+        return np.asarray(sum(run_slices(part, self.slices(slopes.shape[1]))))
 
     def fused(self, coef: NDArray, intercept: NDArray, loss: RowLoss) -> Fused:
         coef, intercept = np.ascontiguousarray(coef), np.ascontiguousarray(intercept)
@@ -126,9 +141,10 @@ class DenseMatrix:
         value = 0.0
         for start, stop in self.blocks(first, end):
             z = np.empty((stop - start, len(coef)))
-            self.logits(start, stop, coef, intercept, z)
+            rows = self.array[start:stop]
+            _LOGITS[self._size](rows, self.center, coef, intercept, z)
             value += loss(start, stop, z)
-            self.add_products(start, stop, z, products)
+            _SUMS[self._size](rows, self.center, z, products)
             totals += z.sum(axis=0)
         return value
 

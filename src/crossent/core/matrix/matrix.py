@@ -85,11 +85,11 @@ class Matrix(Protocol):
     def first_bad(self) -> tuple[int, int, float] | None:
         """Row, column and value of the first cell that is NaN or infinite, row by row."""
 
-    def logits(self, first: int, end: int, coef: NDArray, intercept: NDArray, out: NDArray) -> None:
-        """out[i - first] = (x_i - c) coef^T + intercept for the rows first .. end; coef [K, D], out [n, K] float64."""
+    def logits(self, coef: NDArray, intercept: NDArray) -> NDArray:
+        """(x - c) coef^T + intercept, [N, K], of coef [K, D]; NaN and infinities without a warning."""
 
-    def add_products(self, first: int, end: int, slopes: NDArray, out: NDArray) -> None:
-        """out += slopes^T (x - c) over the rows first .. end; slopes [n, K], out [K, D] float64."""
+    def products(self, slopes: NDArray) -> NDArray:
+        """slopes^T (x - c), [K, D], of slopes [N, K]."""
 
     def fused(self, coef: NDArray, intercept: NDArray, loss: RowLoss) -> Fused:
         """One pass over the rows: their logits, what the loss makes of them, and the sums over its slopes.

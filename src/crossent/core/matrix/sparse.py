@@ -5,6 +5,7 @@ The outputs of a line lie side by side, padded to whole vectors. Logits walk com
 compressed columns, made once, so that each sum belongs to one thread and runs in the order of the rows.
 """
 
+import math
 from collections.abc import Callable
 from functools import cached_property
 from itertools import pairwise
@@ -158,15 +159,25 @@ class SparseMatrix:
         at = int(bad[0])
         return int(np.searchsorted(rows.starts, at, side="right")) - 1, int(rows.index[at]), float(rows.values[at])
 
-    def logits(self, first: int, end: int, coef: NDArray, intercept: NDArray, out: NDArray) -> None:
-        padded = np.empty((end - first, _padded(len(coef))))
-        self._by_row.times(first, end, _side_by_side(coef), _side_by_side(intercept[:, None])[0], padded)
-        out[:] = padded[:, : len(coef)]
+    def logits(self, coef: NDArray, intercept: NDArray) -> NDArray:
+        return np.ascontiguousarray(self._padded_logits(coef, intercept, lambda first, end, z: None)[:, : len(coef)])
 
-    def add_products(self, first: int, end: int, slopes: NDArray, out: NDArray) -> None:
-        whole = np.zeros((self.rows, _padded(len(out))))
-        whole[first:end, : len(out)] = slopes
-        out += self._products(whole)[:, : len(out)].T
+    def _padded_logits(self, coef: NDArray, intercept: NDArray, then: Callable[[int, int, NDArray], None]) -> NDArray:
+        """Logits [N, padded K]; `then` gets those of each slice while they are in cache."""
+        table, base = _side_by_side(coef), _side_by_side(intercept[:, None])[0]
+        z = np.empty((self.rows, table.shape[1]))
+
+        def part(first: int, end: int) -> None:
+            self._by_row.times(first, end, table, base, z[first:end])
+            then(first, end, z[first:end])
+
+        run_slices(part, self._by_row.slices())
+        return z
+
+    def products(self, slopes: NDArray) -> NDArray:
+        padded = np.zeros((self.rows, _padded(slopes.shape[1])))
+        padded[:, : slopes.shape[1]] = slopes
+        return np.ascontiguousarray(self._products(padded)[:, : slopes.shape[1]].T)
 
     def _products(self, slopes: NDArray) -> NDArray:
         """slopes [N, padded] -> [D, padded]."""
@@ -176,23 +187,16 @@ class SparseMatrix:
         return sums
 
     def fused(self, coef: NDArray, intercept: NDArray, loss: RowLoss) -> Fused:
-        K = len(coef)
-        table, base = _side_by_side(coef), _side_by_side(intercept[:, None])[0]
-        slopes = np.empty((self.rows, table.shape[1]))
+        K, values = len(coef), {}
 
-        def part(first: int, end: int) -> float:
-            self._by_row.times(first, end, table, base, slopes[first:end])
-            z = np.ascontiguousarray(slopes[first:end, :K])
-            value = loss(first, end, z)
-            slopes[first:end, :K] = z
-            slopes[first:end, K:] = 0
-            return value
+        def evaluate(first: int, end: int, padded: NDArray) -> None:
+            z = np.ascontiguousarray(padded[:, :K])
+            values[first] = loss(first, end, z)
+            padded[:, :K], padded[:, K:] = z, 0
 
-        values = run_slices(part, self._by_row.slices())
+        slopes = self._padded_logits(coef, intercept, evaluate)
         products = np.ascontiguousarray(self._products(slopes)[:, :K].T)
-        return Fused.merged([Fused(value, np.zeros(0), np.zeros(0)) for value in values])._replace(
-            products=products, totals=slopes[:, :K].sum(axis=0)
-        )
+        return Fused(math.fsum(values[first] for first in sorted(values)), products, slopes[:, :K].sum(axis=0))
 
     def gram(self, weight: NDArray, scale: NDArray | None = None) -> NDArray:
         whole = np.zeros((self.columns + 1, self.columns + 1))

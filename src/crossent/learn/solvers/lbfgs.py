@@ -13,6 +13,7 @@ gradient itself is tried: only if that fails as well has rounding put an end to 
 import math
 from collections.abc import Callable
 
+from crossent.core.types import LossGrad
 from crossent.learn.objective import Objective
 from crossent.learn.solvers.line_search import Probe, wolfe_step
 from crossent.learn.solvers.options import SolverOptions
@@ -30,7 +31,12 @@ REFRESH = 0.5  # of the loss at the last preconditioner
 
 
 def minimise_lbfgs(
-    objective: Objective, start: Floats, options: SolverOptions, *, watch: Watch | None = None
+    objective: Objective,
+    start: Floats,
+    options: SolverOptions,
+    *,
+    watch: Watch | None = None,
+    known: LossGrad | None = None,
 ) -> Solution:
     """Minimise a smooth function by preconditioned L-BFGS with a strong Wolfe line search.
 
@@ -40,14 +46,15 @@ def minimise_lbfgs(
         start: flat parameters with a finite value.
         options: max_iter, tol, on_step.
         watch: of a run that began before; None for its own.
+        known: value and gradient at the start, if they have been computed.
     Returns: Solution; its losses never rise by more than the rounding of the value. With l1 that of `owlqn`.
     Source: Liu and Nocedal, Mathematical Programming 45 (1989), 503-528.
     """
     if objective.l1 is not None:
-        return minimise_owlqn(objective, start, options)
+        return minimise_owlqn(objective, start, options, watch=watch)
     model = _Model(objective)
     watch = watch or Watch(objective, options, name="lbfgs")
-    value, grad = objective.value_and_grad(start)
+    value, grad = known or objective.value_and_grad(start)
     here = Probe(0.0, float(value), 0.0, start, grad)
     while True:
         direction = model.direction(here) if here.is_finite else -here.grad

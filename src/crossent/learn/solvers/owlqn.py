@@ -21,18 +21,21 @@ __all__ = ["minimise_owlqn"]
 MEMORY = 20
 
 
-def minimise_owlqn(objective: Objective, start: Floats, options: SolverOptions) -> Solution:
+def minimise_owlqn(
+    objective: Objective, start: Floats, options: SolverOptions, *, watch: Watch | None = None
+) -> Solution:
     """Minimise smooth + sum_j l1_j |x_j| by orthant-wise L-BFGS.
 
     Args:
         objective: what to minimise, with `l1`.
         start: flat parameters with a finite value.
         options: max_iter, tol, on_step.
+        watch: of a run that began before; None for its own.
     Returns: Solution; parameters that the penalty holds at 0 are exactly 0.
     Source: Andrew and Gao, Scalable training of L1-regularized log-linear models, ICML 2007.
     """
     secants = Secants(MEMORY)
-    watch = Watch(objective, options, name="lbfgs")
+    watch = watch or Watch(objective, options, name="lbfgs")
     here = place_at(objective, start)
     while True:
         end = watch.after(here.point, here.value, here.grad)
