@@ -97,10 +97,10 @@ def test_score_writes_files_instead(crossent, flowers):
     assert "https://" not in page
 
 
-@pytest.mark.parametrize("solver", ["gd", "lbfgs"])
-def test_fit_takes_its_options(crossent, flowers, solver):
+@pytest.mark.parametrize(("solver", "rate"), [("gd", ("--learning-rate", "0.2")), ("lbfgs", ())])
+def test_fit_takes_its_options(crossent, flowers, solver, rate):
     ran = fitted(
-        crossent, flowers, "--solver", solver, "--l2", "0.5", "--class-weight", "balanced", "--learning-rate", "0.2",
+        crossent, flowers, "--solver", solver, "--l2", "0.5", "--class-weight", "balanced", *rate,
         "--max-iter", "3", "--tol", "0", "--no-intercept", "--features", "x",
     )  # fmt: skip
     assert ran.status == 0

@@ -53,6 +53,7 @@ def files() -> set[str]:
         ("y,x\n0,1\n1,2\n", (*FIT, "--tol", "nan"), ["tol is nan"]),
         ("y,x\n0,1\n1,2\n", (*FIT, "--max-iter", "0"), ["--max-iter", "x>=1"]),
         ("y,x\n0,1\n1,2\n", (*FIT, "--learning-rate", "0"), ["--learning-rate", "x>0"]),
+        ("y,x\n0,1\n1,2\n", (*FIT, "--learning-rate", "1"), ["learning_rate=1.0 is for", "solver='auto' needs none"]),
         ("y,x\n0,1\n1,2\n", (*FIT, "--lerning-rate", "1"), ["No such option", "--learning-rate"]),
         ("y,x\n0,1\n1,2\n", (*FIT[:2], "-o", "no/m"), ["Cannot write no/m: the folder does not exist"]),
         ("y,x\n0,1\n1,2\n", (*FIT[:2], "-o", "."), ["Cannot write .: it is a folder"]),

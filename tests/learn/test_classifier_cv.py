@@ -23,6 +23,8 @@ from closeness import assert_close
 from crossent.errors import LabelError, NotFittedError, OptionError, UnsupportedError
 from crossent.learn import load_model, save_model
 from crossent.learn.folds import stratified_folds
+from crossent.learn.path import Path, PathFit
+from crossent.learn.solvers import SolverOptions
 from toys import toy
 
 
@@ -132,6 +134,19 @@ class TestChoice:
         one, same, other = (ce.SoftmaxClassifierCV(l2s=3, seed=seed).fit(X, y) for seed in (0, 0, 1))
         assert np.array_equal(one.losses_, same.losses_)
         assert not np.array_equal(one.losses_, other.losses_)
+
+    @pytest.mark.parametrize("lost", [slice(0, 1), slice(None)])
+    def test_infinite_losses_are_not_chosen_if_any_is_finite(self, lost):
+        losses = np.array([[0.9, 0.5, 0.4], [0.8, 0.6, 0.5]])
+        losses[0, lost] = np.inf
+        model = ce.SoftmaxClassifierCV(rule="one_se")
+        path = Path(np.array([1.0, 0.1, 0.01]), "auto", SolverOptions(), True, None)
+        model._choose(path, [PathFit(fold, ()) for fold in losses])
+        assert model.l2_ == (1.0 if lost == slice(None) else 0.01)
+
+    def test_a_rate_that_the_solver_does_not_take(self):
+        with pytest.raises(OptionError, match=r"learning_rate=0\.5 is for 'gd'"):
+            ce.SoftmaxClassifierCV(learning_rate=0.5).fit(*toy())
 
     def test_a_single_split(self):
         X, y = toy(rows=120)

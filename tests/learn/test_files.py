@@ -204,6 +204,7 @@ class Untouchable:
         ({"max_iter": 0}, OptionError),
         ({"tol": -1}, OptionError),
         ({"learning_rate": 0}, OptionError),
+        ({"learning_rate": 0.1}, OptionError),
         ({"fit_intercept": 1}, OptionError),
         ({"class_weight": "even"}, OptionError),
         ({"class_weight": {"a": -1}}, WeightError),

@@ -234,6 +234,17 @@ def test_gram_of_many_rows_is_about_that_of_all():
     objective = LinearObjective(DenseMatrix(X), y, loss=ce.BinaryCrossEntropy(), outputs=1, l2=0.1)
     point = random.normal(size=5)
     assert np.allclose(objective.gram(point), objective.hessian(point), atol=0.01)
+    before = objective.passes
+    objective.gram(point)
+    assert objective.passes == pytest.approx(before + 2 * 17_500 / 70_000)  # every fourth row, twice
+
+
+def test_passes_of_a_gram():
+    objective = objective_of(case("classes"), *stored("plain"))
+    for ask in (objective.gram, objective.gram_diagonal):  # logits, then the sums
+        before = objective.passes
+        ask(point_for(objective))
+        assert objective.passes == before + 2
 
 
 @pytest.mark.parametrize("name", ["weighted", "two"])

@@ -111,6 +111,11 @@ class TestChoice:
         assert choose(self.MEAN, 2 * self.ERROR, "one_se") == 1  # 0.5 is just within
         assert choose(self.MEAN, 100 * self.ERROR, "one_se") == 0
 
+    @pytest.mark.parametrize("error", [np.nan, np.inf])
+    def test_one_standard_error_of_what_is_not_finite_is_the_best(self, error):
+        assert choose(self.MEAN, np.full(4, error), "one_se") == 2
+        assert choose(np.r_[np.inf, self.MEAN], np.r_[np.nan, self.ERROR], "one_se") == 3
+
     def test_options(self):
         assert check_l2s(np.int64(3)) == 3
         assert check_l2s((0.5, 0.0, 2, 0.5)).tolist() == [2.0, 0.5, 0.0]

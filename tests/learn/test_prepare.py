@@ -101,6 +101,13 @@ class TestDistributions:
         model = SoftmaxClassifier(loss=ce.CrossEntropy(label_smoothing=0.3), **TIGHT).fit(toy()[0], y)
         assert_close(model.predict_proba(toy()[0])[:, 2], np.full(60, 0.1), bound=1e-4)
 
+    def test_more_classes_than_rows(self):
+        X, q = toy()[0][:5], distributions(rows=5, classes=8)
+        model = SoftmaxClassifier(l2=0.1, **TIGHT).fit(X, q)
+        excess = (model.predict_proba(X) - q) / 5
+        assert_close(excess.T @ X, -0.1 * model.coef_, bound=1e-6)  # where the gradient is 0
+        assert_close(excess.sum(axis=0), np.zeros(8), bound=1e-6)
+
     def test_class_weight_has_no_single_class_to_weigh(self):
         with pytest.raises(OptionError, match="class_weight is 'balanced', and y has several columns"):
             SoftmaxClassifier(class_weight="balanced").fit(toy()[0], distributions())
@@ -271,6 +278,14 @@ class TestLosses:
             SoftmaxClassifier(loss=ce.Focal(gamma=1.5), callbacks=[lambda step: None]).fit(X, y).to_model().options
         )
         assert "gamma=1.5" in options["loss"]
+
+    def test_z_loss_needs_more_than_two_classes(self):
+        """It moves the common part of the logits, which the one logit of two classes does not have."""
+        loss = ce.CrossEntropy(z_loss=0.1)
+        assert SoftmaxClassifier(loss=loss).fit(*toy()).coef_.shape == (3, 4)
+        for y in (toy(classes=2)[1], distributions(classes=2)):
+            with pytest.raises(OptionError, match=r"z_loss=0.1, and two classes have one logit.* Leave z_loss out"):
+                SoftmaxClassifier(loss=loss).fit(toy(classes=2)[0], y)
 
 
 class TestWarmStart:

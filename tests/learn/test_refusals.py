@@ -70,6 +70,12 @@ from toys import toy
         ({"tol": -1}, OptionError, "tol is -1"),
         ({"tol": math.nan}, OptionError, "tol is nan"),
         ({"learning_rate": 0}, OptionError, "learning_rate is 0"),
+        (
+            {"learning_rate": 0.1},
+            OptionError,
+            "learning_rate=0.1 is for 'gd', 'sgd',.*; solver='auto' needs none. Leave it out, or pass solver='gd'.",
+        ),
+        ({"solver": "newton", "batch_size": 9}, OptionError, "batch_size=9 is for 'sgd',.*'newton'.* solver='sgd'"),
         ({"fit_intercept": "no"}, OptionError, "fit_intercept is 'no'"),
         ({"class_weight": "even"}, OptionError, "class_weight is 'even'"),
         ({"class_weight": [1, 2]}, OptionError, r"class_weight is \[1, 2\]"),

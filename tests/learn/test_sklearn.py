@@ -105,7 +105,7 @@ def test_inspection():
     "options",
     [
         {"loss": ce.Focal(gamma=1.5), "l2": 0.5, "random_state": 7},
-        {"loss": ce.BinaryCrossEntropy(label_smoothing=0.1), "batch_size": 10, "momentum": 0.5},
+        {"loss": ce.BinaryCrossEntropy(label_smoothing=0.1), "solver": "momentum", "batch_size": 10, "momentum": 0.5},
         {"solver": "gd", "learning_rate": 0.2, "warm_start": True, "class_weight": {0: 2.0}, "verbose": True},
     ],
 )

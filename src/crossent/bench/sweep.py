@@ -1,8 +1,9 @@
 """Which fits a peer is asked for: the loosest tolerance of each of its solvers that is accurate enough.
 
-An iterative solver takes the same way whatever its tolerance is: tol only says where it ends. So a solver begins with
-the tightest tolerance, and max_iter grows until it converges, is accurate enough, or would exceed the time limit. If
-that was not enough, no looser tolerance can be; if it was, they are tried from the loosest on, up to the first that is.
+An iterative solver takes about the same way whatever its tolerance is: tol says where it ends (and, for auto, where its
+first phase on a part of the rows does). So a solver begins with the tightest tolerance, and max_iter grows until it
+converges, is accurate enough, or would exceed the time limit. If that was not enough, a looser one is taken not to be
+either; if it was, they are tried from the loosest on, up to the first that is.
 Fits are remembered, so a sweep may be run again when somebody has found a lower objective.
 """
 

@@ -49,14 +49,14 @@ class SoftmaxClassifier(CallbackHost, Conventions):
             start at 0, every step is learning_rate times the gradient of F.
         l2: penalty >= 0; None means 1/N with N = sum_i w_i (1/(N L) with independent labels). scikit-learn's C is
             1/(l2 N), so the default is its C=1.
-        l1: penalty >= 0, which makes coefficients exactly 0; for solvers that can.
+        l1: penalty >= 0, which makes coefficients exactly 0; with any solver.
         fit_intercept: whether the logits have an intercept.
         class_weight: None, "balanced" (class k counts N / (K N_k) times, N_k its total weight), or a mapping
             {class: weight > 0}, in which classes that are left out count once.
         loss: None for plain cross-entropy, or any loss of logits with its options: CrossEntropy(label_smoothing=0.1),
             Focal(), Poly1(), ...; BinaryCrossEntropy() or BinaryFocal() for independent labels. Probabilities are those
             of the logits; of a loss that is not proper they are not calibrated.
-        learning_rate, schedule, batch_size, momentum: of the solvers that have them; see `SolverOptions`.
+        learning_rate, schedule, batch_size, momentum: of "gd" and its family; see `SolverOptions`.
         max_iter: most iterations.
         tol: stop when F is within tol * max(F, 1e-3) of its minimum, see `SolverOptions`; 0 goes on to the last digit.
         random_state: seed of what is drawn, the order of mini-batches; a whole number >= 0, None for 0.
@@ -70,7 +70,7 @@ class SoftmaxClassifier(CallbackHost, Conventions):
         coef_, intercept_: the model, for features as given; float64.
         n_iter_: iterations done. converged_: whether tol was reached.
         steps_: a `Step` for the start and for every iteration. trace_: F at each, n_iter_ + 1 floats.
-        certificate_: how far F can be from its minimum, a `Certificate`; None where the solver asked for none.
+        certificate_: how far F can be from its minimum, a `Certificate`.
         l2_: the penalty used. loss_: the loss used.
         n_features_in_, feature_names_in_: D, and the column names if X was a frame with text names.
 
@@ -193,7 +193,7 @@ class SoftmaxClassifier(CallbackHost, Conventions):
             max_iter=self.max_iter, tol=self.tol, learning_rate=self.learning_rate, schedule=self.schedule,
             batch_size=self.batch_size, momentum=self.momentum, seed=int(seed),
         )  # fmt: skip
-        find_solver(self.solver)
+        find_solver(self.solver, options)
         check_class_weight(self.class_weight)
         check_fit_intercept(self.fit_intercept)
         check_l1(self.l1)

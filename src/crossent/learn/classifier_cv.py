@@ -10,7 +10,7 @@ from crossent.learn.class_weight import ClassWeight, check_class_weight, refuse_
 from crossent.learn.classifier import SoftmaxClassifier
 from crossent.learn.folds import check_folds, make_folds
 from crossent.learn.path import Path, PathFit, check_l2s, check_rule, choose, follow, penalties
-from crossent.learn.solvers import SolverOptions
+from crossent.learn.solvers import SolverOptions, find_solver
 from crossent.learn.training import check_fit_intercept, check_l1, convergence_message
 from crossent.learn.training_rows import training_rows
 from crossent.learn.types import Floats
@@ -37,7 +37,8 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         cv: number of folds, >= 2, in each of which every class has its share; or pairs (train, test) of positions of
             rows; or an object with split(X, y), as scikit-learn's splitters.
         rule: "best", the lowest mean loss; or "one_se", the largest penalty whose mean loss is within one standard
-            error of that: a simpler model that cannot be told from the best.
+            error of that: a simpler model that cannot be told from the best. Where that error is not finite, as
+            where every penalty has an infinite loss on held-out rows, "one_se" is "best".
         seed: of the order in which rows are dealt to folds; the same seed gives the same folds.
         l1, solver, fit_intercept, class_weight, learning_rate, max_iter, tol: as in `SoftmaxClassifier`, for every
             fit, whose loss is plain cross-entropy of classes. Class weights are of the training; the held-out loss has
@@ -107,6 +108,7 @@ class SoftmaxClassifierCV(SoftmaxClassifier):
         (4, 3)
         """
         options = SolverOptions(max_iter=self.max_iter, tol=self.tol, learning_rate=self.learning_rate, seed=self.seed)
+        find_solver(self.solver, options)
         l2s = check_l2s(self.l2s)
         check_folds(self.cv)
         check_rule(self.rule)
@@ -164,7 +166,8 @@ Set them on SoftmaxClassifier(l2=...), with the penalty that was chosen.
     def _choose(self, path: Path, fits: list[PathFit]) -> None:
         losses = np.array([fit.losses for fit in fits])
         count = len(fits)
-        error = losses.std(axis=0, ddof=1) / np.sqrt(count) if count > 1 else np.full(len(path.l2s), np.nan)
+        with np.errstate(invalid="ignore", over="ignore"):  # an infinite loss has no spread
+            error = losses.std(axis=0, ddof=1) / np.sqrt(count) if count > 1 else np.full(len(path.l2s), np.nan)
         self.l2s_, self.losses_, self.mean_losses_, self.standard_errors_ = path.l2s, losses, losses.mean(axis=0), error
         self.l2_ = float(path.l2s[choose(self.mean_losses_, error, self.rule)])
 

@@ -163,7 +163,7 @@ def fit_file(
         max_iter=max_iter, tol=tol, learning_rate=learning_rate, schedule=schedule, batch_size=batch_size,
         momentum=momentum, seed=seed, on_step=on_step,
     )  # fmt: skip
-    find_solver(solver)
+    find_solver(solver, options)
     check_objective(l2=l2, l1=l1, fit_intercept=fit_intercept, class_weight=class_weight)
     rows = read_rows(source, target=target, drop=drop, features=features)
     encoder = fit_encoder(rows.matrix)

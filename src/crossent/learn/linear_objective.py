@@ -212,9 +212,9 @@ class LinearObjective:
 
     def gram(self, point: Floats) -> Floats:
         few = self._enough_rows()
-        weight = few._mean_curvature(point)
-        matrix: Floats = few.matrix.gram(weight, self.scale)[: self.width, : self.width] / few.mass
-        self.passes += 2 * few.rows / self.rows
+        matrix = few._weighted_gram(few._mean_curvature(point))
+        if few is not self:
+            self.passes += few.passes * few.rows / self.rows
         matrix[np.diag_indices(self.width)] += self.l2[: self.width]
         return matrix
 
@@ -229,6 +229,7 @@ class LinearObjective:
 
     def gram_diagonal(self, point: Floats) -> Floats:
         diagonal = self.matrix.gram_diagonal(self._mean_curvature(point), self.scale) / self.mass
+        self.passes += 1
         return diagonal[: self.width] + self.l2[: self.width]
 
     def _mean_curvature(self, point: Floats) -> Floats:
@@ -236,11 +237,10 @@ class LinearObjective:
         return self.curvature.mean(p, self.curvature.mass(0, self.rows))
 
     def _weighted_gram(self, weight: Floats) -> Floats:
-        """Of weights that are all >= 0, or all <= 0."""
+        """Of weights >= 0, without the penalty."""
         self.passes += 1
-        sign = -1.0 if weight.min(initial=0.0) < 0 else 1.0
-        whole: Floats = self.matrix.gram(sign * weight, self.scale)
-        return whole[: self.width, : self.width] * (sign / self.mass)
+        whole: Floats = self.matrix.gram(weight, self.scale)
+        return whole[: self.width, : self.width] / self.mass
 
     def hessian(self, point: Floats) -> Floats:
         curvature, width = self.curvature, self.width

@@ -1,6 +1,6 @@
 """What a solver sees: a function of flat parameters with its derivatives, and never a row.
 
-So the same solver serves rows in memory (`linear_objective.LinearObjective`), rows on disk and rows on other machines.
+So a solver that serves rows in memory (`linear_objective.LinearObjective`) may serve rows on disk or on other machines.
 
     F(x) = smooth(x) + sum_j l1_j |x_j|
 
@@ -62,6 +62,7 @@ class Objective(Protocol):
 
             sum_i c_i u_i u_i^T / mass + penalty,   c_i the mean over the logits of row i's curvature at the point
 
+        It may be taken from a part of the rows that tells as much (see `LinearObjective._enough_rows`).
         Raises: UnsupportedError where the loss has no Hessian here.
         """
 

@@ -135,7 +135,7 @@ def choose(mean: Floats, error: Floats, rule: str) -> int:
     """Which of the penalties, falling, is chosen from the mean losses [L] and their standard errors [L].
 
     "best" takes the lowest mean, "one_se" the largest penalty whose mean is within one standard error of it; of ties
-    the largest penalty.
+    the largest penalty. Where the best one's mean or error is not finite, "one_se" takes it too: nothing can be told.
     Source: Breiman, Friedman, Olshen and Stone, Classification and Regression Trees (1984), section 3.4.3.
 
     >>> mean, error = np.array([0.9, 0.5, 0.4, 0.6]), np.array([0.1, 0.1, 0.15, 0.1])
@@ -143,6 +143,7 @@ def choose(mean: Floats, error: Floats, rule: str) -> int:
     (2, 1)
     """
     best = int(np.argmin(mean))
-    if rule == "best":
+    limit = mean[best] + error[best]
+    if rule == "best" or not np.isfinite(limit):
         return best
-    return int(np.argmax(mean <= mean[best] + error[best]))
+    return int(np.argmax(mean <= limit))

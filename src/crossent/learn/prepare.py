@@ -2,7 +2,7 @@
 
 Two classes have one logit. A loss over classes that is not plain cross-entropy is fitted with the two logits that it is
 defined for, at twice the penalty, and their difference is kept: at the minimum they are -z/2 and z/2, and there the
-penalties of both forms agree.
+penalties of both forms agree. That holds for losses that only the difference counts for; z_loss is refused.
 """
 
 import math
@@ -184,6 +184,7 @@ def _matched(values: NDArray, classes: NDArray, loss: AnyLoss | None) -> tuple[N
     if loss is None and K == 2:
         return (values if values.ndim == 1 else np.ascontiguousarray(values[:, 1])), 1, BinaryCrossEntropy()
     if loss is None or not is_independent(loss):
+        _refuse_z_loss(K, getattr(loss, "z_loss", 0))
         return values, K, loss or CrossEntropy()
     if values.ndim == 2:
         return values, K, loss
@@ -193,3 +194,11 @@ def _matched(values: NDArray, classes: NDArray, loss: AnyLoss | None) -> tuple[N
             f"[rows, labels] with 0 and 1. y has {K} classes; for those use a loss such as crossent.CrossEntropy()."
         )
     return values, 1, loss
+
+
+def _refuse_z_loss(classes: int, z_loss: float) -> None:
+    if classes == 2 and z_loss != 0:
+        raise OptionError(
+            f"loss has z_loss={z_loss!r}, and two classes have one logit: z_loss acts on what is common to the logits "
+            "of a row, and of two only the difference is kept. Leave z_loss out; a larger l2 keeps logits small."
+        )

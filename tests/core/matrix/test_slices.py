@@ -99,3 +99,21 @@ def test_the_same_bits_for_any_number_of_threads(kind, set_threads):
     for threads in (2, 3, 8):
         set_threads(threads)
         assert bits_of(matrix, rows) == expected
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.filterwarnings("error")
+def test_a_part_overflows_in_silence(threads):
+    """NumPy's errstate of the calling thread does not hold in the others."""
+    meet = threading.Barrier(threads, timeout=60)
+
+    def part(first: int, end: int) -> Any:
+        meet.wait()  # every thread has a part
+        return np.full(2, 1e308).sum() + np.log(np.zeros(1)) - np.array([np.inf])
+
+    before = ce.get_num_threads()
+    try:
+        ce.set_num_threads(threads)
+        assert np.isnan(run_slices(part, [(k, k + 1) for k in range(threads)])).all()
+    finally:
+        ce.set_num_threads(before)

@@ -7,11 +7,11 @@ from sklearn.linear_model import LogisticRegression
 from closeness import assert_close
 from crossent.core.matrix import DenseMatrix
 from crossent.learn.linear_objective import LinearObjective
+from crossent.learn.objective import nonsmooth_gradient
 from crossent.learn.solvers import SolverOptions, minimise_stochastic
-from crossent.learn.solvers.descent import place_at
+from crossent.learn.solvers.nonsmooth import place_at
 from crossent.learn.solvers.rules import RULES
 from crossent.learn.solvers.stochastic import _Passes
-from crossent.learn.solvers.watch import nonsmooth_gradient
 from crossent.learn.training import train
 from crossent.losses import CrossEntropy
 from crossent.settings import get_num_threads, set_num_threads

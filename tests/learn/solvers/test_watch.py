@@ -249,6 +249,17 @@ def test_without_a_penalty_and_a_cheap_hessian_the_gradient_decides(monkeypatch)
     assert solution.converged
     assert "no model within" in solution.reason
     assert solution.loss - lowest(X, y, l2=0.0) <= 1e-6 * solution.loss
+    assert math.isnan(solution.certificate.decrement)
+
+
+def test_the_certificate_has_the_solvers_decrement_where_it_has_none_of_its_own(monkeypatch):
+    monkeypatch.setattr("crossent.learn.duality._LARGEST_HESSIAN", 0)
+    X, y = toy()
+    solution = newton(linear(X, y), SolverOptions(max_iter=4, tol=0.0), tells=True)
+    left = solution.loss - lowest(X, y, l2=0.0)
+    assert left > 1e-6
+    assert solution.certificate.decrement == pytest.approx(left, rel=0.1)
+    assert f"F is an estimated {solution.certificate.decrement:.2g} from its minimum" in solution.reason
 
 
 @pytest.mark.parametrize("classes", [2, 3])

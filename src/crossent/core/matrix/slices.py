@@ -52,9 +52,17 @@ def aligned_doubles(size: int) -> NDArray:
 
 
 def run_slices(call: Callable[[int, int], _Result], slices: list[tuple[int, int]]) -> list[_Result]:
-    """call(first, end) for each slice, over the threads; the results in the order of the slices."""
+    """call(first, end) for each slice, over the threads; the results in the order of the slices.
+
+    A call answers overflow with infinity, in silence: the caller's np.errstate would not reach the threads.
+    """
+
+    def quiet(number: int) -> _Result:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return call(*slices[number])
+
     if len(slices) == 1:
-        return [call(*slices[0])]
+        return [quiet(0)]
     results: dict[int, _Result] = {}
     numbers = iter(range(len(slices)))
     lock = threading.Lock()
@@ -66,7 +74,7 @@ def run_slices(call: Callable[[int, int], _Result], slices: list[tuple[int, int]
 
     def work() -> None:
         while (number := draw()) is not None:
-            results[number] = call(*slices[number])
+            results[number] = quiet(number)
 
     run_shares(work, stopped.set, len(slices))
     return [results[number] for number in range(len(slices))]

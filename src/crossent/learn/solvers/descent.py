@@ -1,39 +1,18 @@
 """What the gradient descent family shares: the loop around one step (or one pass), and the step with its l1 part."""
 
-import math
 from collections.abc import Callable
 from itertools import count
-from typing import NamedTuple
 
 import numpy as np
 
 from crossent.learn.objective import Objective
+from crossent.learn.solvers.nonsmooth import Place, place_at
 from crossent.learn.solvers.options import SolverOptions
-from crossent.learn.solvers.watch import Watch, penalty_l1
+from crossent.learn.solvers.watch import Watch
 from crossent.learn.trace import Solution
 from crossent.learn.types import Floats
 
-__all__ = ["Place", "descend", "place_at", "stepped"]
-
-
-class Place(NamedTuple):
-    """A point, its F, and the smooth part's value and gradient there."""
-
-    point: Floats
-    loss: float
-    value: float
-    grad: Floats
-
-    @property
-    def is_finite(self) -> bool:
-        """Whether value and gradient are numbers to compute with."""
-        return math.isfinite(self.value) and bool(np.isfinite(self.grad).all())
-
-
-def place_at(objective: Objective, point: Floats) -> Place:
-    """The objective at a point: one pass over the rows."""
-    value, grad = objective.value_and_grad(point)
-    return Place(point, float(value) + penalty_l1(objective, point), float(value), grad)
+__all__ = ["descend", "stepped"]
 
 
 def stepped(point: Floats, direction: Floats, rate: float, l1: Floats | None, unit: Floats | float = 1.0) -> Floats:

@@ -64,9 +64,9 @@ def minimise_newton(objective: Objective, start: Floats, options: SolverOptions)
 
 def _is_decided_without(objective: Objective, here: Place, tol: float) -> bool:
     """Whether the watch will most likely stop here without the Newton decrement, which costs as much as a step."""
-    if not math.isfinite(here.total) or not here.slope.any():
+    if not math.isfinite(here.loss) or not here.slope.any():
         return True
-    return objective.bound_estimate(here.grad) <= tol * max(here.total, LEAST_LOSS)
+    return objective.bound_estimate(here.grad) <= tol * max(here.loss, LEAST_LOSS)
 
 
 class _Move(NamedTuple):
@@ -127,8 +127,8 @@ class _SmoothModel:
             hessian = self._objective.hessian(here.point)
             root = inverse_root(hessian.copy())
             return hessian.__matmul__, lambda v: root.T @ (root @ v), _exact
-        if self._preconditioner is None or here.total <= self._loss / 2:  # it costs as much as several products
-            self._preconditioner, self._loss = Preconditioner.at(self._objective, here.point), here.total
+        if self._preconditioner is None or here.loss <= self._loss / 2:  # it costs as much as several products
+            self._preconditioner, self._loss = Preconditioner.at(self._objective, here.point), here.loss
         return self._objective.hvp(here.point), self._preconditioner.times, _early
 
 

@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crossent.learn.objective import Objective
+from crossent.learn.objective import Objective, nonsmooth_gradient, penalty_l1
 from crossent.learn.solvers.line_search import DECREASE, MAX_PROBES, ROUNDING
-from crossent.learn.solvers.watch import nonsmooth_gradient, penalty_l1
 from crossent.learn.types import Floats
 
 __all__ = ["Place", "linear_change", "lower_place", "place_at"]
@@ -20,15 +19,20 @@ class Place(NamedTuple):
     point: Floats
     value: float
     grad: Floats
-    total: float
+    loss: float
     slope: Floats
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether value and gradient are numbers to compute with."""
+        return math.isfinite(self.value) and bool(np.isfinite(self.grad).all())
 
 
 def place_at(objective: Objective, point: Floats) -> Place:
-    """The place of a point."""
+    """The objective at a point: one pass over the rows."""
     value, grad = objective.value_and_grad(point)
-    total = float(value) + penalty_l1(objective, point)
-    return Place(point, float(value), grad, total, nonsmooth_gradient(objective, point, grad))
+    loss = float(value) + penalty_l1(objective, point)
+    return Place(point, float(value), grad, loss, nonsmooth_gradient(objective, point, grad))
 
 
 def linear_change(l1: Floats, grad: Floats, start: Floats, target: Floats) -> float:
@@ -56,17 +60,17 @@ def lower_place(
         path: step > 0 -> the point and the change of F that a linear model promises, < 0.
     Returns: the place; None if there is none.
     """
-    step, level = first, here.total + ROUNDING * abs(here.total)
+    step, level = first, here.loss + ROUNDING * abs(here.loss)
     for _ in range(MAX_PROBES):
         point, promise = path(step)
         if not promise < 0:
             return None
         there = place_at(objective, point)
-        if there.total < here.total and there.total <= here.total + DECREASE * promise:
+        if there.loss < here.loss and there.loss <= here.loss + DECREASE * promise:
             return there
-        if there.total <= level and _steepness(there) < _steepness(here):
+        if there.loss <= level and _steepness(there) < _steepness(here):
             return there
-        step *= 0.5 if math.isfinite(there.total) else 0.1
+        step *= 0.5 if math.isfinite(there.loss) else 0.1
     return None
 
 

@@ -21,7 +21,9 @@ _SMALL_BLOCK = 64
 
 @dataclass(frozen=True)
 class Preconditioner:
-    """About the inverse Hessian at a point; positive definite; exact for one logit (up to the ridge).
+    """About the inverse Hessian; positive definite.
+
+    For one logit it is exact, up to the ridge, where the gram is of all rows and the point the present one.
 
     Attributes:
         root: [width, width], its transpose times itself is the inverse for every logit; None for a wide model.

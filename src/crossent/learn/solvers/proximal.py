@@ -14,11 +14,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from crossent.learn.objective import Objective
+from crossent.learn.objective import Objective, nonsmooth_gradient
 from crossent.learn.solvers.conjugate import Product, conjugate_gradients
 from crossent.learn.solvers.nonsmooth import linear_change
 from crossent.learn.solvers.preconditioner import inverse_root
-from crossent.learn.solvers.watch import nonsmooth_gradient
 from crossent.learn.types import Floats
 
 __all__ = ["BlockFaces", "Faces", "Quadratic", "soft_threshold"]

@@ -47,16 +47,33 @@ SOLVERS: dict[str, Solver] = {
 }
 
 
-def find_solver(name: str) -> Solver:
+def find_solver(name: str, options: SolverOptions | None = None) -> Solver:
     """The solver of that name.
 
-    Raises: OptionError listing the names.
+    Args:
+        name: in SOLVERS.
+        options: of this solver alone, which are to mean something to it; None: not looked at, as where several
+            solvers share them.
+    Raises: OptionError listing the names, or for an option that the solver would ignore.
 
     >>> find_solver("gd").rescales
     False
     """
     if isinstance(name, str) and name in SOLVERS:
+        if options is not None and not SOLVERS[name].takes_rate:
+            _refuse_rate(name, options)
         return SOLVERS[name]
     raise OptionError(
         f"solver is {name!r}; it must be one of {listed(SOLVERS, len(SOLVERS))}.{did_you_mean(str(name), SOLVERS)}"
     )
+
+
+def _refuse_rate(name: str, options: SolverOptions) -> None:
+    takers = {"learning_rate": [other for other in SOLVERS if SOLVERS[other].takes_rate], "batch_size": list(RULES)}
+    for option, others in takers.items():
+        value = getattr(options, option)
+        if value is not None:
+            raise OptionError(
+                f"{option}={value!r} is for {listed(others, len(others))}; solver={name!r} needs none. Leave it out, "
+                f"or pass solver={others[0]!r}."
+            )

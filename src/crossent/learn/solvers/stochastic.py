@@ -12,7 +12,8 @@ import math
 import numpy as np
 
 from crossent.learn.objective import Objective
-from crossent.learn.solvers.descent import Place, descend, place_at, stepped
+from crossent.learn.solvers.descent import descend, stepped
+from crossent.learn.solvers.nonsmooth import Place, place_at
 from crossent.learn.solvers.options import SolverOptions
 from crossent.learn.solvers.rules import RULES, State, at_rest, new_state
 from crossent.learn.solvers.schedules import factor_of

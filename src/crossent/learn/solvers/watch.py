@@ -8,7 +8,8 @@ Without l2 and l1 nothing can be proven. There the estimate of the distance, hal
 the place of the bound; where that is dear as well, the gradient times the size of the model: by convexity no model
 within that distance is lower by more. A minimum may not exist then:
 
-    every row strictly right    the infimum is 0; seen by a look at the logits whenever F has halved
+    every row strictly right    the infimum is 0; seen by a look at the logits whenever F has halved, and every WAIT
+                                iterations
     a growing model             as it went of late it could go on twice as far, and F would stay: the norm grows while
                                 the loss has flattened. Looked at once, at the end
 
@@ -28,7 +29,7 @@ from crossent.learn.solvers.options import SolverOptions
 from crossent.learn.trace import Solution, Step
 from crossent.learn.types import Floats
 
-__all__ = ["End", "Watch", "nonsmooth_gradient", "penalty_l1"]
+__all__ = ["End", "Watch"]
 
 LEAST_LOSS = 1e-3  # below it, tol is absolute
 PATIENCE = 20
@@ -78,6 +79,7 @@ class Watch:
         self._looked_at_value = math.inf
         self._anchors: list[_Anchor] = []  # the last three
         self._certified: Floats = np.zeros(0)
+        self._decrement = math.nan  # what the solver last gave
         self.is_convex = objective.is_convex
         self.is_free = self.is_convex and objective.l1 is None and not np.any(objective.l2)
 
@@ -90,6 +92,7 @@ class Watch:
         norm = float(np.max(np.abs(slope), initial=0.0))
         finite = math.isfinite(value) and math.isfinite(norm)
         self.certificate = None
+        self._decrement = decrement
         end = self._verdict(point, value, slope, decrement) if finite else None
         if finite and self.options.certify and self.is_convex and not self.is_free:
             self._certify(point)
@@ -142,7 +145,8 @@ class Watch:
         if math.isnan(decrement):
             size = max(1.0, float(np.linalg.norm(point)))
             distance = size * math.sqrt(square)
-            reason = f"no model within {size:.3g} of this one is lower by more than {distance:.3g}"
+            around = f"within {size:.3g} of this one (in the solver's parameters)"
+            reason = f"no model {around} is lower by more than {distance:.3g}"
         else:
             distance = decrement
             reason = f"the estimated distance of F to its minimum is {distance:.3g}"
@@ -212,6 +216,8 @@ class Watch:
     def solution(self, point: Floats, end: End) -> Solution:
         """The result of the run."""
         certificate, last = self._certify(point), self.steps[-1]
+        if certificate.kind == "radius" and math.isnan(certificate.decrement):
+            self.certificate = certificate = certificate._replace(decrement=self._decrement)
         if math.isfinite(last.loss):
             if certificate.kind == "gap" and math.isnan(last.gap):
                 self.steps[-1] = last._replace(gap=certificate.value)
