@@ -255,7 +255,8 @@ def _log_softmax(scores: Floats) -> Floats:
 
 def _norm(grad: Floats) -> float:
     """The 2-norm, inf where it is no number."""
-    return float(np.nan_to_num(np.linalg.norm(grad), nan=math.inf, posinf=math.inf))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.nan_to_num(np.linalg.norm(grad), nan=math.inf, posinf=math.inf))
 
 
 def _raw(objective: "LinearObjective", grad: Floats) -> Floats:
