@@ -16,7 +16,7 @@ from crossent.bench.wording import power_text
 __all__ = ["AIM", "LIMIT_SECONDS", "TOLERANCES", "Fit", "Setting", "Sweep", "aim_at"]
 
 AIM = 1e-6  # relative to the lowest objective found
-LIMIT_SECONDS = 25.0  # for one fit
+LIMIT_SECONDS = 32.0  # for one fit
 TOLERANCES = tuple(10.0**-digits for digits in range(2, 9))
 _FIRST_ITERATIONS, _GROWTH = 4, 4
 _MOST_ITERATIONS = 100_000
@@ -85,7 +85,7 @@ class Sweep:
         for solver in self._solvers:
             top = self._tightest(solver, target, limit)
             if top is not None and top.value <= target:
-                self._loosest(solver, target, top.setting.max_iter)
+                self._loosest(solver, target, max(top.setting.max_iter, self._enough(solver)))
                 fastest = self.best(target)
                 limit = min(limit, 2 * fastest.seconds) if fastest else limit  # slower ones need not be finished
 
@@ -109,6 +109,10 @@ class Sweep:
             most = _more(made, limit)
             if fit.ended or fit.value <= target or most < _WORTH_IT * fit.setting.max_iter:
                 return fit
+
+    def _enough(self, solver: str) -> int:
+        """The max_iter under which a fit of the solver ended by its own rule, if one did: looser ones then may too."""
+        return max((fit.setting.max_iter for fit in self.fits if fit.setting.solver == solver and fit.ended), default=0)
 
     def _loosest(self, solver: str, target: float, most: int) -> None:
         for tol in TOLERANCES:
