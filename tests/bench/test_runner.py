@@ -113,6 +113,7 @@ def fitter(value: str, needs: int = 3, seconds: float = 0.0, before: str = "") -
     return f"{start}\n        {FIT.format(value=value, needs=needs)}"
 
 
+@pytest.mark.slow
 def test_fits_that_do_not_get_there_are_told_with_their_time(heard, add_fitter, only_case):
     add_fitter("base", fit=fitter("1.0"), default=fitter("1.0000005"))
     add_fitter("near", fit=fitter("1.00002", seconds=0.05))
