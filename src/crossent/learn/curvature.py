@@ -111,11 +111,8 @@ class LabelCurvature:
         self._negative, self._positive = (1.0, 1.0) if pair is None else (float(pair[0]), float(pair[1]))
         self._pos_weight = np.ones(1) if loss.pos_weight is None else np.atleast_1d(np.asarray(loss.pos_weight, float))
 
-    def weighted_targets(self, first: int, end: int) -> Floats:
-        """A [n, L]: what multiplies -log p."""
-        return self._both(first, end)[0]
-
     def _both(self, first: int, end: int) -> tuple[Floats, Floats]:
+        """A and B [n, L]: what multiplies -log p and -log(1 - p)."""
         y, a = self._targets[first:end].astype(np.float64), self._smoothing
         A = self._positive * self._pos_weight * ((1 - a) * y + a / 2)
         B = self._negative * ((1 - a) * (1 - y) + a / 2)

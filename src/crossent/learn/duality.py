@@ -79,7 +79,7 @@ def separates(objective: "LinearObjective", point: Floats) -> bool:
         highest = np.where(is_target, -np.inf, scores).max(axis=1)
         return bool(np.all((counts == 0) | ((counts == 1) & (lowest > highest))))
 
-    return all(objective.over_slices(part, passes=0.0))
+    return all(objective.over_slices(part))
 
 
 class _Balance(NamedTuple):
@@ -132,7 +132,7 @@ class _Dual:
             self.log_p[:, :, first:end], self.mass[:, :, first:end] = log_p, A.sum(axis=1, keepdims=True)
             return A.sum(axis=2), float(np.vdot(A, log_p))
 
-        parts = objective.over_slices(part, passes=0.0)
+        parts = objective.over_slices(part)
         self.wanted: Floats = sum(p[0] for p in parts) / objective.mass
         self.loss = -math.fsum(p[1] for p in parts) / objective.mass
 
@@ -176,7 +176,7 @@ class _Dual:
             weighted = p * self.mass[:, :, first:end]
             return weighted.sum(axis=2), weighted @ p.transpose(0, 2, 1)
 
-        parts = self.objective.over_slices(part, passes=0.0)
+        parts = self.objective.over_slices(part)
         predicted = sum(p[0] for p in parts) / self.objective.mass
         bend = -sum(p[1] for p in parts) / self.objective.mass
         options = np.arange(bend.shape[1])
@@ -214,9 +214,10 @@ class _Dual:
                 return 0.0
             return float(np.sum(mass * _divergences(alpha, self.log_p[:, :, first:end])))
 
-        divergence = math.fsum(objective.over_slices(part, passes=float(is_whole))) / objective.mass
+        divergence = math.fsum(objective.over_slices(part)) / objective.mass
         if not is_whole:
             return divergence, np.zeros_like(self.coef)
+        objective.passes += 1
         G = objective.matrix.products(slopes) / objective.mass
         G[:, np.isinf(objective.scale)] = 0  # those coefficients are not parameters
         return divergence, G

@@ -180,14 +180,13 @@ class LinearObjective:
     def _out_of_bounds(self) -> LossGrad:
         return LossGrad(math.inf, np.full(self.size, np.nan))
 
-    def over_slices(self, part: Callable[[int, int], Any], passes: float = 1.0) -> list[Any]:
-        """part(first, end) of every slice of the rows, in order; `passes`: how often that reads the features."""
+    def over_slices(self, part: Callable[[int, int], Any]) -> list[Any]:
+        """part(first, end) of every slice of the rows, in order; it reads no features."""
 
         def alone(first: int, end: int) -> Any:
             with with_threads(1):
                 return part(first, end)
 
-        self.passes += passes
         return run_slices(alone, self.matrix.slices(self.outputs))
 
     def logits(self, point: Floats) -> Floats:

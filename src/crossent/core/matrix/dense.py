@@ -48,7 +48,7 @@ class DenseMatrix:
     def slices(self, outputs: int) -> list[tuple[int, int]]:
         return slices_for(self.rows, self.columns, outputs)
 
-    def blocks(self, first: int, end: int) -> list[tuple[int, int]]:
+    def _blocks(self, first: int, end: int) -> list[tuple[int, int]]:
         return blocks_of(first, end, self.columns * self._size)
 
     def centred(self, center: NDArray | None) -> Self:
@@ -108,7 +108,7 @@ class DenseMatrix:
 
         def part(first: int, end: int) -> NDArray:
             sums = np.zeros((slopes.shape[1], self.columns))
-            for start, stop in self.blocks(first, end):
+            for start, stop in self._blocks(first, end):
                 _SUMS[self._size](self.array[start:stop], self.center, slopes[start:stop], sums)
             return sums
 
@@ -139,7 +139,7 @@ class DenseMatrix:
         self, first: int, end: int, coef: NDArray, intercept: NDArray, loss: RowLoss, products: NDArray, totals: NDArray
     ) -> float:
         value = 0.0
-        for start, stop in self.blocks(first, end):
+        for start, stop in self._blocks(first, end):
             z = np.empty((stop - start, len(coef)))
             rows = self.array[start:stop]
             _LOGITS[self._size](rows, self.center, coef, intercept, z)

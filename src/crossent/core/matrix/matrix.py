@@ -73,9 +73,6 @@ class Matrix(Protocol):
     def slices(self, outputs: int) -> list[tuple[int, int]]:
         """First and end row of the slices that sums over rows are cut into."""
 
-    def blocks(self, first: int, end: int) -> list[tuple[int, int]]:
-        """The blocks of a slice."""
-
     def centred(self, center: NDArray | None) -> Self:
         """The same rows relative to another center (sparse ones take None only)."""
 

@@ -108,9 +108,6 @@ class SparseMatrix:
     def slices(self, outputs: int) -> list[tuple[int, int]]:
         return self._by_row.slices()
 
-    def blocks(self, first: int, end: int) -> list[tuple[int, int]]:
-        return [(first, end)]
-
     def centred(self, center: NDArray | None) -> Self:
         assert center is None
         return self
