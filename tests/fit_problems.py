@@ -10,7 +10,7 @@ from crossent.core.matrix import DenseMatrix
 from crossent.learn.linear_objective import LinearObjective
 from crossent.losses import BinaryCrossEntropy, CrossEntropy
 
-__all__ = ["CASES", "Problem", "fitted", "problem"]
+__all__ = ["CASES", "Problem", "fitted", "problem", "with_1_and_2_threads"]
 
 CASES = ["binary", "classes", "bare", "soft", "labels", "weighted"]
 
@@ -113,3 +113,17 @@ def fitted(solve, of, *, start=None, **options):
     from crossent.learn.solvers import SolverOptions
 
     return solve(of.objective(), np.zeros(of.size) if start is None else start, SolverOptions(**options))
+
+
+def with_1_and_2_threads(run):
+    """What run() returns with one thread and with two."""
+    import crossent
+
+    before, found = crossent.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            crossent.set_num_threads(threads)
+            found.append(run())
+    finally:
+        crossent.set_num_threads(before)
+    return found

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-import crossent
 from closeness import assert_close
 from crossent.core.matrix import DenseMatrix
 from crossent.errors import UnsupportedError
@@ -14,7 +13,7 @@ from crossent.family import Focal
 from crossent.learn.linear_objective import LinearObjective
 from crossent.learn.solvers import SolverOptions, minimise_newton, newton
 from crossent.learn.training import train
-from fit_problems import CASES, fitted, problem
+from fit_problems import CASES, fitted, problem, with_1_and_2_threads
 
 PATHS = ["factor", "products", "wide"]
 
@@ -191,15 +190,7 @@ def test_far_starts_where_the_curvature_is_gone(case, l1, path):
 def test_number_of_threads_changes_no_bit(case, l1, path):
     of = problem(case, l1=l1, rows=14_000, columns=40)
     assert len(of.objective().matrix.slices(of.outputs)) > 1
-    before = crossent.get_num_threads()
-    points = []
-    try:
-        for threads in (1, 2):
-            crossent.set_num_threads(threads)
-            points.append(fitted(minimise_newton, of, max_iter=3).point)
-    finally:
-        crossent.set_num_threads(before)
-    assert np.array_equal(*points)
+    assert np.array_equal(*with_1_and_2_threads(lambda: fitted(minimise_newton, of, max_iter=3).point))
 
 
 class Told:

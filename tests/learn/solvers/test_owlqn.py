@@ -5,12 +5,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-import crossent
 from crossent.family import Focal
 from crossent.learn.linear_objective import LinearObjective
 from crossent.learn.solvers import SolverOptions, minimise_lbfgs
 from crossent.learn.solvers.nonsmooth import linear_change, lower_place, place_at
-from fit_problems import CASES, fitted, problem
+from fit_problems import CASES, fitted, problem, with_1_and_2_threads
 
 
 @pytest.mark.parametrize("l2", [0.0, 0.02])
@@ -79,15 +78,7 @@ def test_a_loss_that_is_not_convex_descends_to_a_stationary_point():
 def test_number_of_threads_changes_no_bit():
     of = problem("classes", l1=0.003, rows=14_000, columns=40)
     assert len(of.objective().matrix.slices(of.outputs)) > 1
-    before = crossent.get_num_threads()
-    points = []
-    try:
-        for threads in (1, 2):
-            crossent.set_num_threads(threads)
-            points.append(fitted(minimise_lbfgs, of, max_iter=20).point)
-    finally:
-        crossent.set_num_threads(before)
-    assert np.array_equal(*points)
+    assert np.array_equal(*with_1_and_2_threads(lambda: fitted(minimise_lbfgs, of, max_iter=20).point))
 
 
 def test_a_path_uphill_finds_nothing():
