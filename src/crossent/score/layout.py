@@ -29,6 +29,7 @@ class Layout:
         bins: number of reliability bins that are shown.
         binning: how these bins are formed.
         clip: losses are those of p moved into [clip, 1 - clip]; None leaves them as they are.
+        tracked: classes (column numbers) that get cells of their own, at most 200; () for two classes.
     Raises: LabelError for repeated or no classes; OptionError for other values.
 
     >>> Layout(("cat", "dog"), bins=4).edges.tolist()
@@ -41,6 +42,7 @@ class Layout:
     bins: int = 10
     binning: Binning = "width"
     clip: float | None = None
+    tracked: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.classes or len(set(self.classes)) < len(self.classes):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from crossent.activations import logsumexp
+from crossent.activations import log_softmax, logsumexp
 from crossent.core.types import ArrayLike
 from crossent.errors import CrossentError, NonFiniteError, ProbabilityError, ShapeError, WeightError
 from crossent.losses import binary_cross_entropy, cross_entropy
@@ -44,6 +44,8 @@ class Outcome:
         source: name of the file or table.
         sums: smallest and largest row sum, and how many are off 1 by more than 1e-5.
         decimals: fewest decimals that write all probabilities, or None for more than 6.
+        probs: [n, K] probabilities of all classes; as given, of logits by softmax.
+        log_probs: [n, K] their logarithms, -inf for 0.
     """
 
     targets: Int64
@@ -57,6 +59,8 @@ class Outcome:
     source: str
     sums: tuple[float, float, int]
     decimals: int | None
+    probs: Float64
+    log_probs: Float64
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,7 @@ def class_outcome(
         p_target = np.exp(-losses)
         confidence = np.exp(-_losses(replace(block, targets=event), losses_at))
     hit = truth == event
-    written = (sums, decimals)
+    written = (sums, decimals, *_distributions(z, kind))
     return Outcome(truth, losses, p_target, predicted, confidence, hit, block.weight, block.rows, source, *written)
 
 
@@ -143,7 +147,13 @@ def binary_outcome(
         p_target = np.exp(-losses)
         confidence = np.exp(-_losses(replace(block, targets=np.ones_like(truth)), losses_at))
     predicted = (p > {"probs": 0.5, "logits": 0.0, "log_probs": -np.log(2.0)}[kind]).astype(np.int64)
-    written = ((1.0, 1.0, 0), _decimals(p) if kind == "probs" else None)
+    both = {
+        "probs": lambda: np.stack([1.0 - p, p], axis=1),
+        "logits": lambda: np.stack([np.zeros_like(p), p], axis=1),
+        "log_probs": lambda: np.stack([np.log(-np.expm1(p)), p], axis=1),
+    }
+    with np.errstate(divide="ignore"):
+        written = ((1.0, 1.0, 0), _decimals(p) if kind == "probs" else None, *_distributions(both[kind](), kind))
     return Outcome(truth, losses, p_target, predicted, confidence, hit, block.weight, block.rows, source, *written)
 
 
@@ -258,6 +268,15 @@ def _written(p: Float64, decimals: int) -> bool:
     return bool(np.all(np.abs(scaled - np.rint(scaled)) < 1e-9))
 
 
+def _distributions(z: Float64, kind: Kind) -> tuple[Float64, Float64]:
+    """Probabilities and their logarithms, [n, K] each."""
+    if kind == "probs":
+        with np.errstate(divide="ignore"):
+            return z, np.log(z)
+    log_p = z if kind == "log_probs" else np.asarray(log_softmax(z))
+    return np.exp(log_p), log_p
+
+
 def _empty(block: _Block) -> Outcome:
     none, no_rows = np.empty(0), np.empty(0, np.int64)
     return Outcome(
@@ -272,4 +291,6 @@ def _empty(block: _Block) -> Outcome:
         block.source,
         (1.0, 1.0, 0),
         0,
+        none[:, None],
+        none[:, None],
     )

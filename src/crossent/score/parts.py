@@ -4,7 +4,9 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from crossent.score.confusion import MOST_CLASSES, ConfusionSums
 from crossent.score.layout import Layout
+from crossent.score.moments import Moments
 from crossent.score.outcome import Outcome
 from crossent.score.worst import Worst
 from crossent.stats import (
@@ -18,6 +20,7 @@ from crossent.stats import (
     loss_cell,
     two_product,
 )
+from crossent.stats.probability_cells import ProbabilityCells
 
 __all__ = ["CLIPS", "TINY", "Parts", "Written"]
 
@@ -59,7 +62,10 @@ class Parts:
         tiny: [3] rows with p below 1e-15, 1e-12, 1e-7 at the target.
         clipped: [2] exact sums of w times the clipped loss, one for each of CLIPS.
         moved: [2] rows whose loss the layout's clip changed, and those of them that had p = 0.
-        reliability: cells by confidence: w, w hit, w confidence, w^2.
+        reliability: cells by confidence: one event.
+        rest: cells of each tracked class against all others; none for two classes.
+        moments: sums for tests of calibration and the temperature.
+        confusion: sums by true and predicted class; None above 200 classes.
         histogram: cells by finite loss: w, w loss.
         worst: the worst rows.
         written: row sums and decimals.
@@ -72,7 +78,10 @@ class Parts:
     tiny: Int64
     clipped: ExactSum
     moved: Int64
-    reliability: Cells
+    reliability: ProbabilityCells
+    rest: ProbabilityCells
+    moments: Moments
+    confusion: ConfusionSums | None
     histogram: Cells
     worst: Worst
     written: Written
@@ -97,14 +106,18 @@ class Parts:
             tiny=np.array([int((outcome.p_target < bound).sum()) for bound in TINY]),
             clipped=_clipped(given, w),
             moved=np.array([int(changed.sum()), int((changed & np.isinf(given)).sum())]),
-            reliability=_reliability(outcome, layout),
+            reliability=ProbabilityCells.of(outcome.confidence[:, None], outcome.hit[:, None], w),
+            rest=_rest(outcome, layout),
+            moments=Moments.of(outcome),
+            confusion=ConfusionSums.of(outcome, k) if k <= MOST_CLASSES else None,
             histogram=Cells.of(loss_cell(kept), LOSS_CELLS, kept, weight=kept_w),
             worst=Worst.of(outcome, layout),
             written=Written(*outcome.sums, outcome.decimals),
         )
 
     def __add__(self, other: "Parts") -> "Parts":
-        return Parts(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
+        pairs = ((f.name, getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
+        return Parts(**{name: None if mine is None else mine + theirs for name, mine, theirs in pairs})
 
 
 def _again(outcome: Outcome) -> Float64 | Flags:
@@ -132,7 +145,7 @@ def _clipped(losses: Float64, weight: Float64 | None) -> ExactSum:
     return ExactSum.of(*terms, groups=groups, group_count=len(CLIPS))
 
 
-def _reliability(outcome: Outcome, layout: Layout) -> Cells:
-    edges = layout.edges
-    cell = np.searchsorted(edges[1:-1], outcome.confidence, side="left").astype(np.int64)
-    return Cells.of(cell, len(edges) - 1, outcome.hit, outcome.confidence, _again(outcome), weight=outcome.weight)
+def _rest(outcome: Outcome, layout: Layout) -> ProbabilityCells:
+    """Each tracked class against all others."""
+    tracked = np.array(layout.tracked, np.int64)
+    return ProbabilityCells.of(outcome.probs[:, tracked], outcome.targets[:, None] == tracked, outcome.weight)

@@ -4,7 +4,14 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from crossent.score.confusion import Confusion, Macro
+from crossent.score.segments import SegmentScore
 from crossent.stats import Estimate
+from crossent.stats.decomposition import Decomposition
+from crossent.stats.ece import CalibrationError
+from crossent.stats.score_tests import CalibrationTest
+from crossent.stats.smooth_ece import SmoothCalibrationError
+from crossent.stats.temperature import Temperature, TemperatureDecomposition
 
 __all__ = ["SCHEMA", "ClassScore", "Infinities", "LossBin", "ReliabilityBin", "Score", "WorstRow"]
 
@@ -41,8 +48,13 @@ class ClassScore:
         prior: its (weighted) share of the rows.
         log_loss: mean loss of its rows in nats, with standard error and interval.
         recall: share of its rows that are predicted right (the accuracy on this class).
-        precision: share of the rows predicted as this class that are of it; None if there are none.
+        precision: share of the rows predicted as this class that are of it, with Wilson's interval; None if there
+            are none.
+        f1: harmonic mean of precision and recall; None if neither occurs.
         loss_share: its share of the whole loss; None if that is 0 or inf.
+        rest: decomposition of this class against all others by its own binary loss (never summed over classes); None
+            for two classes, and for classes that are not among the 200 commonest.
+        auc: area under the ROC curve of this class against all others; None likewise, or if one side has no rows.
     """
 
     label: str
@@ -50,8 +62,11 @@ class ClassScore:
     prior: float
     log_loss: Estimate
     recall: Estimate | None
-    precision: float | None
+    precision: Estimate | None
+    f1: float | None
     loss_share: float | None
+    rest: Decomposition | None
+    auc: float | None
 
 
 @dataclass(frozen=True)
@@ -128,7 +143,22 @@ class Score:
         skill: 1 - log loss / baseline (McFadden's R^2); None if the baseline is 0.
         bits_gained: (baseline - log loss) in bits per row.
         effective_classes: exp(log loss): among how many equally likely classes the model still wavers.
+        method: how the interval of the log loss was found: "hall", "bootstrap" or "clusters".
+        baseline_of: what the baseline is the entropy of: "these rows", or the prior that was given (then the
+            cross-entropy of these rows' classes under it).
         accuracy: share of rows whose largest probability is at the target, with Wilson's interval.
+        macro: means of precision, recall and F1 over the classes.
+        brier: mean of sum_j (p_j - y_j)^2, 0..2 (scikit-learn's for two classes is half of it).
+        auc: area under the ROC curve; None for more than two classes (see per_class), or if one class has no rows.
+        decomposition: of two classes by isotonic regression, of more by temperature; None without a finite loss.
+        top: decomposition of "the predicted class is true" by its own binary loss, for more than two classes.
+        temperature: the temperature that would fit best; None without a finite loss.
+        entropy_gap: mean of loss - H(p): the score test of temperature 1. 0 is not yet calibration.
+        spiegelhalter: Spiegelhalter's test for K classes.
+        calibration_error: binned, of the event that the reliability speaks of.
+        smooth_calibration_error: without bins, of the same event.
+        confusion: true against predicted classes; None above 200 classes.
+        segments: one entry a value of each column asked for.
         per_class: one entry a class, in column order.
         reliability: bins of confidence: for two classes in the positive (second) one, else in the predicted
             one.
@@ -149,7 +179,21 @@ class Score:
     skill: float | None
     bits_gained: float
     effective_classes: float
+    method: str
+    baseline_of: str
     accuracy: Estimate
+    macro: Macro
+    brier: float
+    auc: float | None
+    decomposition: Decomposition | TemperatureDecomposition | None
+    top: Decomposition | None
+    temperature: Temperature | None
+    entropy_gap: CalibrationTest
+    spiegelhalter: CalibrationTest
+    calibration_error: CalibrationError | None
+    smooth_calibration_error: SmoothCalibrationError | None
+    confusion: Confusion | None
+    segments: tuple[SegmentScore, ...]
     per_class: tuple[ClassScore, ...]
     reliability: tuple[ReliabilityBin, ...]
     reliability_of: str

@@ -51,7 +51,8 @@ class Tally:
         binning: Binning = "width",
         clip: float | None = None,
     ) -> None:
-        self.layout = Layout(tuple(classes), kind, worst, bins, binning, clip)
+        tracked = tuple(range(min(len(classes), 200))) if len(classes) > 2 else ()
+        self.layout = Layout(tuple(classes), kind, worst, bins, binning, clip, tracked)
         self._parts: Parts | None = None
 
     @property

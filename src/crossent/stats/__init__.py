@@ -1,7 +1,7 @@
 """Statistics of sums: exact sums, ratios with intervals, cells; knows no files, models or scores."""
 
+from crossent.core.accumulate import ExactSum, Float64, Int64, two_product
 from crossent.stats.cells import LOSS_CELLS, Cells, Flags, logit_edges, loss_cell, loss_edges, mass_bins
-from crossent.stats.exact import ExactSum, Float64, Int64, two_product
 from crossent.stats.intervals import TOO_FEW_EVENTS, Estimate, hall_interval, wilson_estimate
 from crossent.stats.quantiles import normal_quantile, t_quantile
 from crossent.stats.ratio import RatioSums

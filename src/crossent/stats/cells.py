@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from crossent.stats.exact import ExactSum, Float64, Int64, two_product
+from crossent.core.accumulate import ExactSum, Float64, Int64, two_product
 
 __all__ = ["LOSS_CELLS", "Cells", "logit_edges", "loss_cell", "loss_edges", "mass_bins"]
 

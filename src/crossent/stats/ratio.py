@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from crossent.stats.exact import ExactSum, Float64, Int64, two_product
+from crossent.core.accumulate import ExactSum, Float64, Int64, two_product
 from crossent.stats.intervals import TOO_FEW_EVENTS, Estimate, hall_interval
 
 __all__ = ["RatioSums"]
