@@ -2,7 +2,6 @@
 
 from crossent.report.wording import (
     TOO_FEW,
-    clean,
     clipping_remark,
     finite,
     interval,
@@ -15,7 +14,7 @@ from crossent.report.wording import (
     verdict,
 )
 from crossent.score import Score
-from crossent.wording import aligned
+from crossent.wording import aligned, clean
 
 __all__ = ["to_text"]
 

@@ -1,7 +1,6 @@
 """The words of a report: numbers with the digits they deserve, labels made harmless, and the verdict."""
 
 import math
-import unicodedata
 from collections.abc import Callable
 
 from crossent.score import Score
@@ -12,7 +11,6 @@ TOO_FEW = "too few events: the interval may be too short"
 __all__ = [
     "TOO_FEW",
     "caveat",
-    "clean",
     "clipping_remark",
     "finite",
     "interval",
@@ -26,39 +24,10 @@ __all__ = [
     "verdict",
 ]
 
-_HIDDEN = {
-    "Cc",
-    "Cf",
-    "Cs",
-    "Co",
-    "Cn",
-    "Zl",
-    "Zp",
-}  # controls, direction marks, surrogates, unassigned, line ends
-
 
 def finite(score: Score) -> str:
     """ "finite " where the loss has infinities, so that shares of it are shares of the rest."""
     return "finite " if score.infinities.rows else ""
-
-
-def clean(text: object, *, width: int = 60) -> str:
-    """One harmless line: control and direction characters are written out, long text is cut with an ellipsis.
-
-    >>> clean("a" + chr(0x202E) + "b" + chr(10) + "c" * 100, width=16)
-    'a\\\\u202eb\\\\u000ac…'
-    """
-    kept: list[str] = []
-    length = 0
-    for character in str(text):
-        shown = character
-        if unicodedata.category(character) in _HIDDEN:
-            shown = f"\\u{ord(character):04x}"
-        length += len(shown)
-        if length > width:
-            return "".join(kept)[: width - 1] + "\N{HORIZONTAL ELLIPSIS}"
-        kept.append(shown)
-    return "".join(kept)
 
 
 def number(x: float | None, *, digits: int = 4) -> str:
