@@ -7,7 +7,7 @@ from itertools import groupby
 import numpy as np
 
 from crossent.plots.style import ACCENT, FONT_SIZE, INK, MUTED, PAPER, PLAIN, Axes, own_axes, written
-from crossent.score import Score
+from crossent.scoring import Score
 from crossent.wording import clean
 
 __all__ = ["confusion"]

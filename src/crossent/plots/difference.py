@@ -6,7 +6,7 @@ from dataclasses import replace
 from crossent.plots.forest import Row, draw_forest, forest_height
 from crossent.plots.segments import as_row, say_left_out, segment_rows
 from crossent.plots.style import FONT_SIZE, WARM, Axes, own_axes, written
-from crossent.score.compare import Compare
+from crossent.scoring.compare import Compare
 from crossent.stats import Estimate
 from crossent.wording import counted
 

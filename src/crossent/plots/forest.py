@@ -107,3 +107,4 @@ def _set_reach(rows: Sequence[Row], line: float | None, ax: Axes) -> None:
     low, high = min(numbers, default=0.0), max(numbers, default=1.0)
     margin = 0.07 * (high - low) or 0.1 * abs(high) or 1.0
     ax.set_xlim(low - margin, high + margin)
+    ax.locator_params(axis="x", nbins=5)

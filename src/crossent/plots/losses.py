@@ -54,6 +54,7 @@ def _draw_tail(score: Score, bars: list[tuple[float, float, float, float]], ax: 
         return
     end = bars[-1][1]
     ax.axvspan(start, end, color=WARM, alpha=0.13, linewidth=0)
+    ax.axvline(start, color=WARM, linewidth=0.8)
     text = f"worst 1 %: {100 * score.worst_share:.3g} % of the loss"
     ax.text(0.995, 0.98, text, transform=ax.transAxes, ha="right", va="top", color=WARM, fontsize=FONT_SIZE)
 

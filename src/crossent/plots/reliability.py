@@ -1,7 +1,8 @@
 """The reliability diagram: what was promised against what happened, and how many rows say so."""
 
-from crossent.plots.style import ACCENT, FONT_SIZE, MUTED, RULE, SOFT, Axes, bare, own_axes
+from crossent.plots.style import ACCENT, FONT_SIZE, INK, MUTED, RULE, SOFT, Axes, bare, legend, own_axes, short_count
 from crossent.scoring import Score
+from crossent.stats.decomposition import Decomposition
 
 __all__ = ["reliability"]
 
@@ -36,7 +37,7 @@ def reliability(score: Score, *, ax: Axes | None = None) -> Axes:
     ax.set_ylim(_FOOT, 1.03)
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
     ax.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
-    legend(ax, loc="upper left", bbox_to_anchor=(-0.01, 1.02), labelspacing=0.3)
+    legend(ax, loc="lower right", bbox_to_anchor=(1.02, -_FOOT / (1.03 - _FOOT)), labelspacing=0.3)
     return ax
 
 

@@ -5,9 +5,9 @@ from itertools import groupby
 
 from crossent.plots.forest import MOST_ROWS, Row, draw_forest, forest_height
 from crossent.plots.style import FONT_SIZE, MUTED, Axes, own_axes, short_count
-from crossent.score.compare import Compare, SegmentDifference
-from crossent.score.score import ClassScore, Score
-from crossent.score.segments import SegmentScore
+from crossent.scoring.compare import Compare, SegmentDifference
+from crossent.scoring.score import ClassScore, Score
+from crossent.scoring.segments import SegmentScore
 from crossent.stats import Estimate
 from crossent.wording import counted
 

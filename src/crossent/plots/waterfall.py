@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 from crossent.plots.style import ACCENT, FONT_SIZE, INK, MUTED, PAPER, SOFT, WARM, Axes, bare, own_axes, written
-from crossent.score import Score
+from crossent.scoring import Score
 from crossent.stats.decomposition import Decomposition
 from crossent.stats.temperature import TemperatureDecomposition
 
@@ -48,6 +48,7 @@ def waterfall(score: Score, *, ax: Axes | None = None) -> Axes:
     steps = _steps(score.decomposition)
     reach = 1.3 * max((x for s in steps for x in (s.start, s.end) if math.isfinite(x)), default=0.0) or 1.0
     ax.set_xlim(0, reach)
+    ax.locator_params(axis="x", nbins=5)
     for k, step in enumerate(steps):
         start, end = min(step.start, reach), min(step.end, reach)
         ax.barh(k, end - start, left=start, height=0.62, color=step.colour, linewidth=0)
@@ -61,7 +62,7 @@ def waterfall(score: Score, *, ax: Axes | None = None) -> Axes:
 
 def _steps(parts: Decomposition | TemperatureDecomposition) -> list[_Step]:
     if isinstance(parts, Decomposition):
-        down, known, up, lost = "\N{MINUS SIGN} discrimination", parts.dsc, "+ miscalibration", parts.mcb
+        down, known, up, lost = "\N{MINUS SIGN} discrimination", parts.dsc, _by_chance(parts), parts.mcb
     else:
         down, known = "\N{MINUS SIGN} knowledge", parts.knowledge
         up, lost = "+ temperature\nmiscalibration,\na lower bound", parts.miscalibration
@@ -72,6 +73,10 @@ def _steps(parts: Decomposition | TemperatureDecomposition) -> list[_Step]:
         _Step(up, best, parts.loss, lost, WARM),
         _Step("= log loss", 0.0, parts.loss, parts.loss, INK),
     ]
+
+
+def _by_chance(parts: Decomposition) -> str:
+    return f"+ miscalibration\n({written(parts.mcb_null)} by chance)"
 
 
 def _write(step: _Step, k: int, reach: float, ax: Axes) -> None:

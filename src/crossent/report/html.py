@@ -13,8 +13,10 @@ from crossent import plots
 from crossent.errors import MissingExtraError
 from crossent.plots.training import trace_points
 from crossent.report import wording
+from crossent.report.contents import verdict
 from crossent.report.pictures import picture
 from crossent.scoring import ClassScore, Score
+from crossent.wording import clean
 
 __all__ = ["to_html", "write_page"]
 
@@ -48,7 +50,7 @@ def to_html(
     page: str = template.render(
         title=title or "Score",
         score=score,
-        verdict=wording.verdict(score).replace(" %", "\u00a0%").replace(" nat", "\u00a0nat"),
+        verdict=verdict(score).replace(" %", "\u00a0%").replace(" nat", "\u00a0nat"),
         level=wording.level(score.log_loss.confidence),
         clipping=wording.clipping_remark(score),
         strip=_strip(score),
@@ -73,7 +75,7 @@ def _template() -> Any:
         raise MissingExtraError.for_extra("report", "jinja2", "A report") from error
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters.update(
-        clean=wording.clean,
+        clean=clean,
         number=wording.number,
         share=wording.share,
         value=wording.value,
@@ -107,7 +109,7 @@ def write_page(
 
 def _pictures(score: Score, trace: Any) -> list[tuple[str, str, str]]:
     """(heading, svg, caption) of every picture that the data allow."""
-    event = wording.clean(score.reliability_of, width=80)
+    event = clean(score.reliability_of, width=80)
     finite = score.infinities.finite
     mean = f"Mean {wording.value(finite)} nat." if finite.value is not None else "No row has a finite loss."
     made = []
@@ -162,4 +164,4 @@ def _strip(score: Score) -> dict[str, float] | None:
 
 
 def _facts(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(wording.clean(k), wording.clean(v, width=300)) for k, v in list(facts.items())[:_MOST_FACTS]]
+    return [(clean(k), clean(v, width=300)) for k, v in list(facts.items())[:_MOST_FACTS]]
