@@ -9,15 +9,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crossent.scoring.outcome import Outcome
-from crossent.scoring.spread import Spread, Unit
+from crossent.scoring.keys import ByValue, Keys
+from crossent.scoring.layout import Layout
+from crossent.scoring.segments import SegmentSums
+from crossent.scoring.spread import Spread, method_of
 from crossent.stats import Cells, Flags, Float64, Int64
 
-__all__ = ["A_ONLY", "BETTER", "BOTH", "B_ONLY", "KINDS", "TIED", "WORSE", "CompareSums", "Pair"]
+__all__ = ["A_ONLY", "BETTER", "BOTH", "B_ONLY", "TIED", "WORSE", "CompareSums", "Pair", "SegmentRows"]
 
 # What befalls a row: B's loss is smaller, equal, larger; only A's is infinite, only B's, both.
 BETTER, TIED, WORSE, A_ONLY, B_ONLY, BOTH = range(6)
-KINDS = 6
+_KINDS = 6
 
 
 class Pair(NamedTuple):
@@ -26,41 +28,57 @@ class Pair(NamedTuple):
     Attributes:
         a, b: [n] losses in nats, inf where p = 0 at the target.
         weight: [n] weights > 0, or None for all ones.
-        unit: which rows vary together, for intervals that need it.
+        keys: segments, and clusters or identities, of the rows.
     """
 
     a: Float64
     b: Float64
     weight: Float64 | None
-    unit: Unit
-
-    @classmethod
-    def of(cls, a: Outcome, b: Outcome, unit: Unit) -> "Pair":
-        """The losses of two outcomes of the same targets."""
-        return cls(a.losses, b.losses, a.weight, unit)
-
-    def rows(self, kept: Flags) -> "Pair":
-        """Some of the rows."""
-        weight = None if self.weight is None else self.weight[kept]
-        return Pair(self.a[kept], self.b[kept], weight, self.unit.rows(kept))
+    keys: Keys
 
     def kinds(self) -> Int64:
-        """What befalls every row, [n] in 0..KINDS - 1."""
+        """What befalls every row, [n] in 0..5."""
         kind = np.where(self.b < self.a, BETTER, np.where(self.b > self.a, WORSE, TIED))
         beyond_a, beyond_b = np.isinf(self.a), np.isinf(self.b)
-        kind[beyond_a] = A_ONLY
-        kind[beyond_b] = B_ONLY
-        kind[beyond_a & beyond_b] = BOTH
+        kind[beyond_a], kind[beyond_b], kind[beyond_a & beyond_b] = A_ONLY, B_ONLY, BOTH
         return kind.astype(np.int64)
 
-    def difference(self) -> tuple[Float64, Float64]:
-        """b - a of finite losses as value and error, exactly.
 
-        Source: Knuth, The Art of Computer Programming 2, 4.2.2, theorem B.
-        """
-        d = self.b - self.a
-        b = d + self.a
-        return d, (self.b - b) - (self.a - (b - d))
+def _difference(a: Float64, b: Float64) -> tuple[Float64, Float64]:
+    """b - a of finite losses as value and error, exactly.
+
+    Source: Knuth, The Art of Computer Programming 2, 4.2.2, theorem B.
+    """
+    d = b - a
+    back = d + a
+    return d, (b - back) - (a - (back - d))
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentRows:
+    """The rows by the value of one column; `+` puts equal values together.
+
+    Attributes:
+        finite: differences of the rows in which both losses are finite; the others are counted.
+        a_only, b_only: rows in which one loss alone is infinite, as sums of nothing.
+    """
+
+    finite: SegmentSums
+    a_only: SegmentSums
+    b_only: SegmentSums
+
+    @classmethod
+    def of(cls, column: str, by: ByValue, kind: Int64, d: Float64, weight: Float64 | None) -> "SegmentRows":
+        """The sums of one block; d counts where both losses are finite."""
+        nothing = np.zeros(len(kind))
+        return cls(
+            SegmentSums.of(column, by, d, weight, kind < A_ONLY),
+            SegmentSums.of(column, by, nothing, None, kind == A_ONLY),
+            SegmentSums.of(column, by, nothing, None, kind == B_ONLY),
+        )
+
+    def __add__(self, other: "SegmentRows") -> "SegmentRows":
+        return SegmentRows(self.finite + other.finite, self.a_only + other.a_only, self.b_only + other.b_only)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +89,7 @@ class CompareSums:
         kinds: cells by what befell the row: counts, w, w^2.
         a, b, difference: spreads over the rows in which both losses are finite.
         a_alone, b_alone: spreads of the finite loss where the other one is infinite.
+        segments: one entry a column.
     """
 
     kinds: Cells
@@ -79,22 +98,37 @@ class CompareSums:
     difference: Spread
     a_alone: Spread
     b_alone: Spread
+    segments: tuple[SegmentRows, ...]
 
     @classmethod
-    def of(cls, pair: Pair) -> "CompareSums":
+    def of(cls, pair: Pair, layout: Layout) -> "CompareSums":
         """The sums of one block."""
-        kind = pair.kinds()
-        again = np.ones(len(kind), np.bool_) if pair.weight is None else pair.weight
-        both, only_b, only_a = (pair.rows(kept) for kept in (kind < A_ONLY, kind == A_ONLY, kind == B_ONLY))
-        d, d_error = both.difference()
+        kind, w, identity, method = pair.kinds(), pair.weight, pair.keys.identity, method_of(layout)
+        both = kind < A_ONLY
+
+        def spread(values: Float64, rows: Flags, error: Float64 | None = None) -> Spread:
+            weight = None if w is None else w[rows]
+            keys = None if identity is None else identity[rows]
+            return Spread.of(values, weight, error=error, method=method, identity=keys)
+
+        d, d_error = _difference(pair.a[both], pair.b[both])
+        everywhere = np.zeros(len(kind))
+        everywhere[both] = d
         return cls(
-            kinds=Cells.of(kind, KINDS, again, weight=pair.weight),
-            a=Spread.of(both.a, both.weight, unit=both.unit),
-            b=Spread.of(both.b, both.weight, unit=both.unit),
-            difference=Spread.of(d, both.weight, error=d_error, unit=both.unit),
-            a_alone=Spread.of(only_a.a, only_a.weight, unit=only_a.unit),
-            b_alone=Spread.of(only_b.b, only_b.weight, unit=only_b.unit),
+            kinds=Cells.of(kind, _KINDS, np.ones(len(kind), np.bool_) if w is None else w, weight=w),
+            a=spread(pair.a[both], both),
+            b=spread(pair.b[both], both),
+            difference=spread(d, both, d_error),
+            a_alone=spread(pair.a[kind == B_ONLY], kind == B_ONLY),
+            b_alone=spread(pair.b[kind == A_ONLY], kind == A_ONLY),
+            segments=tuple(
+                SegmentRows.of(column, by, kind, everywhere, w)
+                for column, by in zip(layout.by, pair.keys.by, strict=True)
+            ),
         )
 
     def __add__(self, other: "CompareSums") -> "CompareSums":
-        return CompareSums(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self)})
+        segments = tuple(x + y for x, y in zip(self.segments, other.segments, strict=True))
+        names = [f.name for f in fields(self) if f.name != "segments"]
+        added = {name: getattr(self, name) + getattr(other, name) for name in names}
+        return CompareSums(**added, segments=segments)
