@@ -1,6 +1,7 @@
 """The worst rows: a bounded list by loss, then identity, so that merging in any order keeps the same rows."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -17,6 +18,7 @@ class Worst:
 
     limit: int
     rows: tuple[WorstRow, ...] = ()
+    grows: ClassVar[bool] = True
 
     @classmethod
     def of(cls, outcome: Outcome, layout: Layout) -> "Worst":
