@@ -81,7 +81,9 @@ class Layout:
     def _check_tracked(self) -> None:
         k = len(self.classes)
         if len(self.tracked) > MOST_TRACKED or len(set(self.tracked)) < len(self.tracked):
-            raise OptionError(f"tracked has {len(self.tracked)} columns; at most {MOST_TRACKED}, each once, are allowed")
+            raise OptionError(
+                f"tracked has {len(self.tracked)} columns; at most {MOST_TRACKED}, each once, are allowed"
+            )
         if not all(0 <= column < k for column in self.tracked):
             raise OptionError(f"tracked names a column outside 0..{k - 1}; give numbers of columns")
 
@@ -106,7 +108,9 @@ def prior_shares(prior: Prior | None, classes: tuple[str, ...]) -> tuple[float, 
         for name in shares:
             if name not in classes:
                 hint = did_you_mean(str(name), classes)
-                raise LabelError(f"prior names {quoted(str(name))}, which is none of the classes {listed(classes)}.{hint}")
+                raise LabelError(
+                    f"prior names {quoted(str(name))}, which is none of the classes {listed(classes)}.{hint}"
+                )
         numbers = [float(shares.get(name, 0.0)) for name in classes]
     else:
         numbers = [float(share) for share in prior]

@@ -36,7 +36,7 @@ def _column_scores(sums: SegmentSums, overall: float | None, confidence: float) 
             column=sums.column,
             value=sums.values[k],
             n=int(sums.rows[k]),
-            log_loss=group_loss(finite[k], int(sums.others[k])),
+            log_loss=group_loss(finite[k], int(sums.others[k]), int(sums.rows[k]), finite[k].effective_n),
             infinite=int(sums.others[k]),
             loss_share=float(lost[k] / all_lost) if all_lost else None,
             p_value=p_values[k],

@@ -1,6 +1,7 @@
 """Segments: the rows that share a value of a column, as sums that add up, and as the results that come of them."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from crossent.wording import quoted
 __all__ = ["MOST_VALUES", "SegmentScore", "SegmentSums"]
 
 MOST_VALUES = 10_000
+_POWERS = 9  # of a RatioSums
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,20 @@ class SegmentSums:
     values: tuple[str, ...]
     ratios: RatioSums
     others: Int64
+    grows: ClassVar[bool] = True  # for crossent.scoring.saved: its size depends on the rows
+
+    def check(self) -> None:
+        """Raises ValueError or DataError unless the fields fit each other."""
+        k, ratios = len(self.values), self.ratios
+        _check_number(self.column, k)
+        if list(self.values) != sorted(set(self.values)):
+            raise ValueError(f"the values of column {quoted(self.column)} are not sorted, or one is there twice")
+        sizes = {len(ratios.units), len(ratios.beyond), len(self.others), *(s.group_count for s in ratios.sums)}
+        if sizes != {k} or len(ratios.sums) != _POWERS or self.others.min(initial=0) < 0:
+            raise ValueError(f"the sums of column {quoted(self.column)} do not fit its {k} values")
 
     @classmethod
-    def of(
-        cls, column: str, by: ByValue, numbers: Float64, weight: Float64 | None, finite: Flags
-    ) -> "SegmentSums":
+    def of(cls, column: str, by: ByValue, numbers: Float64, weight: Float64 | None, finite: Flags) -> "SegmentSums":
         """The sums of one block.
 
         Args:

@@ -1,6 +1,7 @@
 """From the sums of a tally to a Score: every mean, ratio, variance and interval is formed here, once."""
 
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ def summarise(parts: Parts, layout: Layout, *, drawn: Drawn) -> Score:
     square, correct = (s.total().fractions()[0] for s in parts.truth.sums[1:])
     total, n = sum(weights, Fraction(0)), int(parts.truth.counts.sum())
     effective_n = float(total**2 / square)
-    finite = _finite_loss(parts, layout, drawn)
+    finite = _finite_loss(parts, drawn)
     loss = with_infinities(finite, int(parts.zeros[0]), n, effective_n)
     beside = baseline(weights, layout.prior)
     classes = class_scores(parts, layout, drawn)
@@ -44,9 +45,7 @@ def summarise(parts: Parts, layout: Layout, *, drawn: Drawn) -> Score:
         baseline=beside,
         baseline_of="these rows" if layout.prior is None else "the given prior",
         method=_method(layout),
-        accuracy=wilson_estimate(
-            float(correct / total), n=n, effective_n=effective_n, confidence=drawn.confidence
-        ),
+        accuracy=wilson_estimate(float(correct / total), n=n, effective_n=effective_n, confidence=drawn.confidence),
         macro=macro(classes),
         confusion=confusion(parts.confusion, layout),
         segments=segment_scores(parts.segments, overall=finite.value, confidence=drawn.confidence),
@@ -60,22 +59,22 @@ def summarise(parts: Parts, layout: Layout, *, drawn: Drawn) -> Score:
     )
 
 
-def _finite_loss(parts: Parts, layout: Layout, drawn: Drawn) -> Estimate:
+def _finite_loss(parts: Parts, drawn: Drawn) -> Estimate:
     """The log loss of the rows where it is finite, with the interval that was asked for."""
-    if parts.grouped is None:
-        finite = parts.losses.total().estimate(confidence=drawn.confidence, floor=0.0)
+    coverage: dict[str, Any] = {"confidence": drawn.confidence, "floor": 0.0}
+    if parts.groups is not None:
+        finite = parts.groups.estimate(**coverage, seed=drawn.seed)
+    elif parts.clusters is not None:
+        finite = parts.clusters.estimate(**coverage)
     else:
-        seeded = {"seed": drawn.seed} if layout.ci == "bootstrap" else {}
-        finite = parts.grouped.estimate(confidence=drawn.confidence, floor=0.0, **seeded)
+        finite = parts.losses.total().estimate(**coverage)
     if np.any((parts.truth.counts > 0) & (parts.truth.counts < FEW_ROWS)):
         finite = finite.marked(TOO_FEW_EVENTS)
     return finite
 
 
 def _method(layout: Layout) -> str:
-    if layout.ci == "bootstrap":
-        return "bootstrap of clusters" if layout.cluster else "bootstrap"
-    return "clusters" if layout.cluster else "hall"
+    return "clusters" if layout.cluster and layout.ci == "hall" else layout.ci
 
 
 def _notes(parts: Parts, n: int, layout: Layout) -> tuple[str, ...]:
