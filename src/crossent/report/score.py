@@ -45,13 +45,14 @@ def score_tables(score: Score) -> list[Table]:
 
 def _numbers(score: Score) -> Table:
     nats, in_bits = score.log_loss, score.log_loss_bits
+    gained = None if score.bits_gained is None else score.bits_gained * BIT
     rows = (
         ("", "nat", "bit"),
         ("log loss", value(nats), value(in_bits)),
         ("standard error", standard_error(nats), standard_error(in_bits)),
         (f"{level(nats.confidence)} interval", _ends(nats), _ends(in_bits)),
         (prior(score), number(score.baseline), number(score.baseline_bits)),
-        ("gained per row", number(score.baseline - (nats.value or 0.0)), number(score.bits_gained)),
+        ("gained per row", number(gained), number(score.bits_gained)),
     )
     return Table("numbers", rows)
 
@@ -73,10 +74,7 @@ def _facts(score: Score) -> Table:
         ("effective classes", f"{number(score.effective_classes)} of {len(score.classes):,}"),
         ("worst 1 % of rows", f"{share(score.worst_share)} of the {finite(score)}loss"),
         ("accuracy", f"{share(score.accuracy.value)} ({told_interval(score.accuracy, write=share)})"),
-        (
-            "mean over classes",
-            f"precision {share(macro.precision)}, recall {share(macro.recall)}, F1 {share(macro.f1)}",
-        ),
+        ("mean over classes", f"precision {means[0]}, recall {means[1]}, F1 {means[2]}"),
         ("Brier score", number(score.brier)),
     ]
     facts += [] if score.auc is None else [("AUC", number(score.auc))]

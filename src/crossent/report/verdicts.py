@@ -30,6 +30,8 @@ def _remark(estimate: Estimate) -> str:
 def _against_prior(score: Score) -> str:
     loss, baseline = score.log_loss, score.baseline
     alone = f"{number(baseline)} nat of the {prior(score)}"
+    if math.isinf(baseline):
+        return f"the {prior(score)} gives no probability to a class that occurs, so it is no baseline to compare with"
     if score.skill is None:
         return "all rows have one class, so there is no baseline to compare with"
     if loss.lower is None or loss.upper is None:

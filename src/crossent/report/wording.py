@@ -41,9 +41,8 @@ def finite(score: Score) -> str:
 
 def prior(score: Score) -> str:
     """What the baseline is the loss of."""
-    return (
-        "class shares alone" if score.baseline_of == "these rows" else f"{score.baseline_of.removeprefix('the ')} alone"
-    )
+    of = score.baseline_of
+    return "class shares alone" if of == "these rows" else f"{of.removeprefix('the ')} alone"
 
 
 def method(name: str) -> str:
