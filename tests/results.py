@@ -103,12 +103,9 @@ def _confusion(k: int, zero: bool) -> Confusion | None:
 
 
 def _segments(count: int) -> tuple[SegmentScore, ...]:
-    return tuple(
-        SegmentScore(
-            "city", f"town {k}", 10 + k, estimate(0.3 + 0.01 * k, 0.02, mark=MARK if k == 0 else None), 0, 0.01, 0.04
-        )
-        for k in range(count)
-    )
+    """Values with 10, 11, ... rows; the first has a mark."""
+    found = (estimate(0.3 + 0.01 * k, 0.02, 10 + k, mark=None if k else MARK) for k in range(count))
+    return tuple(SegmentScore("city", f"town {k}", e.n, e, 0, 0.1, 0.01, 0.04) for k, e in enumerate(found))
 
 
 def _classes(names: Sequence[str], two: bool) -> tuple[ClassScore, ...]:

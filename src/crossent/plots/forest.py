@@ -82,7 +82,7 @@ def _write_at_edge(row: Row, k: int, ax: Axes) -> None:
 def _set_labels(rows: Sequence[Row], ax: Axes) -> None:
     """The label of every line with its count at the left."""
     ax.set_ylim(len(rows) - 0.4, -0.6)
-    shown = [clean(row.label, width=_LABEL_WIDTH) + (f"  {row.n}" if row.n else "") for row in rows]
+    shown = [clean(row.label, width=_LABEL_WIDTH) + (f"\N{EN SPACE}{row.n}" if row.n else "") for row in rows]
     ax.set_yticks(range(len(rows)), shown, **PLAIN)
     size = FONT_SIZE - 1 if len(rows) <= 20 else FONT_SIZE - 2
     for row, text in zip(rows, ax.get_yticklabels(), strict=True):

@@ -11,6 +11,8 @@ from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from crossent import plots
+from crossent.plots.forest import forest_height
+from crossent.plots.segments import segment_rows
 from crossent.plots.style import ACCENT, INK, MUTED, PAPER, RULE, SOFT, WARM
 from crossent.report.contents import tables, verdict
 from crossent.report.pictures import picture
@@ -33,10 +35,11 @@ _CELL = f"padding: 2px 14px 2px 0; border: 0; background: {PAPER}; color: {INK};
 
 
 class _Drawing(NamedTuple):
-    """A picture of the fragment: heading, and what draws it on the axes that it is given."""
+    """A picture of the fragment: heading, what draws it on the axes that it is given, and inches."""
 
     heading: str
     draw: Callable[[Any], Any]
+    height: float = 3.15
 
 
 def to_fragment(result: Score | Compare) -> str:
@@ -74,7 +77,7 @@ def _pictures(result: Score | Compare, digest: str) -> str:
         return f'<p style="color: {MUTED}">Pictures need matplotlib: pip install &#39;crossent[report]&#39;</p>'
     figures = (
         f'<div style="flex: 1 1 320px; max-width: 460px"><div>{escape(drawing.heading)}</div>'
-        f"{picture(f'ce-{digest}-{k}', drawing.draw, alt=drawing.heading)}</div>"
+        f"{picture(f'ce-{digest}-{k}', drawing.draw, alt=drawing.heading, height=drawing.height)}</div>"
         for k, drawing in enumerate(_drawings(result))
     )
     return f'<div style="display: flex; flex-wrap: wrap; gap: 12px 32px; margin-top: 10px">{"".join(figures)}</div>'
@@ -82,7 +85,8 @@ def _pictures(result: Score | Compare, digest: str) -> str:
 
 def _drawings(result: Score | Compare) -> list[_Drawing]:
     if isinstance(result, Compare):
-        return [_Drawing("Difference of the losses", lambda ax: plots.difference(result, ax=ax))]
+        height = max(3.15, forest_height(3 + len(segment_rows(result)[0])))
+        return [_Drawing("Difference of the losses", lambda ax: plots.difference(result, ax=ax), height)]
     return [
         _Drawing("Reliability", lambda ax: plots.reliability(result, ax=ax)),
         _Drawing("Where the loss comes from", lambda ax: plots.waterfall(result, ax=ax)),

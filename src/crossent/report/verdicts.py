@@ -2,7 +2,7 @@
 
 import math
 
-from crossent.report.wording import caveat, number, p_value, percent, prior, told_interval, value
+from crossent.report.wording import caveat, number, percent, prior, told_interval, told_p, value
 from crossent.scoring import Score
 from crossent.scoring.compare import Compare
 from crossent.stats import Estimate
@@ -60,16 +60,16 @@ def calibration_verdict(score: Score) -> str:
     if gap.p_value is not None and gap.p_value < _SMALL and gap.mark is None and gap.value is not None:
         way = "Over-confident" if gap.value > 0 else "Under-confident"
         if best is None:
-            return f"{way} (entropy gap {number(gap.value, digits=2)} nat, p = {p_value(gap.p_value)})."
+            return f"{way} (entropy gap {number(gap.value, digits=2)} nat, {told_p(gap.p_value)})."
         at = f"T {best.beyond}" if best.beyond else f"T = {number(best.value, digits=3)}"
         gain = number(best.gain, digits=2)
-        return f"{way}: temperature {at} would save {gain} nat on these rows (p = {p_value(gap.p_value)})."
+        return f"{way}: temperature {at} would save {gain} nat on these rows ({told_p(gap.p_value)})."
     corp = score.decomposition if isinstance(score.decomposition, Decomposition) else score.top
     if corp is None or not corp.p_value < _SMALL or not math.isfinite(corp.mcb):
         return ""
     what = "Not calibrated" if corp is score.decomposition else "Confidence in the predicted class is not calibrated"
     beyond = number(corp.mcb_debiased, digits=2)
-    return f"{what}: miscalibration {beyond} nat beyond what chance gives (p = {p_value(corp.p_value)})."
+    return f"{what}: miscalibration {beyond} nat beyond what chance gives ({told_p(corp.p_value)})."
 
 
 def compare_verdict(compare: Compare) -> str:

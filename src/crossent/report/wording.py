@@ -30,6 +30,7 @@ __all__ = [
     "share",
     "standard_error",
     "told_interval",
+    "told_p",
     "value",
 ]
 
@@ -61,6 +62,15 @@ def p_value(p: float | None) -> str:
     ['0.031', '<0.0001', '–']
     """
     return "–" if p is None else "<0.0001" if p < 1e-4 else f"{p:.2g}"
+
+
+def told_p(p: float) -> str:
+    """A p-value in a sentence.
+
+    >>> told_p(0.0312), told_p(0.00002)
+    ('p = 0.031', 'p < 0.0001')
+    """
+    return f"p {p_value(p).replace('<', '< ')}" if p < 1e-4 else f"p = {p_value(p)}"
 
 
 def number(x: float | None, *, digits: int = 4) -> str:
