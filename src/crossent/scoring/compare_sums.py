@@ -12,7 +12,7 @@ import numpy as np
 from crossent.scoring.keys import ByValue, Keys
 from crossent.scoring.layout import Layout
 from crossent.scoring.segments import SegmentSums
-from crossent.scoring.spread import Spread, method_of
+from crossent.scoring.spread import Spread
 from crossent.stats import Cells, Flags, Float64, Int64
 
 __all__ = ["A_ONLY", "BETTER", "BOTH", "B_ONLY", "TIED", "WORSE", "CompareSums", "Pair", "SegmentRows"]
@@ -103,13 +103,13 @@ class CompareSums:
     @classmethod
     def of(cls, pair: Pair, layout: Layout) -> "CompareSums":
         """The sums of one block."""
-        kind, w, identity, method = pair.kinds(), pair.weight, pair.keys.identity, method_of(layout)
+        kind, w, identity = pair.kinds(), pair.weight, pair.keys.identity
         both = kind < A_ONLY
 
         def spread(values: Float64, rows: Flags, error: Float64 | None = None) -> Spread:
             weight = None if w is None else w[rows]
             keys = None if identity is None else identity[rows]
-            return Spread.of(values, weight, error=error, method=method, identity=keys)
+            return Spread.of(values, weight, layout, error=error, identity=keys)
 
         d, d_error = _difference(pair.a[both], pair.b[both])
         everywhere = np.zeros(len(kind))
