@@ -34,7 +34,7 @@ def loss_histogram(score: Score, *, ax: Axes | None = None) -> Axes:
     _draw_tail(score, bars, ax)
     mean = score.infinities.finite.value
     if mean is not None and mean >= _SMALLEST:
-        ax.axvline(mean, color=INK, linewidth=1, linestyle=(0, (2, 2)), label="mean")
+        ax.axvline(mean, ymax=0.86, color=INK, linewidth=1, linestyle=(0, (2, 2)), label="mean")
     plain_log_ticks(ax.xaxis)
     ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
     ax.set_ylim(0, 1.15 * ax.get_ylim()[1])

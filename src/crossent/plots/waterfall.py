@@ -76,7 +76,7 @@ def _steps(parts: Decomposition | TemperatureDecomposition) -> list[_Step]:
 
 
 def _by_chance(parts: Decomposition) -> str:
-    return f"+ miscalibration\n({written(parts.mcb_null)} by chance)"
+    return f"+ miscalibration\n({parts.mcb_null:.2g} by chance)"
 
 
 def _write(step: _Step, k: int, reach: float, ax: Axes) -> None:

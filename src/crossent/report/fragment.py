@@ -69,14 +69,14 @@ def _table(table: Table) -> str:
         )
         lines.append(f"<tr>{cells}</tr>")
     remarks = "".join(f'<p style="margin: 2px 0; color: {MUTED}">{escape(remark)}</p>' for remark in table.remarks)
-    return f'<div><table style="border-collapse: collapse; margin: 0">{"".join(lines)}</table>{remarks}</div>'
+    return f'<div style="max-width: 100%; overflow-x: auto"><table style="border-collapse: collapse; margin: 0">{"".join(lines)}</table>{remarks}</div>'
 
 
 def _pictures(result: Score | Compare, digest: str) -> str:
     if find_spec("matplotlib") is None:
         return f'<p style="color: {MUTED}">Pictures need matplotlib: pip install &#39;crossent[report]&#39;</p>'
     figures = (
-        f'<div style="flex: 1 1 320px; max-width: 460px"><div>{escape(drawing.heading)}</div>'
+        f'<div style="flex: 1 1 260px; max-width: 460px"><div>{escape(drawing.heading)}</div>'
         f"{picture(f'ce-{digest}-{k}', drawing.draw, alt=drawing.heading, height=drawing.height)}</div>"
         for k, drawing in enumerate(_drawings(result))
     )

@@ -4,6 +4,7 @@ from crossent.report.tables import LABEL_WIDTH, Segment, Table, cut, segment_tab
 from crossent.report.wording import (
     BIT,
     TOO_FEW,
+    alike,
     clipping_remark,
     finite,
     interval,
@@ -108,7 +109,9 @@ def _decomposition(score: Score) -> Table:
         (f"+ {lost[0]}", lost[1]),
         (f"= {finite(score) if not isinstance(parts, Decomposition) else ''}log loss", parts.loss),
     )
-    rows = tuple((name, number(nats), number(nats / BIT)) for name, nats in steps)
+    nats = [nats for _, nats in steps]
+    columns = (alike(nats), alike([x / BIT for x in nats]))
+    rows = tuple(zip((name for name, _ in steps), *columns, strict=True))
     return Table("decomposition", (("where the loss comes from", "nat", "bit"), *rows), remarks=remarks)
 
 
@@ -187,16 +190,18 @@ def _classes(score: Score) -> Table:
 
 def _one_against_rest(score: Score) -> Table:
     """Each class by its own binary loss."""
-    kept = cut([c for c in score.per_class if c.rest is not None])
+    known = [c for c in score.per_class if c.rest is not None]
+    kept = [(c, c.rest) for c in cut(known) if c.rest]
     if not kept:
         return Table("one against the rest", ())
     rows: list[tuple[str, ...]] = [
         ("one against the rest", "loss", "share alone", "discrim.", "miscal.", "by chance", "p", "AUC")
     ]
-    for c in kept:
-        d = c.rest
-        parts = (d.loss, d.unc, d.dsc, d.mcb, d.mcb_null)
-        rows.append((clean(c.label, width=LABEL_WIDTH), *map(number, parts), p_value(d.p_value), number(c.auc)))
+    names = (clean(c.label, width=LABEL_WIDTH) for c, _ in kept)
+    parts = [(d.loss, d.unc, d.dsc, d.mcb, d.mcb_null) for _, d in kept]
+    columns = [alike(column) for column in zip(*parts, strict=True)]
+    p_values = (p_value(d.p_value) for _, d in kept)
+    rows += zip(names, *columns, p_values, alike([c.auc for c, _ in kept]), strict=True)
     remark = "loss = share alone \N{MINUS SIGN} discrimination + miscalibration, by the class's own loss."
     return Table("one against the rest", tuple(rows), remarks=(remark,))
 

@@ -50,7 +50,8 @@ def _infinite_verdict(score: Score) -> str:
     if finite.value is None:
         return f"Log loss inf: {have}."
     told = f" ({told_interval(finite)})" if finite.lower is not None else ""
-    others = f"The other {counted(finite.n)} {'has' if finite.n == 1 else 'have'} {value(finite)} nat{told}."
+    rest = score.n - zeros
+    others = f"The other {counted(rest)} {'has' if rest == 1 else 'have'} {value(finite)} nat{told}."
     return f"Log loss inf: {have}. {others}"
 
 
@@ -119,4 +120,4 @@ def _finite_difference(compare: Compare) -> str:
         return "No row is finite in both."
     gap = compare.finite
     told = f"loss of B \N{MINUS SIGN} loss of A is {value(gap)} nat ({told_interval(gap)})"
-    return f"Over the {counted(gap.n)} finite in both, {told}."
+    return f"Over the {counted(compare.n - sum(compare.infinite))} finite in both, {told}."

@@ -1,7 +1,7 @@
 """The words of a report: numbers with the digits they deserve, intervals, p-values, and names of methods."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from crossent.scoring import Score
 from crossent.stats import Estimate
@@ -16,6 +16,7 @@ BIT = math.log(2.0)  # in nats
 __all__ = [
     "BIT",
     "TOO_FEW",
+    "alike",
     "caveat",
     "clipping_remark",
     "finite",
@@ -84,6 +85,19 @@ def number(x: float | None, *, digits: int = 4) -> str:
     if not math.isfinite(x):
         return str(x)
     return f"{x:,.0f}" if 10**digits <= abs(x) < 1e15 else f"{x:.{digits}g}"
+
+
+def alike(column: Sequence[float | None], *, digits: int = 4) -> list[str]:
+    """Numbers of one column with as many decimals, so many that the largest has `digits` significant ones.
+
+    >>> alike([0.69315, 0.00123, None, math.inf])
+    ['0.6931', '0.0012', '–', 'inf']
+    """
+    largest = max((abs(x) for x in column if x is not None and math.isfinite(x)), default=0.0)
+    if not 1e-6 < largest < 10**digits:
+        return [number(x, digits=digits) for x in column]
+    decimals = max(0, digits - 1 - math.floor(math.log10(largest)))
+    return [number(x) if x is None or not math.isfinite(x) else f"{x:.{decimals}f}" for x in column]
 
 
 def level(confidence: float) -> str:
