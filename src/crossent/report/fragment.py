@@ -69,7 +69,8 @@ def _table(table: Table) -> str:
         )
         lines.append(f"<tr>{cells}</tr>")
     remarks = "".join(f'<p style="margin: 2px 0; color: {MUTED}">{escape(remark)}</p>' for remark in table.remarks)
-    return f'<div style="max-width: 100%; overflow-x: auto"><table style="border-collapse: collapse; margin: 0">{"".join(lines)}</table>{remarks}</div>'
+    body = f'<table style="border-collapse: collapse; margin: 0">{"".join(lines)}</table>'
+    return f'<div style="max-width: 100%; overflow-x: auto">{body}{remarks}</div>'
 
 
 def _pictures(result: Score | Compare, digest: str) -> str:
