@@ -265,6 +265,11 @@ def octave_cells(numbers: Annotated[NDArray[numpy.float64], dict(order='C', devi
     The cell of each number, between edges that split octaves into equal ratios.
     """
 
+def isotonic(totals: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], curves: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')]) -> None:
+    """
+    Isotonic regression of the means of cells, one curve a row: see isotonic_row in native/isotonic.hpp.
+    """
+
 def available_isas() -> list[str]:
     """Instruction sets of this build that this machine runs, slowest first."""
 
