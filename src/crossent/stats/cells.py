@@ -51,9 +51,10 @@ class Cells:
                 if weight is None:
                     return ExactSum.of_counts(np.bincount(cell[value], minlength=cell_count))
                 return ExactSum.of(weight[value], groups=cell[value], group_count=cell_count)
+            exact = np.asarray(value, np.float64)
             if weight is None:
-                return ExactSum.of(value, groups=cell, group_count=cell_count)
-            return ExactSum.of_products(weight, value, groups=cell, group_count=cell_count)
+                return ExactSum.of(exact, groups=cell, group_count=cell_count)
+            return ExactSum.of_products(weight, exact, groups=cell, group_count=cell_count)
 
         if weight is None:
             weights = ExactSum.of_counts(counts)
