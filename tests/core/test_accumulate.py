@@ -135,7 +135,7 @@ def test_sums_from_elsewhere_are_checked(low, limbs):
     ExactSum(33, np.array([[2**32 - 1, 1], [1, 2**31 - 1], [0, -(2**31)]])).check()
 
 
-def test_large_sums_have_the_same_bits_on_any_number_of_threads():
+def test_a_long_block_is_the_sum_of_its_parts():
     rng = np.random.default_rng(7)
     x, y, groups = rng.normal(size=1_000_000), rng.random(1_000_000), rng.integers(0, 5, 1_000_000)
     whole = ExactSum.of_products(x, y, groups=groups, group_count=5)
