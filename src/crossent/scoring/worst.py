@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crossent.score.layout import Layout
-from crossent.score.outcome import Outcome
-from crossent.score.score import WorstRow
+from crossent.scoring.layout import Layout
+from crossent.scoring.outcome import Outcome
+from crossent.scoring.score import WorstRow
 
 __all__ = ["Worst"]
 

@@ -10,11 +10,11 @@ from dataclasses import fields
 
 from crossent.core.types import ArrayLike
 from crossent.errors import EmptyBatchError, OptionError
-from crossent.score.layout import Binning, Kind, Layout
-from crossent.score.outcome import Outcome, binary_outcome, class_outcome
-from crossent.score.parts import Parts
-from crossent.score.score import Score
-from crossent.score.summary import summarise
+from crossent.scoring.layout import Binning, Kind, Layout
+from crossent.scoring.outcome import Outcome, binary_outcome, class_outcome
+from crossent.scoring.parts import Parts
+from crossent.scoring.score import Score
+from crossent.scoring.summary import summarise
 
 __all__ = ["Tally"]
 
