@@ -166,5 +166,7 @@ void bind_family(nb::module_& m);
 void bind_matrices(nb::module_& m);
 // And of score_bindings.cpp.
 void bind_scores(nb::module_& m);
+// And of statistics_bindings.cpp.
+void bind_statistics(nb::module_& m);
 
 }  // namespace crossent
