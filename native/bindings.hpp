@@ -168,5 +168,7 @@ void bind_matrices(nb::module_& m);
 void bind_scores(nb::module_& m);
 // And of statistics_bindings.cpp.
 void bind_statistics(nb::module_& m);
+// And of exact_bindings.cpp.
+void bind_exact(nb::module_& m);
 
 }  // namespace crossent
