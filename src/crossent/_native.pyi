@@ -251,9 +251,12 @@ def score_rows_f32(values: Annotated[NDArray[numpy.float32], dict(order='C', dev
 
 def score_rows_f64(values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], labels: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu', writable=False)], classes: int, kind: int, first: int, end: int, silent: float, refused: float, losses: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, own_losses: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], target: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], confidence: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], predicted: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], slots: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu', writable=False)], cells: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], surprise: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')] | None, zeros: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')] | None, sums: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], found: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], counts: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], large: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], terms: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, logs: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None) -> int:
     """Rows of predictions, scored: see ScoreJob in native/kernels.hpp."""
+
 def isotonic(totals: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], curves: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')]) -> None:
     """
     Isotonic regression of the means of cells, one curve a row: see isotonic_row in native/isotonic.hpp.
+    """
+
 def exact_reach(values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)]) -> tuple[int, int, int]:
     """
     Positions of the smallest and the largest number that is not 0, and the first that is not finite.

@@ -13,7 +13,7 @@ from crossent import _native
 from crossent.core.pool import run_shares
 from crossent.core.types import NDArray
 
-__all__ = ["CELLS", "TERM_BITS", "KINDS", "RowScores", "Tables", "score_rows"]
+__all__ = ["CELLS", "KINDS", "TERM_BITS", "RowScores", "Tables", "score_rows"]
 
 CELLS = _native.SCORE_CELLS
 KINDS = ("probs", "logits", "log_probs")
@@ -21,6 +21,7 @@ KINDS = ("probs", "logits", "log_probs")
 # variance, excess, its variance, Brier score, then L, L', L'' at nine inverse temperatures.
 TERM_BITS = np.array([39] * 5 + [39, 39, 32] * 9)
 _CHUNK = 1 << 13
+_LOW = 0xFFFFFFFF
 _NO_BAD_ROW = np.iinfo(np.int64).max
 
 
@@ -29,7 +30,8 @@ class Tables:
     """What rows are added to.
 
     Attributes:
-        cells: [slots, CELLS, 2] int64: sum of p in units of its 42nd bit, and rows + 2^32 hits. Slot 0 is the confidence.
+        cells: [slots, CELLS, 4] int64: rows, hits, and sum of p in units of its cell, low 32 bits and rest. Slot 0 is the
+            confidence.
         surprise: [K, K, 2] int64: -log p_j by true class in units of 2^-39, low 32 bits and rest; None if not asked for.
         zeros: [K, K] int64: rows with p_j = 0 by true class.
         sums: [32, 2] int64: the terms in units of 2^-TERM_BITS, low 32 bits and rest.
@@ -48,7 +50,7 @@ class Tables:
         """Tables of no rows."""
         square = np.zeros((classes, classes, 2), np.int64) if surprise else None
         zeros = np.zeros((classes, classes), np.int64) if surprise else None
-        cells = np.zeros((slots, CELLS, 2), np.int64)
+        cells = np.zeros((slots, CELLS, 4), np.int64)
         return cls(cells, square, zeros, np.zeros((len(TERM_BITS), 2), np.int64), np.zeros(4, np.int64))
 
     def add(self, other: "Tables") -> None:
@@ -57,6 +59,14 @@ class Tables:
             mine, theirs = getattr(self, field.name), getattr(other, field.name)
             if mine is not None:
                 mine += theirs
+
+    def add_cells(self, native: NDArray) -> None:
+        """Adds cells as native code has them, [slots, CELLS, 2]: sum of p in units, rows + 2^32 hits."""
+        units, counted = native[..., 0], native[..., 1]
+        self.cells[..., 0] += counted & _LOW
+        self.cells[..., 1] += counted >> 32
+        self.cells[..., 2] += units & _LOW
+        self.cells[..., 3] += units >> 32
 
 
 @dataclass(frozen=True)
@@ -101,7 +111,7 @@ def score_rows(
     silent: float,
     refused: float,
 ) -> RowScores:
-    """Scores at most 2^20 rows.
+    """Scores rows, over the threads.
 
     Args:
         values: [n, K] float32 or float64, C-contiguous.
@@ -121,7 +131,10 @@ def score_rows(
         "predicted": np.empty(n, np.int64),
     }
     given = {"kind": KINDS.index(kind), "silent": silent, "refused": refused, "losses": losses, "slots": slots}
-    extra = {"terms": np.empty((n, len(TERM_BITS))) if terms else None, "logs": np.empty((n, classes)) if terms else None}
+    extra = {
+        "terms": np.empty((n, len(TERM_BITS))) if terms else None,
+        "logs": np.empty((n, classes)) if terms else None,
+    }
     empty = Tables.empty(classes, int(slots.max(initial=0)) + 1, surprise=surprise and not terms)
     workers = _Workers(values, labels, {**given, **rows, **extra}, empty)
     workers.run()
@@ -140,13 +153,21 @@ def score_rows(
     )
 
 
-@dataclass
 class _Worker:
     """What one thread adds to."""
 
-    tables: Tables
-    found: NDArray
-    large: NDArray
+    def __init__(self, empty: Tables, rows: int) -> None:
+        self.tables = replace(empty, **{f.name: _zeros(getattr(empty, f.name)) for f in fields(Tables)})
+        self.found = np.array([0.0, 0.0, np.inf, -np.inf])
+        self.large = np.empty(rows, np.int64)
+        self.cells = np.zeros((*empty.cells.shape[:2], 2), np.int64)
+        self.rows = 0
+
+    def carry(self) -> None:
+        """Takes what native cells hold into the tables, before they overflow."""
+        self.tables.add_cells(self.cells)
+        self.cells[:] = 0
+        self.rows = 0
 
 
 class _Workers:
@@ -177,12 +198,12 @@ class _Workers:
             self.chunks = iter(())
 
     def _work(self) -> None:
-        tables = replace(self.empty, **{f.name: _zeros(getattr(self.empty, f.name)) for f in fields(Tables)})
-        worker = _Worker(tables, np.array([0.0, 0.0, np.inf, -np.inf]), np.empty(len(self.labels), np.int64))
+        worker = _Worker(self.empty, len(self.labels))
         while (first := self._draw()) is not None:
             bad = self._score(worker, first)
             with self.lock:
                 self.bad = min(self.bad, bad)
+        worker.carry()
         with self.lock:
             self.done.append(worker)
 
@@ -191,18 +212,26 @@ class _Workers:
             return None if self.bad != _NO_BAD_ROW else next(self.chunks, None)
 
     def _score(self, worker: _Worker, first: int) -> int:
+        end = min(first + _CHUNK, len(self.labels))
         tables = worker.tables
         bad: int = self.native(
             values=self.values,
             labels=self.labels,
             classes=self.values.shape[1],
             first=first,
-            end=min(first + _CHUNK, len(self.labels)),
-            **self.arguments,
-            **{field.name: getattr(tables, field.name) for field in fields(tables)},
+            end=end,
+            cells=worker.cells,
+            surprise=tables.surprise,
+            zeros=tables.zeros,
+            sums=tables.sums,
+            counts=tables.counts,
             found=worker.found,
             large=worker.large,
+            **self.arguments,
         )
+        worker.rows += end - first
+        if worker.rows > _native.SCORE_ROWS - _CHUNK:
+            worker.carry()
         return bad
 
 

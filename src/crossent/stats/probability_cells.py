@@ -130,9 +130,8 @@ class ProbabilityCells:
 
     @classmethod
     def of_table(cls, table: Int64) -> "ProbabilityCells":
-        """Rows that native code put into cells: `Tables.cells` of crossent.core.score_rows, [events, CELLS, 2]."""
-        units, counted = table[..., 0], table[..., 1]
-        return cls(np.stack([counted & 0xFFFFFFFF, counted >> 32, units & 0xFFFFFFFF, units >> _LIMB], axis=-1))
+        """Rows without weights that native code put into cells: `Tables.cells` of crossent.core.score_rows."""
+        return cls(_carried(table.copy()))
 
     def __add__(self, other: "ProbabilityCells") -> "ProbabilityCells":
         table = _carried(self.table + other.table)
