@@ -14,8 +14,9 @@ from crossent.scoring.score import ReliabilityBin
 from crossent.stats import Estimate, Int64, mass_bins, wilson_estimate
 from crossent.stats.decomposition import decompose
 from crossent.stats.ece import calibration_error
-from crossent.stats.probability_cells import CELLS, CellColumns, odds_edges
+from crossent.stats.probability_cells import CELLS, CellColumns, cell_edges
 from crossent.stats.ranking import auc
+from crossent.stats.redraws import redrawn_hits
 from crossent.stats.score_tests import entropy_gap_test, spiegelhalter_test
 from crossent.stats.smooth_ece import smooth_calibration_error
 from crossent.stats.temperature import (
@@ -47,16 +48,16 @@ def calibration(parts: Parts, layout: Layout, loss: Estimate, drawn: Drawn) -> d
     """
     two = len(layout.classes) == 2
     cells = parts.reliability.columns(0)
-    again = {"redraws": drawn.redraws, "seed": drawn.seed}
-    event = decompose(cells, loss=loss.value if two else None, **again, confidence=drawn.confidence)
+    hits = redrawn_hits(cells, drawn.redraws, drawn.seed)
+    event = decompose(cells, loss=loss.value if two else None, confidence=drawn.confidence, hits=hits)
     temperature = _temperature(parts)
     return {
         "auc": auc(cells) if two else None,
         "decomposition": event if two else _by_temperature(parts, temperature),
         "top": None if two else event,
         "temperature": temperature,
-        "calibration_error": calibration_error(cells, **again),
-        "smooth_calibration_error": smooth_calibration_error(cells, **again),
+        "calibration_error": calibration_error(cells, hits=hits),
+        "smooth_calibration_error": smooth_calibration_error(cells, hits=hits),
         "reliability": _reliability(cells, layout, drawn.confidence),
         "reliability_of": f"the true class is {layout.classes[1]}" if two else "the predicted class is true",
         **_tests(parts),
@@ -95,7 +96,7 @@ def _tests(parts: Parts) -> dict[str, Any]:
 
 def _reliability(cells: CellColumns, layout: Layout, confidence: float) -> tuple[ReliabilityBin, ...]:
     bins = _mass(cells, layout.bins) if layout.binning == "mass" else _equal_widths(layout.bins)
-    edges = odds_edges()[np.searchsorted(bins, np.arange(layout.bins + 1), side="left")]
+    edges = cell_edges()[np.searchsorted(bins, np.arange(layout.bins + 1), side="left")]
     sums = (np.bincount(bins, weights=column, minlength=layout.bins).tolist() for column in cells)
     found = []
     for k, (n, w, hit, promised, square) in enumerate(zip(*sums, strict=True)):
@@ -111,7 +112,7 @@ def _mass(cells: CellColumns, bins: int) -> Int64:
 
 def _equal_widths(bins: int) -> Int64:
     """The bin of every cell: bins begin at the cell edges nearest to 0, 1 / bins, 2 / bins, ..."""
-    edges = odds_edges()
+    edges = cell_edges()
     wanted = np.arange(1, bins) / bins
     after = np.searchsorted(edges, wanted)
     first = np.where(wanted - edges[after - 1] < edges[after] - wanted, after - 1, after)

@@ -129,7 +129,14 @@ class Tally:
             key; UnsupportedError for counts where ci="bootstrap" resamples rows. The tally stays as it was.
         """
         self._add(
-            partial(class_outcome, targets, prediction, kind=self.layout.kind, classes=self.layout.classes),
+            partial(
+                class_outcome,
+                targets,
+                prediction,
+                kind=self.layout.kind,
+                classes=self.layout.classes,
+                tracked=self.layout.tracked,
+            ),
             Beside.of(self.layout, np.size(targets), sample_weight, count, by, cluster, source, first_row),
         )
 
@@ -220,7 +227,9 @@ class Tally:
                 outcome = replace(outcome, predicted=predicted)
             return Parts.of(outcome, self.layout, beside.keys_of(outcome))
 
-        if beside.some:
+        if not beside.some:
+            beside.outcome(outcome_of, np.zeros(beside.size, np.bool_))  # shapes are checked without rows too
+        else:
             total = _sum(self._parts, repeated(beside.count, parts))
             if total is not None and total.truth.counts.sum() > _MOST_ROWS:
                 raise WeightError(f"with this block there are {total.truth.counts.sum():,} rows; 2^40 are allowed")
