@@ -318,7 +318,13 @@ def test_saved_and_loaded_is_the_same(more):
     assert again.to_bytes() == data
     assert (again + tally).n == 800
     assert CompareTally.from_bytes(CompareTally(["n", "y"]).to_bytes()).n == 0
-    for bad in (b"", data[:-1], data[:200], b"crossent.tally/1\n" + data, data.replace(b"compare-tally/1", b"compare-tally/9")):
+    for bad in (
+        b"",
+        data[:-1],
+        data[:200],
+        b"crossent.tally/1\n" + data,
+        data.replace(b"compare-tally/1", b"compare-tally/9"),
+    ):
         with pytest.raises(DataError):
             CompareTally.from_bytes(bad)
 
