@@ -4,14 +4,12 @@ Rows are matched by their order, so both sets must be as long. With two tables t
 row by row, since tables in different orders would be compared without a warning otherwise.
 """
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
-import numpy as np
-
-from crossent.core.check import float_array, unmasked
-from crossent.core.types import ArrayLike, NDArray
-from crossent.errors import DataError, OptionError, ShapeError, UnsupportedError
+from crossent.core.check import float_array
+from crossent.core.types import ArrayLike
+from crossent.errors import OptionError, ShapeError, UnsupportedError
 from crossent.scoring.compare import Compare
 from crossent.scoring.compare_tally import CompareTally
 from crossent.scoring.inputs import keyed_columns, labels_of, row_blocks

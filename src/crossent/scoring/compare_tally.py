@@ -237,7 +237,7 @@ class CompareTally:
 
     def _sums(self) -> CompareSums:
         sums = self._state.sums
-        if sums is None:
+        if sums is None or not self.n:
             raise EmptyBatchError("there is no row to compare: there are none, or every weight is 0")
         return sums
 
