@@ -141,9 +141,8 @@ def pass_rows(
         assert isinstance(large, RowPass)
         # their probabilities are in the cells already
         empty = ProbabilityCells.of_table(np.zeros_like(scores.tables.cells))
-        sums += replace(
-            large.sums, off=(1.0, 1.0, 0), reliability=empty.part(slice(1)), rest=empty.part(slice(1, None))
-        )
+        none = {"reliability": empty.part(slice(1)), "rest": empty.part(slice(1, None))}
+        sums += replace(large.sums, off=(1.0, 1.0, 0), **none)
     return RowPass(scores.losses, scores.target, scores.confidence, scores.predicted, sums)
 
 
@@ -175,9 +174,13 @@ def _by_terms(rows: _Rows, tracked: tuple[int, ...]) -> RowPass | tuple[int, int
             return first + scores.bad[0], scores.bad[1]
         sums = _weighed(part, scores, tracked)
         parts.append(RowPass(scores.losses, scores.target, scores.confidence, scores.predicted, sums))
-    *columns, sums_of_parts = zip(*parts, strict=True)
-    first_sums, *others = sums_of_parts
-    return RowPass(*(np.concatenate(column) for column in columns), reduce(add, others, first_sums))
+    return RowPass(
+        np.concatenate([part.losses for part in parts]),
+        np.concatenate([part.target for part in parts]),
+        np.concatenate([part.confidence for part in parts]),
+        np.concatenate([part.predicted for part in parts]),
+        reduce(add, [part.sums for part in parts]),
+    )
 
 
 def _weighed(rows: _Rows, scores: RowScores, tracked: tuple[int, ...]) -> PassSums:

@@ -2,9 +2,9 @@
 
 A cell is the exponent and the first five bits of the mantissa of p below 1/2, and of 1 - p above, so that it is found
 without a logarithm or a division, its edges are exact (within 2^-48 of 1 they are rounded), and it is at most 0.042
-wide in logit(p); p = 0, 1/2 and 1 have cells of their own. Rows without weights leave whole numbers only: their count, their
-hits, and their sum of p in units of the 42nd bit of the cell's largest p (an error below 2^-42 of p), in two limbs.
-Weighted rows leave exact sums of the same rounded p.
+wide in logit(p); p = 0, 1/2 and 1 have cells of their own. Rows without weights leave whole numbers only: their count,
+their hits, and their sum of p in units of the 42nd bit of the cell's largest p (an error below 2^-42 of p), in two
+limbs. Weighted rows leave exact sums of the same rounded p.
 """
 
 from dataclasses import dataclass
