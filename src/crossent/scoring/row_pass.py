@@ -141,8 +141,8 @@ def pass_rows(
         assert isinstance(large, RowPass)
         # their probabilities are in the cells already
         empty = ProbabilityCells.of_table(np.zeros_like(scores.tables.cells))
-        none = {"reliability": empty.part(slice(1)), "rest": empty.part(slice(1, None))}
-        sums += replace(large.sums, off=(1.0, 1.0, 0), **none)
+        uncounted = replace(large.sums, off=(1.0, 1.0, 0), reliability=empty.part(slice(1)))
+        sums += replace(uncounted, rest=empty.part(slice(1, None)))
     return RowPass(scores.losses, scores.target, scores.confidence, scores.predicted, sums)
 
 
