@@ -22,6 +22,7 @@ MOMENTS = ("gap", "gap_variance", "excess", "excess_variance", "brier")
 _BY_SQUARE = (1, 3)  # variances count by w^2
 LARGEST_TERM = 2.0**26  # rows with a larger number than this leave gap and temperature
 _GRID = 2.0**48
+_FAR = 1e100  # its square is finite; rows that hold larger numbers are left out anyway
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +74,8 @@ class Moments:
 def _terms(targets: Int64, p: Float64, log_p: Float64) -> tuple[list[Float64], Float64]:
     """The numbers of every row: one [n] for each of MOMENTS, and [n, 27]."""
     rows = np.arange(len(p))
-    z = np.where(p > 0, log_p, 0.0)
+    possible = log_p > -np.inf  # p itself may underflow where its logarithm does not
+    z = np.where(possible, np.maximum(log_p, -_FAR), 0.0)
     entropy, second = -(p * z).sum(axis=1), (p * z * z).sum(axis=1)
     squares, cubes = (p**2).sum(axis=1), (p**3).sum(axis=1)
     p_y, z_y = p[rows, targets], z[rows, targets]
@@ -87,7 +89,7 @@ def _terms(targets: Int64, p: Float64, log_p: Float64) -> tuple[list[Float64], F
     curves = []
     for beta in BETAS:
         top = (beta * z).max(axis=1, keepdims=True)
-        e = np.where(p > 0, np.exp(beta * z - top), 0.0)
+        e = np.where(possible, np.exp(beta * z - top), 0.0)
         total = e.sum(axis=1)
         mean = (e * z).sum(axis=1) / total
         spread = (e * (z - mean[:, None]) ** 2).sum(axis=1) / total
