@@ -71,6 +71,7 @@ def test_is_the_minimum_over_the_rows(k, sharp, temperature):
     assert found.gain == pytest.approx(row_losses(log_p, y, 1.0).mean() - loss, abs=1e-4 * loss)
     assert abs(math.log(value / temperature)) < 5 * se / value
     assert (found.beyond, found.rows, found.left_out) == (None, 2000, 3)
+    assert {type(x) for x in (found.value, found.se, found.loss, found.gain)} == {float}
 
 
 @pytest.mark.parametrize("k", [2, 3, 10, 100])

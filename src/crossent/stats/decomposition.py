@@ -3,10 +3,11 @@
     loss = mcb - dsc + unc;  mcb = loss(p) - loss(PAV);  dsc = loss(r) - loss(PAV);  unc = loss(r), r the base rate
 
 Isotonic regression (PAV) sees cells, so the promise that it is held against is the cell's mean p: then mcb is never
-negative, and redraws of the labels, which exist in cells only, say what it is under calibration. The exact loss of the
-rows, where it is known, differs from the loss of the means by what probabilities tell apart within a cell (at most
-0.031 wide in logit(p): 3e-5 nat if they keep their promise, and noise of 0.01 / sqrt n). That is discrimination, which
-cells cannot see, so it is counted there, and the three parts add up to the exact loss.
+negative, and redraws of the labels, which exist in cells only, say what it is under calibration. PAV of single rows
+overfits more, so its mcb and the null of that are larger; their difference is the same. The exact loss of the rows,
+where it is known, differs from the loss of the means by what probabilities tell apart within a cell (at most 0.031 wide
+in logit(p): 1e-5 nat if they keep their promise, and noise of 0.005 / sqrt n; only below p = 2^-64 is it more). That is
+discrimination, which cells cannot see, so it is counted there, and the three parts add up to the exact loss.
 
 A hit where p = 0, or a miss where p = 1, makes loss and mcb infinite; unc, dsc and the curve need finite numbers only
 and stay. PAV is never applied to rows that it was not fitted to.
@@ -137,10 +138,11 @@ def _loss_of_means(rows: OccupiedCells, hits: Float64) -> Float64:
     inside = (rows.p > 0) & (rows.p < 1)
     p = np.where(inside, rows.p, 0.5)
     hit, miss = np.where(inside, -np.log(p), 0.0), np.where(inside, -np.log1p(-p), 0.0)
-    loss: Float64 = (hits * (hit - miss)).sum(axis=1) + (rows.weight * miss).sum()
+    loss = (hits * hit).sum(axis=1) + ((rows.weight - hits) * miss).sum(axis=1)
     wrong = np.where(rows.p == 0, hits[0], np.where(rows.p == 1, rows.weight - hits[0], 0.0))
     loss[0] = np.inf if wrong.any() else loss[0]  # redraws keep these promises
-    return loss / rows.weight.sum()
+    mean: Float64 = loss / rows.weight.sum()
+    return mean
 
 
 def _loss_of_curves(rows: OccupiedCells, curves: Float64) -> Float64:

@@ -110,7 +110,7 @@ def fit_temperature(sums: Float64, *, weight: float, square: float, rows: int, l
     s = _root(curve.deriv())
     bend = float(curve.deriv(2)(s)) / (high - low) ** 2  # of the mean loss in log beta, so beta^2 L'' at the root
     beta = math.exp(low + (high - low) * s)
-    se = math.sqrt(square / bend) / weight / beta if bend > 0 else None
+    se = float(math.sqrt(square / bend) / weight / beta) if bend > 0 else None
     return found(beta, se, float(curve(s)), None)
 
 
