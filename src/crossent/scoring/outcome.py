@@ -183,10 +183,10 @@ def _block(
         raise ShapeError(
             f"targets have shape {t.shape} and predictions {z.shape}; a tally takes targets [n] and predictions {shape}"
         )
-    w = None if sample_weight is None else _weights(sample_weight, t, source, first_row)
-    kept = np.ones(len(t), np.bool_) if w is None else w > 0
-    if chosen is not None:
-        kept &= chosen
+    kept = np.ones(len(t), np.bool_) if chosen is None else chosen
+    w = None if sample_weight is None else _weights(sample_weight, t, kept, source, first_row)
+    if w is not None:
+        kept = kept & (w > 0)
     rows = first_row + np.arange(len(t), dtype=np.int64)
     if not kept.all():
         t, z, rows = t[kept], np.ascontiguousarray(z[kept]), rows[kept]
@@ -194,11 +194,11 @@ def _block(
     return _Block(t, z, w, rows, source)
 
 
-def _weights(given: ArrayLike, targets: NDArray, source: str, first_row: int) -> Float64:
+def _weights(given: ArrayLike, targets: NDArray, looked_at: Flags, source: str, first_row: int) -> Float64:
     w = np.ascontiguousarray(given, dtype=np.float64)
     if w.shape != targets.shape:
         raise ShapeError(f"targets have shape {targets.shape} and sample_weight {w.shape}; they must be the same")
-    bad = ~((w == 0) | ((w >= LIGHTEST) & (w <= HEAVIEST)))
+    bad = looked_at & ~((w == 0) | ((w >= LIGHTEST) & (w <= HEAVIEST)))
     if bad.any():
         i = int(np.argmax(bad))
         advice = "Only ratios matter: rescale them." if 0 < w[i] < np.inf else "Correct it, or leave the row out."
