@@ -64,6 +64,9 @@ if _typing.TYPE_CHECKING:
         perplexity,
     )
     from crossent.scoring.arrays import score
+    from crossent.scoring.compare import Compare
+    from crossent.scoring.compare_arrays import compare
+    from crossent.scoring.compare_tally import CompareTally
     from crossent.scoring.score import Score
     from crossent.scoring.tally import Tally
     from crossent.shards import ShardStatistics, merge_shards, shard_statistics, shard_value_and_grad
@@ -83,6 +86,8 @@ __all__ = [
     "BinaryFocal",
     "Bootstrap",
     "ClippedWarning",
+    "Compare",
+    "CompareTally",
     "ConvergenceWarning",
     "CrossEntropy",
     "CrossentError",
@@ -122,6 +127,7 @@ __all__ = [
     "binary_cross_entropy",
     "binary_focal",
     "bootstrap",
+    "compare",
     "cross_entropy",
     "cross_entropy_of",
     "effective_classes",
@@ -189,6 +195,9 @@ _ON_FIRST_USE = {
         "perplexity",
     ),
     "scoring.arrays": ("score",),
+    "scoring.compare": ("Compare",),
+    "scoring.compare_arrays": ("compare",),
+    "scoring.compare_tally": ("CompareTally",),
     "scoring.score": ("Score",),
     "scoring.tally": ("Tally",),
     "shards": ("ShardStatistics", "merge_shards", "shard_statistics", "shard_value_and_grad"),

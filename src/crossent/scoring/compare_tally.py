@@ -38,6 +38,20 @@ class _State:
     names: tuple[str, str]
     sums: CompareSums | None
 
+    def check(self) -> None:
+        """Raises ValueError unless names differ and the sums are of this layout."""
+        if self.names[0] == self.names[1]:
+            raise ValueError(f"both names are {self.names[0]!r:.60}")
+        if self.sums is None:
+            return
+        sums, method = self.sums, self.layout.method
+        if any(s.method != method for s in (sums.a, sums.b, sums.difference, sums.a_alone, sums.b_alone)):
+            raise ValueError(f"the sums are not those of the interval {method!r}")
+        if sums.truth.shape != (len(self.layout.classes),) or sums.truth.min() < 0:
+            raise ValueError(f"there are {sums.truth.shape} counts of classes, and {len(self.layout.classes)} classes")
+        if tuple(segments.finite.column for segments in sums.segments) != self.layout.by:
+            raise ValueError("the segments are not those of the columns")
+
 
 class CompareTally:
     """Compares two sets of predictions that arrive in blocks.
@@ -230,7 +244,7 @@ class CompareTally:
 
         def sums(rows: Flags | None) -> CompareSums:
             a, b = (named(name, p, rows) for name, p in zip(self.names, predictions, strict=True))
-            return CompareSums.of(Pair(a.losses, b.losses, a.weight, beside.keys_of(a)), self.layout)
+            return CompareSums.of(Pair(a.targets, a.losses, b.losses, a.weight, beside.keys_of(a)), self.layout)
 
         if beside.some:
             self._state = self._with(repeated(beside.count, sums))._state

@@ -19,7 +19,16 @@ from crossent.errors import CrossentError, LabelError, OptionError, ShapeError, 
 from crossent.rows import bind
 from crossent.scoring.layout import MOST_TRACKED, commonest
 
-__all__ = ["Labels", "column_names", "keyed_columns", "labels_of", "python_words", "row_blocks"]
+__all__ = [
+    "Labels",
+    "array_blocks",
+    "column_name",
+    "column_names",
+    "keyed_columns",
+    "labels_of",
+    "python_words",
+    "row_blocks",
+]
 
 _BLOCK = 2**21  # probabilities in a block
 _MOST_ROWS = 65536  # and rows
@@ -90,18 +99,22 @@ def _columns(y: NDArray, shape: tuple[int, ...], classes: Sequence[Hashable] | N
     if y.dtype.kind == "b" and k == 2:
         y = y.astype(np.int64)
         classes = (False, True) if classes is None else classes
-    if classes is None:
-        read = class_targets(y, shape, 1, classes=None, ignore_index=None)
-        names: tuple[str, ...] = tuple(str(column) for column in range(k))
-    else:
-        position = class_position(classes)
-        names = tuple(str(canonical_text(name)) for name in position)
-        # whole numbers cannot be meant as names where all classes are texts
-        numbered = y.dtype.kind in "iu" and len(names) == k and all(isinstance(name, str) for name in position)
-        read = class_targets(y, shape, 1, classes=None if numbered else classes, ignore_index=None)
+    names = tuple(str(column) for column in range(k)) if classes is None else _names(classes)
+    known = None if _numbered(y, classes) and len(names) == k else classes
+    read = class_targets(y, shape, 1, classes=known, ignore_index=None)
     if read.labels is None:
         raise ShapeError(f"targets have shape {y.shape}; score takes one class a row, shape {shape[:1]}")
     return Labels(read.labels, names, single=False)
+
+
+def _names(classes: Sequence[Hashable]) -> tuple[str, ...]:
+    """Class names as text; they must be distinct, and in an order."""
+    return tuple(str(canonical_text(name)) for name in class_position(classes))
+
+
+def _numbered(y: NDArray, classes: Sequence[Hashable] | None) -> bool:
+    """Whether targets are column numbers though there are names: numbers are no names where all names are text."""
+    return classes is not None and y.dtype.kind in "biu" and all(isinstance(name, str) for name in classes)
 
 
 def _two_classes(y: NDArray, classes: Sequence[Hashable] | None, positive: Hashable | None) -> Labels:
@@ -116,15 +129,18 @@ def _two_classes(y: NDArray, classes: Sequence[Hashable] | None, positive: Hasha
                          target_values=texts)  # fmt: skip
         names = bound.classes
     else:
-        names = tuple(str(canonical_text(name)) for name in class_position(classes))
+        names = _names(classes)
         if len(names) != 2:
             raise ShapeError(f"classes has {len(names)} names; a single prediction needs 2, (negative, positive).")
         if wanted is not None and wanted != names[1]:
             raise LabelError(f"positive is {wanted!r}, but classes are {names}, (negative, positive). Leave one out.")
-    unknown = [text for text in texts if text not in names]
+    known = names
+    if _numbered(y, classes):
+        known = ("false", "true") if y.dtype.kind == "b" else ("0", "1")
+    unknown = [text for text in texts if text not in known]
     if unknown:
-        raise LabelError(f"targets take the value {unknown[0]!r}, which is none of the classes {names}.")
-    table = np.array([names.index(str(text)) for text in texts], np.int64)
+        raise LabelError(f"targets take the value {unknown[0]!r}, which is none of the classes {known}.")
+    table = np.array([known.index(str(text)) for text in texts], np.int64)
     return Labels(table[place] if len(table) else np.zeros(0, np.int64), names, single=True)
 
 
@@ -157,6 +173,16 @@ def keyed_columns(by: Any) -> dict[str, ArrayLike]:
     return {str(name): values for name, values in by.items()}
 
 
+def column_name(name: Any, what: str) -> str | None:
+    """The name of a column of a table, or None.
+
+    Raises: OptionError for anything else.
+    """
+    if name is not None and not isinstance(name, str):
+        raise OptionError(f"{what} is {type(name).__name__}; with table= the name of a column is needed")
+    return name
+
+
 def column_names(names: Any, what: str) -> tuple[str, ...]:
     """Names of columns of a table, given as one, several or none.
 
@@ -166,6 +192,37 @@ def column_names(names: Any, what: str) -> tuple[str, ...]:
     if isinstance(several, Mapping) or not all(isinstance(name, str) for name in several):
         raise OptionError(f"{what} is {type(names).__name__}; with table= the name of a column is needed")
     return tuple(several)
+
+
+def array_blocks(beside: Mapping[str, Any], *, rows: int, classes: int) -> Iterator[tuple[slice, dict[str, Any]]]:
+    """Blocks of rows, each with what comes beside its predictions, as keywords for the `update` of a tally.
+
+    Args:
+        beside: sample_weight, count and cluster, [n] each or None, and by, a mapping of column name to [n] values.
+        rows: n.
+        classes: K, which bounds the length of a block.
+    Raises: ShapeError for columns of another length; OptionError unless by is a mapping.
+
+    >>> given = {"sample_weight": [0.5, 2.0], "count": None, "cluster": None, "by": {"kind": ["x", "y"]}}
+    >>> next(array_blocks(given, rows=2, classes=3))[1]["by"]
+    {'kind': ['x', 'y']}
+    """
+    given = {name: _column(beside[name], name, rows) for name in ("sample_weight", "count", "cluster")}
+    keys = {name: _column(column, f"by[{name!r}]", rows) for name, column in keyed_columns(beside["by"]).items()}
+    for block in row_blocks(rows, classes):
+        some = {name: None if column is None else column[block] for name, column in given.items()}
+        yield block, {**some, "by": {name: column[block] for name, column in keys.items()}, "first_row": block.start}
+
+
+def _column(values: Any, name: str, rows: int) -> Any:
+    """What can be cut into blocks; a list stays one, since NumPy would make one type of it."""
+    if values is None:
+        return None
+    column = values if isinstance(values, list | tuple) else unmasked(values, name)
+    found = (len(column),) if isinstance(column, list | tuple) else column.shape
+    if found != (rows,):
+        raise ShapeError(f"{name} has shape {found}; one value for each of the {rows} targets is needed")
+    return column
 
 
 def row_blocks(rows: int, classes: int) -> Iterator[slice]:

@@ -6,7 +6,7 @@ The tree is JSON and follows the dataclasses that a tally is made of, field by f
 shape, and its numbers follow in the order of the tree, little-endian. What a field holds is told by its annotation, so
 that a new part of a tally needs nothing here, and nothing in a file names a type. Equal tallies have equal bytes.
 
-Loading refuses, in this order: other bytes, another version, more than 4 GiB, a tree that is not that of the
+Loading refuses, in this order: other bytes, another version, more than 1 GiB, a tree that is not that of the
 dataclasses, whole numbers outside 0..2^53 and NaN, whatever a class's own `check` refuses, and shapes other than those
 of a tally of the same options that has seen one row.
 """
@@ -33,7 +33,7 @@ __all__ = ["SCHEMA", "dump", "load", "pack", "unpack"]
 
 SCHEMA = "crossent.tally/1"
 _SIZES = struct.Struct("<QQ")
-_LARGEST = 1 << 32
+_LARGEST = 1 << 30
 _MOST = 1 << 53
 _NON_FINITE = {"inf": math.inf, "-inf": -math.inf}
 
@@ -56,9 +56,15 @@ def load(data: bytes) -> tuple[Layout, Parts | None]:
 
     Raises: DataError for anything else.
     """
-    saved = unpack(data, _Saved, SCHEMA)
+    saved: _Saved = unpack(data, _Saved, SCHEMA)
     if saved.parts is not None:
-        _match(saved.parts, _one_row(saved.layout), "parts")
+        like = _one_row(saved.layout)
+        for f in fields(Parts):
+            mine, theirs = getattr(saved.parts, f.name), getattr(like, f.name)
+            if (mine is None) != (theirs is None):
+                raise _damaged(SCHEMA, f"{f.name} does not fit the options of the tally")
+            _match(mine, theirs, f.name)
+        _check_rows(saved.parts, saved.layout)
     return saved.layout, saved.parts
 
 
@@ -67,6 +73,10 @@ def pack(state: Any, schema: str) -> bytes:
     arrays: list[bytes] = []
     tree = json.dumps(_node(state, type(state), arrays), separators=(",", ":")).encode()
     body = b"".join(arrays)
+    if len(tree) + len(body) > _LARGEST:
+        raise DataError(
+            f"the state takes {len(tree) + len(body)} bytes; at most {_LARGEST} can be saved. Track fewer classes."
+        )
     return schema.encode() + b"\n" + _SIZES.pack(len(tree), len(body)) + zlib.compress(tree + body, 1)
 
 
@@ -196,10 +206,10 @@ class _Reader:
                 f"{path or 'it'} has the fields {', '.join(node)!s:.200} and should have {', '.join(names)}"
             )
         found = cls(**{name: self.value(node[name], hints[name], f"{path}.{name}".lstrip(".")) for name in names})
+        if cls is not ExactSum and any(not 0 <= a.min() <= a.max() <= _MOST for a in _counts(found)):
+            raise ValueError(f"{path} has counts outside 0..2^53")
         if hasattr(cls, "check"):
             found.check()
-        elif any(a.dtype == np.int64 and a.size and not 0 <= a.min() <= a.max() <= _MOST for a in _arrays(found)):
-            raise ValueError(f"{path} has counts outside 0..2^53")
         return found
 
     def _array(self, node: Any, dtype: np.dtype[Any], path: str) -> Any:
@@ -216,10 +226,10 @@ class _Reader:
         return flat.reshape(shape).astype(dtype.newbyteorder("="))
 
 
-def _arrays(found: Any) -> list[Any]:
-    """The arrays that are fields of a dataclass."""
+def _counts(found: Any) -> list[Any]:
+    """The arrays of whole numbers that are fields of a dataclass, without empty ones."""
     values = (getattr(found, f.name) for f in fields(found))
-    return [v for v in values if isinstance(v, np.ndarray)]
+    return [v for v in values if isinstance(v, np.ndarray) and v.dtype == np.int64 and v.size]
 
 
 def _of(node: Any, cls: type, path: str) -> Any:
@@ -252,6 +262,17 @@ _PLAIN: dict[Any, Callable[[Any, str], Any]] = {
 }
 
 
+def _check_rows(parts: Parts, layout: Layout) -> None:
+    """Every part must speak of as many rows, and the worst be as many as the options say."""
+    if parts.worst.limit != layout.worst:
+        raise _damaged(SCHEMA, f"it keeps {parts.worst.limit} worst rows, and its options say {layout.worst}")
+    zeros = parts.zeros.sum()
+    counts = [parts.truth.counts, parts.predicted.counts, parts.losses.units, parts.histogram.counts]
+    rows = [int(c.sum() + extra) for c, extra in zip(counts, (0, 0, zeros, zeros), strict=True)]
+    if len(set(rows)) > 1:
+        raise _damaged(SCHEMA, f"its parts speak of {', '.join(map(str, rows))} rows")
+
+
 def _one_row(layout: Layout) -> Parts:
     """The parts of a tally of these options that has seen one row, with a weight."""
     k = len(layout.classes)
@@ -263,6 +284,7 @@ def _one_row(layout: Layout) -> Parts:
         sample_weight=np.ones(1),
         source="",
         first_row=0,
+        tracked=layout.tracked,
     )
     beside = Beside.of(
         layout, 1, None, None, {name: [""] for name in layout.by}, [""] if layout.cluster else None, "", 0
@@ -292,4 +314,4 @@ def _match(found: Any, like: Any, path: str) -> None:
     else:
         return
     if not same:
-        raise _damaged(SCHEMA, f"the size of {path} does not fit the other options of the tally")
+        raise _damaged(SCHEMA, f"the size of {path} does not fit the options of the tally")
