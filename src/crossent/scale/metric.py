@@ -48,7 +48,8 @@ class TallyMetric:
         self._classes = tuple(map(str, range(classes))) if isinstance(classes, int) else tuple(classes)
         self._options = options
         self._fresh("probs")  # wrong options are an error here, not in the first step of training
-        self.reset()
+        self._tally: Tally | None = None
+        self._rows = 0
 
     @property
     def n(self) -> int:
@@ -87,8 +88,8 @@ class TallyMetric:
         alone = values.shape == labels.shape and len(self._classes) == 2
         if not alone and values.shape[:-1] != labels.shape:
             raise ShapeError(
-                f"targets have shape {labels.shape} and {kind} {values.shape}; a metric of {len(self._classes)} classes "
-                f"takes targets [...] and {kind} [..., {len(self._classes)}]"
+                f"targets have shape {labels.shape} and {kind} {values.shape}; "
+                f"targets [...] and {kind} [..., {len(self._classes)}] are needed"
             )
         rows = {name: value for name, value in columns.items() if value is not None}
         if sample_weight is not None:
@@ -131,8 +132,7 @@ class TallyMetric:
 
     def reset(self) -> None:
         """Forget all rows."""
-        self._tally: Tally | None = None
-        self._rows = 0
+        self._tally, self._rows = None, 0
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint needs: {"tally": bytes or None, "rows": int}; torch.save and pickle write it."""

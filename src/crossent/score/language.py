@@ -11,148 +11,14 @@ tokens do not.
 """
 
 import math
-from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from crossent.errors import EmptyBatchError, OptionError, UnsupportedError
-from crossent.score.tokens import TokenBlock, token_block
-from crossent.stats import Estimate
-from crossent.stats.clusters import ClusterSums
-from crossent.wording import counted
+from crossent.score.language_score import DocumentScore, LanguageScore, TokenInfinities
+from crossent.score.language_sums import LanguageSums, summarise_language
+from crossent.score.tokens import token_block
 
-__all__ = ["SCHEMA", "DocumentScore", "LanguageScore", "LanguageTally", "TokenInfinities", "score_language"]
-
-SCHEMA = "crossent.language/1"
-_NATS_PER_BIT = math.log(2.0)
-
-
-@dataclass(frozen=True)
-class TokenInfinities:
-    """Tokens that the model calls impossible: one is enough to make the perplexity inf.
-
-    Attributes:
-        tokens: tokens with p = 0.
-        documents: documents with such tokens.
-        finite: loss of all other tokens, in nats.
-        note: what to do about it; None without infinities.
-    """
-
-    tokens: int
-    documents: int
-    finite: Estimate
-    note: str | None
-
-
-@dataclass(frozen=True)
-class DocumentScore:
-    """One of the documents that raise the loss most.
-
-    Attributes:
-        document: its name.
-        tokens: its tokens.
-        bytes: its bytes, if they were given.
-        loss: its mean loss in nats per token; inf if a token has p = 0.
-        infinite: its tokens with p = 0.
-        excess: by how many nats per token its finite tokens raise the loss of the whole: (sum of its losses - its
-            tokens x the whole's loss) / all tokens; over all documents it sums to 0.
-    """
-
-    document: str
-    tokens: int
-    bytes: int | None
-    loss: float
-    infinite: int
-    excess: float
-
-
-@dataclass(frozen=True, repr=False)
-class LanguageScore:
-    """What a language model is worth on a text.
-
-    Attributes:
-        documents: documents of which a token counts.
-        tokens: tokens that count.
-        bytes: bytes of their text, None if not given.
-        words: their words, None if not given.
-        loss: mean of -log p in nats per token, with an interval over documents; inf if any token has p = 0.
-        loss_per_byte: sum of -log p by sum of bytes, in nats; None without bytes.
-        loss_per_word: likewise; None without words.
-        infinities: tokens with p = 0, and the loss without them.
-        worst: documents that raise the loss most, worst first; empty if there are too many to tell apart.
-        notes: remarks on the data.
-    """
-
-    documents: int
-    tokens: int
-    bytes: int | None
-    words: int | None
-    loss: Estimate
-    loss_per_byte: Estimate | None
-    loss_per_word: Estimate | None
-    infinities: TokenInfinities
-    worst: tuple[DocumentScore, ...]
-    notes: tuple[str, ...]
-
-    @property
-    def perplexity(self) -> Estimate:
-        """exp(loss); the interval is exp of its ends, the standard error exp(loss) times that of the loss."""
-        return _exponential(self.loss)
-
-    @property
-    def word_perplexity(self) -> Estimate | None:
-        """exp(loss per word), as it stands in tables of word-level models."""
-        return None if self.loss_per_word is None else _exponential(self.loss_per_word)
-
-    @property
-    def bits_per_token(self) -> Estimate:
-        """The loss in bits."""
-        return self.loss.scaled(1.0 / _NATS_PER_BIT)
-
-    @property
-    def bits_per_byte(self) -> Estimate | None:
-        """The loss per byte in bits: how short the model would code the text."""
-        return None if self.loss_per_byte is None else self.loss_per_byte.scaled(1.0 / _NATS_PER_BIT)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain dictionaries, lists and numbers under stable names; infinities stay floats."""
-        derived = ("perplexity", "word_perplexity", "bits_per_token", "bits_per_byte")
-        estimates = {name: getattr(self, name) for name in derived}
-        return {
-            "schema": SCHEMA,
-            **asdict(self),
-            **{name: None if found is None else asdict(found) for name, found in estimates.items()},
-        }
-
-    def __repr__(self) -> str:
-        found = [f"perplexity {_told(self.perplexity)}"]
-        if self.bits_per_byte is not None:
-            found.append(f"{_told(self.bits_per_byte)} bits per byte")
-        found.append(f"{counted(self.tokens, 'token')} in {counted(self.documents, 'document')}")
-        return f"LanguageScore({', '.join(found)})"
-
-    def _repr_html_(self) -> str:
-        from crossent.report.language import language_to_html
-
-        return language_to_html(self)
-
-
-def _told(estimate: Estimate) -> str:
-    if estimate.lower is None or estimate.upper is None:
-        return f"{estimate.value:.4g}"
-    return f"{estimate.value:.4g} [{estimate.lower:.4g}, {estimate.upper:.4g}]"
-
-
-def _exponential(loss: Estimate) -> Estimate:
-    """The estimate of exp(loss); beyond float64 it is inf."""
-
-    def exp(x: float | None) -> float | None:
-        return None if x is None else math.exp(x) if x < 709 else math.inf
-
-    value = exp(loss.value)
-    se = None if value is None or loss.se is None else value * loss.se
-    return replace(loss, value=value, se=se, lower=exp(loss.lower), upper=exp(loss.upper))
+__all__ = ["DocumentScore", "LanguageScore", "LanguageTally", "TokenInfinities", "score_language"]
 
 
 class LanguageTally:
@@ -179,7 +45,7 @@ class LanguageTally:
         if log_base is not None and not 1.0 < log_base < math.inf:
             raise OptionError(f"log_base is {log_base}; None (natural), 2 and 10 are usual, and it must be above 1")
         self.worst, self.log_base = worst, log_base
-        self._parts: _Parts | None = None
+        self._parts: LanguageSums | None = None
 
     def update(
         self,
@@ -214,17 +80,7 @@ class LanguageTally:
                 "documents is None; a tally cannot know whether a row continues one of another block. Pass names or "
                 "numbers, one a row, or use score_language for all documents at once."
             )
-        block = token_block(
-            log_probs,
-            logits=logits,
-            targets=targets,
-            ignore_index=ignore_index,
-            log_base=self.log_base,
-            documents=documents,
-            mask=mask,
-            counts={"bytes": bytes, "words": words},
-        )
-        self._add(_Parts.of(block))
+        self._take(log_probs, logits, targets, ignore_index, documents, mask, {"bytes": bytes, "words": words})
 
     def __add__(self, other: "LanguageTally") -> "LanguageTally":
         """A new tally of the tokens of both.
@@ -249,8 +105,80 @@ class LanguageTally:
         """
         if self._parts is None:
             raise EmptyBatchError("there is no token to score: nothing came, or the mask leaves all of it out")
-        return _summary(self._parts, self.worst, confidence)
+        return summarise_language(self._parts, self.worst, confidence)
 
-    def _add(self, parts: "_Parts") -> None:
+    def _take(
+        self,
+        log_probs: Any,
+        logits: Any,
+        targets: Any,
+        ignore_index: int,
+        documents: Any,
+        mask: Any,
+        counts: dict[str, Any],
+    ) -> None:
+        block = token_block(
+            log_probs,
+            logits=logits,
+            targets=targets,
+            ignore_index=ignore_index,
+            log_base=self.log_base,
+            documents=documents,
+            mask=mask,
+            counts=counts,
+        )
+        self._add(LanguageSums.of(block))
+
+    def _add(self, parts: LanguageSums) -> None:
         if parts.tokens:
             self._parts = parts if self._parts is None else self._parts + parts
+
+
+def score_language(
+    log_probs: Any = None,
+    *,
+    logits: Any = None,
+    targets: Any = None,
+    ignore_index: int = -100,
+    documents: Any = None,
+    bytes: Any = None,
+    words: Any = None,
+    mask: Any = None,
+    log_base: float | None = None,
+    worst: int = 10,
+    confidence: float = 0.95,
+) -> LanguageScore:
+    """Perplexity, bits per token and bits per byte of a language model, with intervals over documents.
+
+        loss = sum_t -log p_t / tokens,  perplexity = exp(loss),  bits per byte = sum_t -log2 p_t / bytes
+
+    over all tokens t. The document is the unit of the intervals (Hall's, of clusters); exp is taken of their ends.
+
+    Args:
+        log_probs: [..., length] log-probability that the model gave every token, or a list of [length] arrays; -inf is
+            p = 0, which makes the loss inf.
+        logits: instead: [..., length, V] scores, where logits[t] predict targets[t]: shift them against each other.
+        targets: [..., length] tokens for the logits.
+        ignore_index: such targets do not count.
+        documents: what each token [..., length] or each row [...] belongs to: names or numbers. None makes every row,
+            or array of a list, a document.
+        bytes: bytes of the text behind the tokens, a token or a row: numbers, or texts (the length of their UTF-8).
+            Count a token's own bytes, not those of its decoded text, which is longer where a character is cut.
+        words: number of words, a token or a row.
+        mask: True or 1 for tokens that count, False or 0 for others (padding, a prompt), a token or a row.
+        log_base: base of the logarithms in log_probs; None is natural, some tools print 2 or 10.
+        worst: number of documents to list, those that raise the loss most.
+        confidence: coverage of the intervals, in (0, 1).
+    Returns: a LanguageScore.
+    Raises: ProbabilityError for numbers above 0; NonFiniteError for NaN; ShapeError, DtypeError, OptionError,
+        UnsupportedError, LabelError, EmptyBatchError without any token.
+    Source: perplexity: Jelinek et al., J. Acoust. Soc. Am. 62 (1977), S63; bits per byte: Gao et al., The Pile,
+        arXiv:2101.00027 (2020), section 3.1; intervals: Hall, J. R. Statist. Soc. B 54 (1992), 221-228.
+
+    >>> score = score_language([[-0.5, -1.5], [-2.0, -1.0], [-0.1, -0.9]], bytes=["Hello", "naïve", "cat"])
+    >>> round(score.perplexity.value, 4), round(score.bits_per_byte.value, 4)
+    (2.7183, 0.6183)
+    """
+    tally = LanguageTally(worst=worst, log_base=log_base)
+    tally._take(log_probs, logits, targets, ignore_index, documents, mask, {"bytes": bytes, "words": words})
+    return tally.result(confidence=confidence)

@@ -1,4 +1,4 @@
-"""What one block of token log-probabilities says: losses in nats, the document of every token, counts of bytes or words.
+"""What a block of token log-probabilities says: losses in nats, every token's document, counts of bytes and words.
 
 Decisions: Log-probabilities have any shape; the last axis runs through the tokens of a row, and a list of arrays is
 rows of different lengths. Whatever comes beside them (documents, bytes, words, mask) has one value a token or, without
@@ -75,7 +75,9 @@ class _Rows(NamedTuple):
             return cls(np.array([len(part) for part in parts], np.int64), None), flat
         array = float_array(value, name)
         if array.ndim == 0:
-            raise ShapeError(f"{name} is a single number; [tokens], [documents, length] or a list of [tokens] is needed.")
+            raise ShapeError(
+                f"{name} is a single number; [tokens], [documents, length] or a list of [tokens] is needed."
+            )
         lengths = np.full(math.prod(array.shape[:-1]), array.shape[-1], np.int64)
         return cls(lengths, array.shape), array.astype(np.float64).reshape(-1)
 
@@ -115,7 +117,7 @@ class _Rows(NamedTuple):
         """One element a token of a line that has one a token or a row."""
         return line if per_token else np.repeat(line, self.lengths)
 
-    def index(self) -> NDArray:
+    def numbers(self) -> NDArray:
         """The number of every row, in the shape that `documents` has."""
         numbers = np.arange(len(self.lengths))
         return numbers if self.shape is None else numbers.reshape(self.shape[:-1])
@@ -133,20 +135,22 @@ def token_block(
     counts: dict[str, Any],
 ) -> TokenBlock:
     """The block of `LanguageTally.update`'s arguments; `documents` None numbers the rows, `counts` are by name."""
-    name = "log_probs"
+    name, nats = "log_probs", 1.0 if log_base is None else math.log(log_base)
     if (log_probs is None) == (logits is None) or (logits is None) != (targets is None):
         raise UnsupportedError(
             "name either log_probs, the log-probability of every token, or logits= together with targets="
         )
     kept: Flags | None = None
     if logits is not None:
+        if log_base is not None:
+            raise UnsupportedError("log_base speaks of log_probs, and logits were given; leave it out.")
         name, log_probs, kept = "-cross_entropy(targets, logits)", *_of_logits(logits, targets, ignore_index)
     rows, line = _Rows.of(log_probs, name)
     counted = np.ones(len(line), np.bool_) if kept is None else kept
     if mask is not None:
         counted = counted & rows.spread(*_flags(*rows.beside(mask, "mask")))
-    losses = _losses(rows, line, counted, name, 1.0 if log_base is None else math.log(log_base))
-    owner = _owners(rows, rows.index() if documents is None else documents, counted)
+    losses = _losses(rows, line, counted, name, nats)
+    owner = _owners(rows, rows.numbers() if documents is None else documents, counted)
     found = {what: _count_column(rows, value, what, owner) for what, value in counts.items() if value is not None}
     return TokenBlock(losses, owner.tokens, found, owner.names)
 
@@ -187,8 +191,8 @@ def _losses(rows: _Rows, line: Float64, counted: Flags, name: str, nats: float) 
     unknown = np.isnan(log_p)
     if unknown.any():
         raise NonFiniteError(
-            f"{rows.place(name, int(places[np.argmax(unknown)]))} is nan ({int(unknown.sum())} tokens are). Numbers <= 0 "
-            "and -inf are allowed; leave out tokens without a log-probability by mask=."
+            f"{rows.place(name, int(places[np.argmax(unknown)]))} is nan ({int(unknown.sum())} tokens are). "
+            "Numbers <= 0 and -inf are allowed; leave out tokens without a log-probability by mask=."
         )
     log_p = log_p * nats
     above = log_p > _ROUNDING
@@ -259,7 +263,6 @@ def _byte_counts(value: Any) -> Any:
         return len(value)
     if isinstance(value, list | tuple):
         return [_byte_counts(part) for part in value]
-    if getattr(value, "dtype", None) == np.dtype(object) or getattr(getattr(value, "dtype", None), "kind", "") in "US":
+    if getattr(getattr(value, "dtype", None), "kind", None) in ("O", "U", "S"):
         return _byte_counts(value.tolist())
     return value
-
