@@ -18,7 +18,7 @@ _BASIC = _FLOOR | {"settings", "activations", "measures"}
 _LOSSES = {"losses", "family", "shorthands", "targets", "linear", "shards"}
 _FRONT_ENDS = {"torch", "jax", "keras", "boosting"}
 _BELOW_VERBS = _BASIC | _LOSSES | {"stats", "rows"}
-_VERBS = {"learn", "score"}
+_VERBS = {"learn", "scoring"}
 _BELOW_REPORT = _BELOW_VERBS | _VERBS | {"plots", "explain", "scale"}
 
 ROOMS: dict[str, set[str]] = {
@@ -33,7 +33,7 @@ ROOMS: dict[str, set[str]] = {
     "rows": {"errors", "wording", "core.types", "core.text", "rows"},
     **{room: _BASIC | _LOSSES | {room} for room in _FRONT_ENDS},
     "learn": _BELOW_VERBS | {"learn"},
-    "score": _BELOW_VERBS | {"score"},
+    "scoring": _BELOW_VERBS | {"scoring"},
     "plots": _BELOW_VERBS | _VERBS | {"plots"},
     "explain": _BELOW_VERBS | _VERBS | {"explain"},
     "scale": _BELOW_VERBS | _VERBS | {"scale"},
@@ -44,7 +44,7 @@ ROOMS: dict[str, set[str]] = {
     "cli": _BELOW_REPORT | {"report", "explore", "demo", "bench", "cli"},
     "__main__": {"cli"},
 }
-PUBLIC = _BASIC | _LOSSES | {"learn", "score", "plots", "explain", "report"}  # what crossent/__init__.py may import
+PUBLIC = _BASIC | _LOSSES | {"learn", "scoring", "plots", "explain", "report"}  # what crossent/__init__.py may import
 
 # The first pattern that fits a file (below src/crossent) decides; NumPy is allowed everywhere but in
 # errors.py and wording.py.

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from crossent import plots
 from crossent.plots.training import trace_points
-from crossent.score import Tally
+from crossent.scoring import Tally
 
 
 def score_of(k=3, n=200, zero=False):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crossent.report import write_page
-from crossent.score import Tally
+from crossent.scoring import Tally
 from programs import need_program
 
 pytestmark = pytest.mark.browser

@@ -9,10 +9,10 @@ import pytest
 from crossent.errors import MissingExtraError
 from crossent.plots import reliability
 from crossent.report import to_html
-from crossent.score import Tally
+from crossent.scoring import Tally
 
 
-@pytest.mark.parametrize("module", ["crossent.stats", "crossent.score", "crossent.plots", "crossent.report"])
+@pytest.mark.parametrize("module", ["crossent.stats", "crossent.scoring", "crossent.plots", "crossent.report"])
 def test_importing_loads_no_extra(module):
     heavy = "{'matplotlib', 'jinja2', 'pyarrow', 'duckdb', 'scipy', 'sklearn'}"
     code = f"import sys, {module}; sys.exit(str(set(sys.modules) & {heavy} or ''))"

@@ -8,7 +8,7 @@ import pytest
 
 from crossent.errors import DataError
 from crossent.report import to_html, write_page
-from crossent.score import Tally
+from crossent.scoring import Tally
 
 HOSTILE = [
     "<script>alert('x')</script>",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from crossent.report import to_json, to_text
-from crossent.score import Tally
+from crossent.scoring import Tally
 
 HOSTILE = [
     "<script>alert(1)</script>",

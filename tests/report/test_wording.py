@@ -8,7 +8,7 @@ import pytest
 
 from crossent.report import verdict
 from crossent.report.wording import clean, clipping_remark, number, percent
-from crossent.score import Tally
+from crossent.scoring import Tally
 
 
 def score_of(p_true, n=100):

@@ -17,8 +17,8 @@ from crossent.cli.options import (
 )
 from crossent.learn.store import SoftmaxModel, load_model
 from crossent.rows import Binding, atomic_write, open_source
-from crossent.score import Score
-from crossent.score.files import bind_source, score_file
+from crossent.scoring import Score
+from crossent.scoring.files import bind_source, score_file
 from crossent.wording import quoted
 
 __all__ = ["score"]

@@ -1,7 +1,7 @@
 """The loss histogram: how many rows have a loss of which size, and which of them make up the total."""
 
 from crossent.plots.style import FONT_SIZE, INK, MUTED, SOFT, WARM, Axes, bare, own_axes, plain_log_ticks
-from crossent.score import LossBin, Score
+from crossent.scoring import LossBin, Score
 from crossent.wording import counted
 
 __all__ = ["loss_histogram"]

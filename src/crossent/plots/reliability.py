@@ -1,7 +1,7 @@
 """The reliability diagram: what was promised against what happened, and how many rows say so."""
 
 from crossent.plots.style import ACCENT, FONT_SIZE, MUTED, RULE, SOFT, Axes, bare, own_axes
-from crossent.score import Score
+from crossent.scoring import Score
 
 __all__ = ["reliability"]
 

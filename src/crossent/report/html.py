@@ -14,7 +14,7 @@ from crossent.errors import MissingExtraError
 from crossent.plots.training import trace_points
 from crossent.report import wording
 from crossent.report.pictures import picture
-from crossent.score import ClassScore, Score
+from crossent.scoring import ClassScore, Score
 
 __all__ = ["to_html", "write_page"]
 

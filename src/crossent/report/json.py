@@ -4,7 +4,7 @@ import json
 import math
 from typing import Any
 
-from crossent.score import Score
+from crossent.scoring import Score
 
 __all__ = ["json_text", "to_json"]
 
@@ -17,7 +17,7 @@ def to_json(score: Score, *, indent: int | None = 2) -> str:
         indent: blanks per level; None puts all into one line.
     Returns: text, ending in a newline.
 
-    >>> from crossent.score import Tally
+    >>> from crossent.scoring import Tally
     >>> tally = Tally(["cat", "dog"])
     >>> tally.update([0, 1], [[0.0, 1.0], [0.5, 0.5]])
     >>> json.loads(to_json(tally.result()))["log_loss"]["value"]

@@ -4,7 +4,7 @@ from html import escape
 
 from crossent.report.json import json_text
 from crossent.report.wording import clean, interval, level, number, standard_error, told_interval, value
-from crossent.score.language_score import LanguageScore
+from crossent.scoring.language_score import LanguageScore
 from crossent.stats import Estimate
 from crossent.wording import aligned
 
@@ -18,7 +18,7 @@ def language_to_text(score: LanguageScore) -> str:
         score: a LanguageScore.
     Returns: lines of text without colour or control characters, ending in a newline.
 
-    >>> from crossent.score.language import score_language
+    >>> from crossent.scoring.language import score_language
     >>> score = score_language([[-0.5, -1.5], [-2.0, -1.0]], bytes=[8, 9])
     >>> print(language_to_text(score).partition(". ")[0])
     Perplexity 3.490 (95 % interval 1.000 to 83.642) over 4 tokens in 2 documents
@@ -37,7 +37,7 @@ def language_to_html(score: LanguageScore) -> str:
         score: a LanguageScore.
     Returns: HTML; names of documents are escaped.
 
-    >>> from crossent.score.language import score_language
+    >>> from crossent.scoring.language import score_language
     >>> language_to_html(score_language([[-0.5, -1.5], [-2.0, -1.0]])).startswith("<div><p>Perplexity ")
     True
     """
@@ -53,7 +53,7 @@ def language_to_json(score: LanguageScore) -> str:
         score: a LanguageScore.
     Returns: text, ending in a newline.
 
-    >>> from crossent.score.language import score_language
+    >>> from crossent.scoring.language import score_language
     >>> language_to_json(score_language([-0.5, -1.5])).split('"')[3]
     'crossent.language/1'
     """

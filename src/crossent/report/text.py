@@ -14,7 +14,7 @@ from crossent.report.wording import (
     value,
     verdict,
 )
-from crossent.score import Score
+from crossent.scoring import Score
 from crossent.wording import aligned
 
 __all__ = ["to_text"]
@@ -29,7 +29,7 @@ def to_text(score: Score) -> str:
         score: a Score.
     Returns: lines of text without colour or control characters, ending in a newline.
 
-    >>> from crossent.score import Tally
+    >>> from crossent.scoring import Tally
     >>> tally = Tally(["cat", "dog"])
     >>> tally.update([0, 1, 1], [[0.8, 0.2], [0.3, 0.7], [0.4, 0.6]])
     >>> to_text(tally.result()).splitlines()[6].split("  ")[0]

@@ -4,7 +4,7 @@ import math
 import unicodedata
 from collections.abc import Callable
 
-from crossent.score import Score
+from crossent.scoring import Score
 from crossent.stats import Estimate
 from crossent.wording import counted
 
@@ -169,7 +169,7 @@ def verdict(score: Score) -> str:
         score: a Score.
     Returns: plain text in one line.
 
-    >>> from crossent.score import Tally
+    >>> from crossent.scoring import Tally
     >>> tally = Tally(["cat", "dog"])
     >>> tally.update([0, 1], [[0.0, 1.0], [0.5, 0.5]])
     >>> verdict(tally.result())

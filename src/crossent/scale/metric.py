@@ -18,8 +18,8 @@ from crossent.core.check import prediction
 from crossent.core.interchange import as_array
 from crossent.core.types import ArrayLike, NDArray
 from crossent.errors import EmptyBatchError, OptionError, ShapeError
-from crossent.score import Score, Tally
-from crossent.score.layout import Kind
+from crossent.scoring import Score, Tally
+from crossent.scoring.layout import Kind
 
 __all__ = ["TallyMetric"]
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from crossent.score.confusion import MOST_CLASSES, ConfusionSums
-from crossent.score.layout import Layout
-from crossent.score.moments import Moments
-from crossent.score.outcome import Outcome
-from crossent.score.worst import Worst
+from crossent.scoring.confusion import MOST_CLASSES, ConfusionSums
+from crossent.scoring.layout import Layout
+from crossent.scoring.moments import Moments
+from crossent.scoring.outcome import Outcome
+from crossent.scoring.worst import Worst
 from crossent.stats import (
     LOSS_CELLS,
     Cells,

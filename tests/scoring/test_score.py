@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from crossent.score import Tally
+from crossent.scoring import Tally
 
 
 @pytest.fixture(name="score")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crossent.core.accumulate import ExactSum, two_product
-from crossent.score.outcome import Outcome
+from crossent.scoring.outcome import Outcome
 from crossent.stats import Int64
 
 __all__ = ["MOST_CLASSES", "Confusion", "ConfusionSums", "Macro"]
@@ -22,7 +22,7 @@ class ConfusionSums:
         counts: [K, K] rows by true and predicted class.
         zeros: [K, K] rows of true class t with p_j = 0.
         surprise: [K * K] groups: sum of w (-log p_j) over the rows of true class t with p_j > 0, each rounded to a
-            multiple of 2^-48 as in crossent.score.moments.
+            multiple of 2^-48 as in crossent.scoring.moments.
         weight: [K * K] groups: sum of w by true and predicted class; None where no row has a weight.
     """
 

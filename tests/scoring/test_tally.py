@@ -20,7 +20,7 @@ from crossent.errors import (
     ShapeError,
     WeightError,
 )
-from crossent.score import Tally
+from crossent.scoring import Tally
 
 CLASSES = ["ant", "bee", "cat", "dog"]
 

@@ -15,7 +15,7 @@ from crossent.activations import log_softmax, logsumexp
 from crossent.core.types import ArrayLike
 from crossent.errors import CrossentError, NonFiniteError, ProbabilityError, ShapeError, WeightError
 from crossent.losses import binary_cross_entropy, cross_entropy
-from crossent.score.layout import Kind
+from crossent.scoring.layout import Kind
 from crossent.stats import Flags, Float64, Int64
 
 __all__ = ["LARGEST_OFF", "Outcome", "binary_outcome", "class_outcome"]

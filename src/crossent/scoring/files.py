@@ -13,9 +13,9 @@ from crossent.rows.binding import Binding, bind
 from crossent.rows.block import Block
 from crossent.rows.columns import require_column
 from crossent.rows.sources import Source
-from crossent.score.refusal import no_probabilities
-from crossent.score.score import Score
-from crossent.score.tally import Tally
+from crossent.scoring.refusal import no_probabilities
+from crossent.scoring.score import Score
+from crossent.scoring.tally import Tally
 from crossent.stats import Float64
 from crossent.wording import quoted
 

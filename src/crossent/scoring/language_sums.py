@@ -9,8 +9,8 @@ import numpy as np
 
 from crossent.core.accumulate import ExactSum
 from crossent.errors import UnsupportedError
-from crossent.score.language_score import DocumentScore, LanguageScore, TokenInfinities
-from crossent.score.tokens import TokenBlock
+from crossent.scoring.language_score import DocumentScore, LanguageScore, TokenInfinities
+from crossent.scoring.tokens import TokenBlock
 from crossent.stats import Estimate
 from crossent.stats.clusters import MOST_KEYS, ClusterSums
 from crossent.stats.identity import Identity

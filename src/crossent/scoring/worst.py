@@ -1,12 +1,13 @@
 """The worst rows: a bounded list by loss, then identity, so that merging in any order keeps the same rows."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from crossent.score.layout import Layout
-from crossent.score.outcome import Outcome
-from crossent.score.score import WorstRow
+from crossent.scoring.layout import Layout
+from crossent.scoring.outcome import Outcome
+from crossent.scoring.score import WorstRow
 
 __all__ = ["Worst"]
 
@@ -17,6 +18,7 @@ class Worst:
 
     limit: int
     rows: tuple[WorstRow, ...] = ()
+    grows: ClassVar[bool] = True
 
     @classmethod
     def of(cls, outcome: Outcome, layout: Layout) -> "Worst":

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from crossent.score.layout import Layout
-from crossent.score.parts import CLIPS, TINY, Parts
-from crossent.score.score import ClassScore, Infinities, LossBin, ReliabilityBin, Score
+from crossent.scoring.layout import Layout
+from crossent.scoring.parts import CLIPS, TINY, Parts
+from crossent.scoring.score import ClassScore, Infinities, LossBin, ReliabilityBin, Score
 from crossent.stats import (
     LOSS_CELLS,
     TOO_FEW_EVENTS,

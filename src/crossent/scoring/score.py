@@ -4,8 +4,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from crossent.score.confusion import Confusion, Macro
-from crossent.score.segments import SegmentScore
+from crossent.scoring.confusion import Confusion, Macro
+from crossent.scoring.segments import SegmentScore
 from crossent.stats import Estimate
 from crossent.stats.decomposition import Decomposition
 from crossent.stats.ece import CalibrationError

@@ -5,8 +5,8 @@ import pytest
 
 from crossent.errors import DataError, OptionError, ProbabilityError, WeightError
 from crossent.rows import Binding, from_table, open_sink, open_source
-from crossent.score import Tally
-from crossent.score.files import bind_source, score_file
+from crossent.scoring import Tally
+from crossent.scoring.files import bind_source, score_file
 
 pa = pytest.importorskip("pyarrow")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crossent.core.accumulate import ExactSum, two_product
-from crossent.score.outcome import Outcome
+from crossent.scoring.outcome import Outcome
 from crossent.stats import Float64, Int64
 from crossent.stats.temperature import BETAS
 

@@ -14,9 +14,9 @@ import math
 from typing import Any
 
 from crossent.errors import EmptyBatchError, OptionError, UnsupportedError
-from crossent.score.language_score import DocumentScore, LanguageScore, TokenInfinities
-from crossent.score.language_sums import LanguageSums, summarise_language
-from crossent.score.tokens import token_block
+from crossent.scoring.language_score import DocumentScore, LanguageScore, TokenInfinities
+from crossent.scoring.language_sums import LanguageSums, summarise_language
+from crossent.scoring.tokens import token_block
 
 __all__ = ["DocumentScore", "LanguageScore", "LanguageTally", "TokenInfinities", "score_language"]
 
