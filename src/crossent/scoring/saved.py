@@ -23,6 +23,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import numpy as np
 
 from crossent.errors import CrossentError, DataError
+from crossent.scoring.beside import Beside
 from crossent.scoring.layout import Layout
 from crossent.scoring.outcome import class_outcome
 from crossent.scoring.parts import Parts
@@ -190,7 +191,9 @@ class _Reader:
     def _dataclass(self, node: Any, cls: Any, path: str) -> Any:
         hints, names = get_type_hints(cls), [f.name for f in fields(cls)]
         if list(_of(node, dict, path)) != names:
-            raise ValueError(f"{path or 'it'} has the fields {', '.join(node)!s:.200} and should have {', '.join(names)}")
+            raise ValueError(
+                f"{path or 'it'} has the fields {', '.join(node)!s:.200} and should have {', '.join(names)}"
+            )
         found = cls(**{name: self.value(node[name], hints[name], f"{path}.{name}".lstrip(".")) for name in names})
         if hasattr(cls, "check"):
             found.check()
@@ -260,7 +263,8 @@ def _one_row(layout: Layout) -> Parts:
         source="",
         first_row=0,
     )
-    return Parts.of(outcome, layout)
+    beside = Beside.of(layout, 1, None, None, dict.fromkeys(layout.by, [""]), [""] if layout.cluster else None, "", 0)
+    return Parts.of(outcome, layout, beside.keys_of(outcome))
 
 
 def _match(found: Any, like: Any, path: str) -> None:
