@@ -63,7 +63,9 @@ def language_to_json(score: LanguageScore) -> str:
 def _verdict(score: LanguageScore) -> str:
     found, finite = score.infinities, score.infinities.finite
     if found.tokens:
-        text = f"Perplexity inf: {found.tokens:,} of {score.size} {'has' if found.tokens == 1 else 'have'} probability 0."
+        text = (
+            f"Perplexity inf: {found.tokens:,} of {score.size} {'has' if found.tokens == 1 else 'have'} probability 0."
+        )
         others = f" The others have {value(finite)} nat a token ({told_interval(finite)})."
         return text if finite.value is None else text + others
     perplexity = score.perplexity
