@@ -82,7 +82,7 @@ class Layout:
         k = len(self.classes)
         if len(self.tracked) > MOST_TRACKED or len(set(self.tracked)) < len(self.tracked):
             raise OptionError(
-                f"tracked has {len(self.tracked)} columns; at most {MOST_TRACKED}, each once, are allowed"
+                f"tracked has {len(self.tracked)} columns; at most {MOST_TRACKED} are allowed, each once"
             )
         if not all(0 <= column < k for column in self.tracked):
             raise OptionError(f"tracked names a column outside 0..{k - 1}; give numbers of columns")
