@@ -63,6 +63,8 @@ if _typing.TYPE_CHECKING:
         mutual_information,
         perplexity,
     )
+    from crossent.scale.metric import TallyMetric
+    from crossent.scoring.language import LanguageTally, score_language
     from crossent.shards import ShardStatistics, merge_shards, shard_statistics, shard_value_and_grad
     from crossent.shorthands import (
         binary_focal,
@@ -91,6 +93,7 @@ __all__ = [
     "GradHess",
     "LabelError",
     "LabelWarning",
+    "LanguageTally",
     "LinearBinaryCrossEntropy",
     "LinearCrossEntropy",
     "LinearLossGrad",
@@ -110,6 +113,7 @@ __all__ = [
     "SoftmaxClassifier",
     "SoftmaxClassifierCV",
     "SymmetricCrossEntropy",
+    "TallyMetric",
     "UnsupportedError",
     "WeightError",
     "__version__",
@@ -137,6 +141,7 @@ __all__ = [
     "mutual_information",
     "perplexity",
     "poly1",
+    "score_language",
     "set_num_threads",
     "shard_statistics",
     "shard_value_and_grad",
@@ -182,6 +187,8 @@ _ON_FIRST_USE = {
         "mutual_information",
         "perplexity",
     ),
+    "scale.metric": ("TallyMetric",),
+    "scoring.language": ("LanguageTally", "score_language"),
     "shards": ("ShardStatistics", "merge_shards", "shard_statistics", "shard_value_and_grad"),
     "shorthands": (
         "binary_focal",
