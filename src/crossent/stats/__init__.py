@@ -11,6 +11,7 @@ from crossent.stats.quantiles import normal_cdf, normal_quantile, t_cdf, t_quant
 from crossent.stats.ratio import RatioSums
 from crossent.stats.score_tests import CalibrationTest, entropy_gap_test, spiegelhalter_test
 from crossent.stats.sequence import Look, confidence_sequence
+from crossent.stats.temperature import Temperature, TemperatureDecomposition, decompose_by_temperature, fit_temperature
 
 __all__ = [
     "LOSS_CELLS",
@@ -26,9 +27,13 @@ __all__ = [
     "Int64",
     "Look",
     "RatioSums",
+    "Temperature",
+    "TemperatureDecomposition",
     "benjamini_hochberg",
     "confidence_sequence",
+    "decompose_by_temperature",
     "entropy_gap_test",
+    "fit_temperature",
     "hall_interval",
     "key_identity",
     "logit_edges",
