@@ -2,6 +2,7 @@
 
 import json
 import math
+import pickle
 from fractions import Fraction
 
 import mpmath
@@ -322,3 +323,4 @@ def test_tallies_that_do_not_add_up():
     with pytest.raises(EmptyBatchError):
         LanguageTally().result()
     assert (LanguageTally() + tally).result() == before
+    assert (pickle.loads(pickle.dumps(tally)) + LanguageTally()).result() == before
