@@ -64,7 +64,10 @@ if _typing.TYPE_CHECKING:
         perplexity,
     )
     from crossent.scale.metric import TallyMetric
+    from crossent.scoring.arrays import score
     from crossent.scoring.language import LanguageTally, score_language
+    from crossent.scoring.score import Score
+    from crossent.scoring.tally import Tally
     from crossent.shards import ShardStatistics, merge_shards, shard_statistics, shard_value_and_grad
     from crossent.shorthands import (
         binary_focal,
@@ -108,11 +111,13 @@ __all__ = [
     "Poly1",
     "ProbabilityError",
     "RowSumWarning",
+    "Score",
     "ShapeError",
     "ShardStatistics",
     "SoftmaxClassifier",
     "SoftmaxClassifierCV",
     "SymmetricCrossEntropy",
+    "Tally",
     "TallyMetric",
     "UnsupportedError",
     "WeightError",
@@ -141,6 +146,7 @@ __all__ = [
     "mutual_information",
     "perplexity",
     "poly1",
+    "score",
     "score_language",
     "set_num_threads",
     "shard_statistics",
@@ -188,7 +194,10 @@ _ON_FIRST_USE = {
         "perplexity",
     ),
     "scale.metric": ("TallyMetric",),
+    "scoring.arrays": ("score",),
     "scoring.language": ("LanguageTally", "score_language"),
+    "scoring.score": ("Score",),
+    "scoring.tally": ("Tally",),
     "shards": ("ShardStatistics", "merge_shards", "shard_statistics", "shard_value_and_grad"),
     "shorthands": (
         "binary_focal",

@@ -50,7 +50,7 @@ def ratio_sums(
     >>> ratio_sums(np.array([1.0, 3.0]), None, None).sums[2].floats().tolist()
     [10.0]
     """
-    a, a_error, b = _column(a), _column(a_error), _column(b)
+    a, a_error, b = np.ascontiguousarray(a, np.float64), _column(a_error), _column(b)
     of_a = product_reach(a, b) if product and b is not None else _wider(reach_of(a), _reach(a_error))
     windows = _windows(of_a, None if b is None else reach_of(b), _PLAIN if b is None else POWERS)
     digits = np.zeros((group_count, int(windows[:, 1].sum())), np.int64)

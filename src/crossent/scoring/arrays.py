@@ -4,13 +4,13 @@ Arrays go through a Tally in blocks of rows, so that the memory on top of them s
 file. A row's identity is its number.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, cast
 
 from crossent.core.check import prediction, unmasked
 from crossent.core.text import canonical_text
 from crossent.core.types import ArrayLike
-from crossent.errors import OptionError, UnsupportedError
+from crossent.errors import OptionError, ShapeError, UnsupportedError
 from crossent.rows import from_table
 from crossent.scoring.files import bind_source, score_file
 from crossent.scoring.inputs import column_names, keyed_columns, labels_of, python_words, row_blocks
@@ -83,7 +83,7 @@ def score(
 
     >>> result = score([0, 1, 1], probs=[[0.8, 0.2], [0.3, 0.7], [0.4, 0.6]])
     >>> round(result.log_loss.value, 6), round(result.skill, 6)
-    (0.363548, 0.428841)
+    (0.363548, 0.428845)
     >>> score(["ham", "spam", "spam"], probs=[0.2, 0.7, 0.6], positive="spam").classes
     ('ham', 'spam')
     """
@@ -116,23 +116,30 @@ def _array_score(
         labels.classes, kind=cast(Kind, kind), by=tuple(by), cluster=cluster is not None, tracked=labels.tracked,
         **options,
     )  # fmt: skip
-    update = tally.update_binary if labels.single else tally.update
-    columns = {name: _column(column, name) for name, column in {**beside, "by": None}.items()}
-    keys = {name: _column(column, f"by[{name!r}]") for name, column in by.items()}
-    for rows in row_blocks(len(labels.targets), len(labels.classes)):
+    update: Callable[..., None] = tally.update_binary if labels.single else tally.update
+    n = len(labels.targets)
+    given = {name: _column(beside[name], name, n) for name in ("sample_weight", "count", "cluster")}
+    keys = {name: _column(column, f"by[{name!r}]", n) for name, column in by.items()}
+    for rows in row_blocks(n, len(labels.classes)):
         update(
             labels.targets[rows],
             values[rows],
-            **{name: None if column is None else column[rows] for name, column in columns.items() if name != "by"},
+            **{name: None if column is None else column[rows] for name, column in given.items()},
             by={name: column[rows] for name, column in keys.items()},
             first_row=rows.start,
         )
     return tally
 
 
-def _column(values: Any, name: str) -> Any:
+def _column(values: Any, name: str, rows: int) -> Any:
     """What can be cut into blocks; a list stays one, since NumPy would make one type of it."""
-    return values if values is None or isinstance(values, list | tuple) else unmasked(values, name)
+    if values is None:
+        return None
+    column = values if isinstance(values, list | tuple) else unmasked(values, name)
+    found = (len(column),) if isinstance(column, list | tuple) else column.shape
+    if found != (rows,):
+        raise ShapeError(f"{name} has shape {found}; one value for each of the {rows} targets is needed")
+    return column
 
 
 def _table_score(
@@ -144,7 +151,7 @@ def _table_score(
     options: Mapping[str, Any],
 ) -> Score:
     """The score of columns of a table."""
-    names = {name: _name(column, name) for name, column in {**predicted, **beside, "by": None}.items()}
+    names = {name: _name(column, name) for name, column in {**predicted, **beside}.items() if name != "by"}
     target, by = _name(targets, "targets"), column_names(beside["by"], "by")
     weight, count, cluster = names["sample_weight"], names["count"], names["cluster"]
     if target is None:

@@ -185,6 +185,10 @@ def _prediction(block: Block, binding: Binding) -> Float64:
     return values
 
 
+def _weights(block: Block, name: str) -> Float64:
+    return _filled(block, (name,), block.numbers(name)[:, None])[:, 0]
+
+
 def _filled(block: Block, columns: tuple[str, ...], values: Float64) -> Float64:
     """The values, if none is missing or NaN."""
     bad = np.isnan(values)

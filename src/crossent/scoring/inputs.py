@@ -68,8 +68,8 @@ def labels_of(
     y = np.asarray(targets, object) if _is_mixed(targets) else unmasked(targets, "targets")
     if len(shape) not in (1, 2) or shape[1:] == (1,) or y.shape != shape[:1]:
         raise ShapeError(
-            f"targets have shape {y.shape} and the prediction {shape}; score takes targets [n] and a prediction [n, K], "
-            "or [n] for the positive one of two classes"
+            f"targets have shape {y.shape} and the prediction {shape}; score takes targets [n] and a prediction "
+            "[n, K], or [n] for the positive one of two classes"
         )
     if len(shape) == 1:
         return _two_classes(y, classes, positive)

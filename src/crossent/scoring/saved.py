@@ -264,7 +264,9 @@ def _one_row(layout: Layout) -> Parts:
         source="",
         first_row=0,
     )
-    beside = Beside.of(layout, 1, None, None, dict.fromkeys(layout.by, [""]), [""] if layout.cluster else None, "", 0)
+    beside = Beside.of(
+        layout, 1, None, None, {name: [""] for name in layout.by}, [""] if layout.cluster else None, "", 0
+    )
     return Parts.of(outcome, layout, beside.keys_of(outcome))
 
 

@@ -2,7 +2,7 @@
 
 from crossent.core.accumulate import ExactSum, Float64, Int64, two_product
 from crossent.stats.bootstrap import GroupSums
-from crossent.stats.cells import LOSS_CELLS, Cells, Flags, logit_edges, loss_cell, loss_edges, mass_bins
+from crossent.stats.cells import LOSS_CELLS, Cells, Flags, loss_cell, loss_edges, mass_bins
 from crossent.stats.clusters import ClusterSums
 from crossent.stats.identity import key_identity, row_identity
 from crossent.stats.intervals import TOO_FEW_EVENTS, Estimate, hall_interval, wilson_estimate
@@ -36,7 +36,6 @@ __all__ = [
     "fit_temperature",
     "hall_interval",
     "key_identity",
-    "logit_edges",
     "loss_cell",
     "loss_edges",
     "mass_bins",

@@ -11,14 +11,13 @@ import numpy.typing as npt
 
 from crossent.core.accumulate import ExactSum, Float64, Int64, octave_cells
 
-__all__ = ["LOSS_CELLS", "Cells", "logit_edges", "loss_cell", "loss_edges", "mass_bins"]
+__all__ = ["LOSS_CELLS", "Cells", "loss_cell", "loss_edges", "mass_bins"]
 
 Flags: TypeAlias = npt.NDArray[np.bool_]
 
 _OCTAVE = 32  # cells per doubling of the loss
 _FIRST, _LAST = -60, 16  # losses from 2^-60 to 2^16 have a cell of their own
 LOSS_CELLS = (_LAST - _FIRST) * _OCTAVE + 2  # and one for smaller, one for larger finite losses
-_LOGIT_REACH = 40.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,9 +50,10 @@ class Cells:
                 if weight is None:
                     return ExactSum.of_counts(np.bincount(cell[value], minlength=cell_count))
                 return ExactSum.of(weight[value], groups=cell[value], group_count=cell_count)
+            exact = np.asarray(value, np.float64)
             if weight is None:
-                return ExactSum.of(value, groups=cell, group_count=cell_count)
-            return ExactSum.of_products(weight, value, groups=cell, group_count=cell_count)
+                return ExactSum.of(exact, groups=cell, group_count=cell_count)
+            return ExactSum.of_products(weight, exact, groups=cell, group_count=cell_count)
 
         if weight is None:
             weights = ExactSum.of_counts(counts)
@@ -80,17 +80,6 @@ class Cells:
         counts = np.zeros(bin_count, np.int64)
         np.add.at(counts, bins, self.counts)
         return Cells(counts, tuple(s.merged(bins, bin_count) for s in self.sums))
-
-
-def logit_edges(cell_count: int = 4096) -> Float64:
-    """Edges in p of cells equally wide in logit(p) over +-40, [cell_count + 1], from 0 to 1.
-
-    >>> edges = logit_edges(4)
-    >>> edges[0], edges[2], edges[-1]
-    (np.float64(0.0), np.float64(0.5), np.float64(1.0))
-    """
-    z = np.linspace(-_LOGIT_REACH, _LOGIT_REACH, cell_count - 1)
-    return np.concatenate([[0.0], 1.0 / (1.0 + np.exp(-z)), [1.0]])
 
 
 def mass_bins(counts: Int64, bin_count: int) -> Int64:
