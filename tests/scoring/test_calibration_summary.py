@@ -1,4 +1,4 @@
-"""Calibration in a Score: scikit-learn's Brier score, brute force on rows, SciPy's best temperature, and what adds up."""
+"""Calibration in a Score: scikit-learn's Brier score, brute force on rows, SciPy's temperature, and what adds up."""
 
 import math
 

@@ -155,7 +155,7 @@ def test_priors_that_fit_no_classes_are_refused():
     classes = ("ant", "bee", "1")
     assert prior_shares({"ant": 1, "bee": 1, 1: 2}, classes) == (0.25, 0.25, 0.5)
     assert prior_shares(None, classes) is None
-    with pytest.raises(LabelError, match="'bea'.*Did you mean 'bee'"):
+    with pytest.raises(LabelError, match=r"'bea'.*Did you mean 'bee'"):
         prior_shares({"bea": 1}, classes)
     with pytest.raises(ShapeError, match="2 numbers, but there are 3 classes"):
         prior_shares([0.5, 0.5], classes)
