@@ -12,7 +12,7 @@ import numpy as np
 from crossent.scoring.keys import ByValue, Keys
 from crossent.scoring.layout import Layout
 from crossent.scoring.segments import SegmentSums
-from crossent.scoring.spread import Spread, method_of
+from crossent.scoring.spread import Spread
 from crossent.stats import Cells, Flags, Float64, Int64
 
 __all__ = ["A_ONLY", "BETTER", "BOTH", "B_ONLY", "TIED", "WORSE", "CompareSums", "Pair", "SegmentRows"]
@@ -77,6 +77,12 @@ class SegmentRows:
             SegmentSums.of(column, by, nothing, None, kind == B_ONLY),
         )
 
+    def check(self) -> None:
+        """Raises ValueError unless all are sums over the same rows by the same column."""
+        parts = (self.finite, self.a_only, self.b_only)
+        if len({(part.column, part.values, tuple(part.rows.tolist())) for part in parts}) > 1:
+            raise ValueError("the rows of a segment differ")
+
     def __add__(self, other: "SegmentRows") -> "SegmentRows":
         return SegmentRows(self.finite + other.finite, self.a_only + other.a_only, self.b_only + other.b_only)
 
@@ -103,13 +109,13 @@ class CompareSums:
     @classmethod
     def of(cls, pair: Pair, layout: Layout) -> "CompareSums":
         """The sums of one block."""
-        kind, w, identity, method = pair.kinds(), pair.weight, pair.keys.identity, method_of(layout)
+        kind, w, identity = pair.kinds(), pair.weight, pair.keys.identity
         both = kind < A_ONLY
 
         def spread(values: Float64, rows: Flags, error: Float64 | None = None) -> Spread:
             weight = None if w is None else w[rows]
             keys = None if identity is None else identity[rows]
-            return Spread.of(values, weight, error=error, method=method, identity=keys)
+            return Spread.of(values, weight, layout, error=error, identity=keys)
 
         d, d_error = _difference(pair.a[both], pair.b[both])
         everywhere = np.zeros(len(kind))
@@ -126,6 +132,21 @@ class CompareSums:
                 for column, by in zip(layout.by, pair.keys.by, strict=True)
             ),
         )
+
+    def check(self) -> None:
+        """Whether sums from elsewhere can be used.
+
+        Raises: ValueError unless all are sums over the same rows.
+        """
+        counts = self.kinds.counts.tolist()
+        if len(counts) != _KINDS or len(self.kinds.sums) != 2:
+            raise ValueError(f"a comparison has {len(counts)} kinds of rows, and {len(self.kinds.sums)} sums of each")
+        finite = sum(counts[:A_ONLY])
+        rows = [int(spread.rows.units[0]) for spread in (self.a, self.b, self.difference, self.a_alone, self.b_alone)]
+        if rows != [finite, finite, finite, counts[B_ONLY], counts[A_ONLY]]:
+            raise ValueError(f"the spreads of a comparison speak of {rows} rows, its kinds of {counts}")
+        if any(int(segments.finite.rows.sum()) != sum(counts) for segments in self.segments):
+            raise ValueError("the segments of a comparison do not hold all rows")
 
     def __add__(self, other: "CompareSums") -> "CompareSums":
         segments = tuple(x + y for x, y in zip(self.segments, other.segments, strict=True))

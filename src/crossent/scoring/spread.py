@@ -6,20 +6,11 @@ import numpy as np
 
 from crossent.scoring.layout import Layout
 from crossent.stats import Estimate, Float64, RatioSums, two_product
-from crossent.stats.bootstrap import GroupSums
+from crossent.stats.bootstrap import GROUPS, GroupSums
 from crossent.stats.clusters import ClusterSums
 from crossent.stats.identity import Identity
 
-__all__ = ["Spread", "method_of"]
-
-
-def method_of(layout: Layout) -> str:
-    """How intervals are formed: "hall", "bootstrap" (of rows, or of whole clusters) or "clusters".
-
-    >>> method_of(Layout(("cat", "dog"), cluster=True))
-    'clusters'
-    """
-    return "clusters" if layout.cluster and layout.ci == "hall" else layout.ci
+__all__ = ["Spread"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,10 +19,10 @@ class Spread:
 
     Attributes:
         rows: sums over rows.
-        clusters: sums over clusters, if the interval rests on them.
-        groups: sums over hash groups of rows or clusters, if the interval is a bootstrap.
+        clusters: sums over clusters, where the interval is over clusters.
+        groups: sums over hash groups of rows or clusters, where the interval is a bootstrap.
 
-    >>> spread = Spread.of(np.array([1.0, 2.0, 4.0, 1.0]))
+    >>> spread = Spread.of(np.array([1.0, 2.0, 4.0, 1.0]), None, Layout(("cat", "dog")))
     >>> (spread + spread).estimate(confidence=0.95).value
     2.0
     """
@@ -44,10 +35,10 @@ class Spread:
     def of(
         cls,
         values: Float64,
-        weight: Float64 | None = None,
+        weight: Float64 | None,
+        layout: Layout,
         *,
         error: Float64 | None = None,
-        method: str = "hall",
         identity: Identity | None = None,
     ) -> "Spread":
         """The sums of one block.
@@ -55,9 +46,9 @@ class Spread:
         Args:
             values: [n] finite numbers.
             weight: [n] weights > 0; None is all ones.
+            layout: says how the interval is formed.
             error: [n] part of the values below their last bit.
-            method: as `method_of` says.
-            identity: [n] identity of the row or its cluster; None for "hall".
+            identity: [n] identity of the row or its cluster; None for an interval over rows.
         """
         if weight is None:
             a, a_error, b = values, error, np.ones(len(values))
@@ -68,15 +59,32 @@ class Spread:
         rows = RatioSums.of(values) if plain else RatioSums.of(a, b, a_error=a_error)
         if identity is None:
             return cls(rows)
-        if method == "clusters":
-            return cls(rows, clusters=ClusterSums.of(identity, a, b, a_error=a_error))
-        return cls(rows, groups=GroupSums.of(identity, a, b, a_error=a_error))
+        if layout.ci == "bootstrap":
+            return cls(rows, groups=GroupSums.of(identity, a, b, a_error=a_error))
+        return cls(rows, clusters=ClusterSums.of(identity, a, b, a_error=a_error))
 
     def __add__(self, other: "Spread") -> "Spread":
-        clusters = self.clusters + other.clusters if self.clusters and other.clusters else None
-        groups = self.groups + other.groups if self.groups and other.groups else None
+        clusters = None if self.clusters is None or other.clusters is None else self.clusters + other.clusters
+        groups = None if self.groups is None or other.groups is None else self.groups + other.groups
         return Spread(self.rows + other.rows, clusters, groups)
 
-    def estimate(self, *, confidence: float, floor: float | None = None) -> Estimate:
+    def check(self) -> None:
+        """Whether sums from elsewhere can be used.
+
+        Raises: ValueError unless there is one group of rows, and at most one kind of units that are no rows.
+        """
+        if len(self.rows.units) != 1 or (self.clusters is not None and self.groups is not None):
+            raise ValueError("a spread has several means, or clusters and groups at once")
+        if self.groups is not None and len(self.groups.sums.units) != GROUPS:
+            raise ValueError(f"a spread has {len(self.groups.sums.units)} groups, not {GROUPS}")
+
+    @property
+    def method(self) -> str:
+        """How the interval is formed, as `Layout.method` names it."""
+        return "hall" if self.clusters is self.groups is None else "clusters" if self.groups is None else "bootstrap"
+
+    def estimate(self, *, confidence: float, seed: int = 0, floor: float | None = None) -> Estimate:
         """The mean with standard error and interval."""
-        return (self.clusters or self.groups or self.rows).estimate(confidence=confidence, floor=floor)
+        if self.groups is not None:
+            return self.groups.estimate(confidence=confidence, floor=floor, seed=seed)
+        return (self.clusters or self.rows).estimate(confidence=confidence, floor=floor)
