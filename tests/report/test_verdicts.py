@@ -94,6 +94,14 @@ def test_the_last_look_is_told_where_it_decides():
     assert "no statement yet: fewer than 100 rows" in verdict(compare_of(verdict="undecided", sequence=looks[:1]))
 
 
+def test_where_most_rows_say_the_opposite_of_the_mean_that_is_told():
+    assert verdict(compare_of(verdict="worse")).endswith("Yet B has the smaller loss in 61.0 % of the rows.")
+    assert "Yet" not in verdict(compare_of(verdict="better"))
+    few = estimate(0.3, 0.02)
+    assert verdict(compare_of(better=few)).endswith("Yet B has the smaller loss in only 30.0 % of the rows.")
+    assert "Yet" not in verdict(compare_of(better=few, tied=0.4))
+
+
 def test_infinite_losses_decide_before_the_mean():
     lost = compare_of(infinite=(0, 2, 1), difference=estimate(math.inf), verdict="worse")
     assert verdict(lost).startswith(
