@@ -30,7 +30,7 @@ ROOMS: dict[str, set[str]] = {
     "measures": _FLOOR,
     **dict.fromkeys(_LOSSES, _BASIC | _LOSSES),
     "stats": _FLOOR | {"stats"},
-    "rows": {"errors", "wording", "core.types", "rows"},
+    "rows": {"errors", "wording", "core.types", "core.text", "rows"},
     **{room: _BASIC | _LOSSES | {room} for room in _FRONT_ENDS},
     "learn": _BELOW_VERBS | {"learn"},
     "scoring": _BELOW_VERBS | {"scoring"},

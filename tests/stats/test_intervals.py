@@ -5,6 +5,8 @@ import math
 import mpmath
 import pytest
 import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
 
 from crossent.errors import OptionError
 from crossent.stats import Estimate, hall_interval, wilson_estimate
@@ -59,3 +61,42 @@ def test_scaling_leaves_the_rest():
     assert (e.value, e.se, e.n, e.why) == (pytest.approx(1.4426950408889634), None, 1, "one row")
     assert e.marked("m").mark is None  # no interval, nothing to mark
     assert e.to_dict()["why"] == "one row"
+
+
+@given(
+    gamma=st.one_of(st.just(0.0), st.floats(-30, 30)),
+    n=st.integers(2, 10**6),
+    null=st.floats(-40, 40),
+    confidence=st.floats(0.5, 0.999),
+)
+def test_p_is_below_1_minus_confidence_exactly_where_the_null_is_outside(gamma, n, null, confidence):
+    low, high = hall_interval(0.3, se=0.7, gamma=gamma, units=n, confidence=confidence)
+    e = Estimate(0.3, 0.7, low, high, confidence, n, float(n), gamma=gamma)
+    p = e.p_value(null)
+    assert 0.0 <= p <= 1.0
+    margin = 1e-6 * (1 + abs(null))
+    if not low - margin < null < low + margin and not high - margin < null < high + margin:
+        assert (p < 1 - confidence) == (not low <= null <= high)
+
+
+@pytest.mark.parametrize("gamma", [-20.0, -3.0, 0.0, 1e-7, 0.8, 6.0])
+@pytest.mark.parametrize("n", [2, 9, 300, 10**5])
+def test_at_an_end_of_the_interval_p_is_1_minus_confidence(gamma, n):
+    for confidence in (0.5, 0.9, 0.999):
+        low, high = hall_interval(1.0, se=0.1, gamma=gamma, units=n, confidence=confidence)
+        e = Estimate(1.0, 0.1, low, high, confidence, n, float(n), gamma=gamma)
+        assert [e.p_value(low), e.p_value(high)] == pytest.approx([1 - confidence] * 2, rel=1e-7)
+
+
+def test_without_skewness_p_is_that_of_the_t_test():
+    x = [0.3, 1.2, -0.4, 0.9, 2.2, 0.7]
+    wanted = scipy.stats.ttest_1samp(x, 0.1)
+    se = scipy.stats.sem(x)
+    e = Estimate(sum(x) / 6, se, 0.0, 0.0, 0.95, 6, 6.0, gamma=0.0)
+    assert e.p_value(0.1) == pytest.approx(wanted.pvalue, rel=1e-10)
+    assert e.scaled(3.0).p_value(0.3) == pytest.approx(wanted.pvalue, rel=1e-10)
+
+
+def test_no_interval_no_p():
+    assert Estimate(1.0, None, None, None, 0.95, 1, 1.0, why="one row").p_value(0.0) is None
+    assert wilson_estimate(0.5, n=10, effective_n=10.0, confidence=0.95).p_value(0.5) is None

@@ -1,20 +1,15 @@
 """Column names and cell texts: the rules by which files that spell the same thing differently are compared.
 
-Canonical text makes targets of any column type comparable with class names: 1, 1.0, int8 1 and the text "1"
-are all "1", booleans are "true" and "false", a missing value (null, None, NaN) is None. Text itself is never
-changed. Integers below 2^64 in magnitude are written in digits whatever their type; other numbers as
-Python's shortest repr of their own precision, so float32 0.1 is "0.1".
+Canonical text (core/text.py) makes targets of any column type comparable with class names; here it is also read out
+of untyped files.
 """
 
-import datetime
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Literal, Protocol, TypeAlias
 
-import numpy as np
-
+from crossent.core.text import canonical_text
 from crossent.errors import DataError
 from crossent.wording import did_you_mean, listed, quoted
 
@@ -32,7 +27,6 @@ __all__ = [
 
 Kind: TypeAlias = Literal["number", "boolean", "text", "other"]
 
-_DIGITS_END = 2**64
 _INTEGER = re.compile(r"[+-]?[0-9]+\Z")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\Z|[+-]?(inf|infinity)\Z|nan\Z", re.I | re.A)
 _TRUTHS = {"true": "true", "t": "true", "1": "true", "false": "false", "f": "false", "0": "false"}
@@ -54,46 +48,6 @@ class HasColumns(Protocol):
 
     @property
     def columns(self) -> tuple[ColumnInfo, ...]: ...
-
-
-def canonical_text(value: object) -> str | None:
-    """The text by which a cell or label is compared with class names; None for a missing value.
-
-    Args:
-        value: a cell of any type, or a label given by the caller.
-    Returns: the canonical text, or None for None and NaN.
-
-    >>> [canonical_text(v) for v in (1, 1.0, np.int8(1), "1", True, None, 0.25, "cat")]
-    ['1', '1', '1', '1', 'true', None, '0.25', 'cat']
-    """
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool | np.bool_):
-        return "true" if value else "false"
-    if isinstance(value, int | np.integer):
-        return _integer_text(int(value))
-    if isinstance(value, float | np.floating):
-        return _float_text(float(value) if isinstance(value, float) else float(str(value)))
-    if isinstance(value, Decimal):
-        whole = value.is_finite() and value == value.to_integral_value()
-        return _integer_text(int(value)) if whole else _float_text(float(value))
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    if isinstance(value, datetime.date | datetime.time):
-        return value.isoformat()
-    return str(value)
-
-
-def _integer_text(value: int) -> str:
-    return str(value) if abs(value) < _DIGITS_END else repr(float(value))
-
-
-def _float_text(value: float) -> str | None:
-    if value != value:
-        return None
-    if abs(value) < _DIGITS_END and value.is_integer():
-        return str(int(value))
-    return repr(value)
 
 
 def cell_number(cell: str) -> float | None:
@@ -123,8 +77,8 @@ def cell_text(cell: str, kind: Kind) -> str | None:
     if kind != "number" or not _NUMBER.match(trimmed):
         return cell
     if _INTEGER.match(trimmed) and len(trimmed) <= 21:
-        return _integer_text(int(trimmed))
-    return _float_text(float(trimmed))
+        return canonical_text(int(trimmed))
+    return canonical_text(float(trimmed))
 
 
 def missing_column(where: str, name: str, names: Sequence[str]) -> DataError:

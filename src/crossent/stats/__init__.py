@@ -2,8 +2,10 @@
 
 from crossent.core.accumulate import ExactSum, Float64, Int64, two_product
 from crossent.stats.cells import LOSS_CELLS, Cells, Flags, logit_edges, loss_cell, loss_edges, mass_bins
+from crossent.stats.identity import key_identity, row_identity
 from crossent.stats.intervals import TOO_FEW_EVENTS, Estimate, hall_interval, wilson_estimate
-from crossent.stats.quantiles import normal_quantile, t_quantile
+from crossent.stats.multiple import benjamini_hochberg
+from crossent.stats.quantiles import normal_cdf, normal_quantile, t_cdf, t_quantile
 from crossent.stats.ratio import RatioSums
 
 __all__ = [
@@ -16,12 +18,17 @@ __all__ = [
     "Float64",
     "Int64",
     "RatioSums",
+    "benjamini_hochberg",
     "hall_interval",
+    "key_identity",
     "logit_edges",
     "loss_cell",
     "loss_edges",
     "mass_bins",
+    "normal_cdf",
     "normal_quantile",
+    "row_identity",
+    "t_cdf",
     "t_quantile",
     "two_product",
     "wilson_estimate",

@@ -5,11 +5,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from crossent.errors import OptionError
-from crossent.stats.quantiles import normal_quantile, t_quantile
+from crossent.stats.quantiles import normal_quantile, t_quantile, t_tails
 
 __all__ = ["TOO_FEW_EVENTS", "Estimate", "hall_interval", "wilson_estimate"]
 
 TOO_FEW_EVENTS = "too few events: may be too short"
+_STRAIGHT = 1e-9  # skewness below which nothing is bent
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,36 @@ class Estimate:
         )
 
     def marked(self, mark: str) -> "Estimate":
-        """The same estimate with a caveat; an estimate without an interval needs none."""
-        return self if self.se is None else replace(self, mark=mark)
+        """The same estimate with one more caveat; an estimate without an interval needs none.
+
+        >>> e = Estimate(1.0, 0.5, 0.0, 2.0, 0.95, 10, 10.0)
+        >>> e.marked("few clusters").marked("few events").marked("few events").mark
+        'few clusters; few events'
+        """
+        if self.se is None or (self.mark is not None and mark in self.mark.split("; ")):
+            return self
+        return replace(self, mark=mark if self.mark is None else f"{self.mark}; {mark}")
+
+    def p_value(self, null: float) -> float | None:
+        """The two-sided p-value of the hypothesis that the true value is `null`, from the T of Hall's interval.
+
+            T = (value - null) / se;  p = P(|t| >= |g(T)|), t with n - 1 degrees of freedom
+            g(T) = T + gamma T^2 / (3 sqrt n) + gamma^2 T^3 / (27 n) + gamma / (6 sqrt n)
+
+        g undoes the h of `hall_interval`, so p < 1 - confidence exactly where `null` lies outside that interval (before
+        it is cut at a smallest possible value).
+
+        Args:
+            null: the hypothetical value, in the unit of `value`.
+        Returns: p in [0, 1]; None without an interval of Hall's kind.
+        Source: Hall, J. R. Statist. Soc. B 54 (1992), 221-228.
+
+        >>> Estimate(1.0, 0.5, 0.0, 2.0, 0.95, 10**9, 1e9, gamma=0.0).p_value(0.02) < 0.0501
+        True
+        """
+        if self.value is None or self.se is None or self.gamma is None:
+            return None
+        return t_tails(_bent((self.value - null) / self.se, self.gamma, self.n), self.n - 1)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers by name."""
@@ -88,11 +117,19 @@ def hall_interval(value: float, *, se: float, gamma: float, units: int, confiden
 
 
 def _unbent(x: float, gamma: float, units: int) -> float:
-    if abs(gamma) < 1e-9:
+    if abs(gamma) < _STRAIGHT:
         return x
     y = gamma * (x / math.sqrt(units) - gamma / (6 * units))
     root = math.expm1(math.log1p(y) / 3) if y > -1 else math.cbrt(1 + y) - 1
     return 3 * math.sqrt(units) / gamma * root
+
+
+def _bent(x: float, gamma: float, units: int) -> float:
+    """The inverse of `_unbent`."""
+    if abs(gamma) < _STRAIGHT:
+        return x
+    bend = gamma / math.sqrt(units)
+    return x + bend * (x * x / 3 + bend * x**3 / 27 + 1 / 6)
 
 
 def wilson_estimate(share: float, *, n: int, effective_n: float, confidence: float) -> Estimate:
