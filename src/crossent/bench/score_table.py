@@ -18,10 +18,10 @@ def score_table(results: Results, cases: Sequence[Case]) -> list[str]:
     lines = [
         "A tally takes all rows in blocks of 65536, without segments and clusters, and keeps what all statistics are",
         "made of; `result()` then makes them, once, with 200 redraws for the calibration tests. Beside it the mean log",
-        'loss alone over the same blocks (`cross_entropy(check="rows")`), and scikit-learn on the whole arrays: `log_loss`,',
-        "and a set of metrics that says the part it can of the same (`log_loss`, `brier_score_loss` of every class,",
-        "`roc_auc_score`, `precision_recall_fscore_support`, `confusion_matrix`). Targets are drawn from the",
-        "probabilities.",
+        'loss alone over the same blocks (`cross_entropy(check="rows")`), and scikit-learn on the whole arrays:',
+        "`log_loss`, and a set of metrics that says the part it can of the same (`log_loss`, `brier_score_loss` of",
+        "every class, `roc_auc_score`, `precision_recall_fscore_support`, `confusion_matrix`). Targets are drawn from",
+        "the probabilities.",
         "",
     ]
     heads = ["case", "log loss alone", "tally", "times the log loss", "target", "`result()`", "sklearn log_loss"]
