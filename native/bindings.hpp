@@ -164,5 +164,7 @@ void bind_probabilities(nb::module_& m);
 void bind_family(nb::module_& m);
 // And of matrix_bindings.cpp.
 void bind_matrices(nb::module_& m);
+// And of statistics_bindings.cpp.
+void bind_statistics(nb::module_& m);
 
 }  // namespace crossent

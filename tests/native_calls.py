@@ -22,6 +22,7 @@ OF_MATRICES = {  # outputs of the functions on features
     "sparse_transposed": ("out_values", "out_index", "out_starts"), "of_classes": (), "of_classes soft": (),
     "of_labels": (),
 }  # fmt: skip
+OF_CELLS = {"isotonic": ("curves",)}  # of the functions on cells
 
 
 class Storage(NamedTuple):
@@ -49,6 +50,8 @@ def function(name: str, kind: str) -> Any:
     """The native function of a call."""
     if name.startswith("of_"):
         return getattr(_native.StepLoss, name.split()[0])
+    if name in OF_CELLS:
+        return getattr(_native, name)
     return getattr(_native, f"{name.split()[0]}_{kind}")
 
 
@@ -182,6 +185,11 @@ def _sparse_transposed(kind: str) -> dict[str, Any]:
     return _lines(kind) | outputs | {"out_starts": np.zeros(K + 1, np.int64)}
 
 
+def _isotonic() -> dict[str, Any]:
+    """Three curves of K cells."""
+    return {"totals": np.arange(3.0 * K).reshape(3, K) % 4, "weight": np.full(K, 4.0), "curves": np.zeros((3, K))}
+
+
 CALLS: dict[str, Callable[[str], dict[str, Any]]] = {
     "softmax": lambda kind: _softmax(kind, soft=False),
     "softmax soft": lambda kind: _softmax(kind, soft=True),
@@ -202,24 +210,27 @@ CALLS: dict[str, Callable[[str], dict[str, Any]]] = {
     "of_classes": lambda kind: _of_classes(soft=False),
     "of_classes soft": lambda kind: _of_classes(soft=True),
     "of_labels": lambda kind: _of_labels(),
+    "isotonic": lambda kind: _isotonic(),
 }
 
 
 def kinds_of(name: str) -> tuple[str, ...]:
     """The storages that a function is there for."""
-    if name.startswith("of_"):
+    if name.startswith("of_") or name in OF_CELLS:
         return ("f64",)
     return ("f32", "f64") if "probability" in name or name in OF_MATRICES else tuple(STORAGES)
 
 
 NAMED = [(name, kind) for name in CALLS for kind in kinds_of(name)]
-IN_BLOCKS = [(name, kind) for name, kind in NAMED if name not in OF_MATRICES]  # jobs that threads share by blocks
+# jobs that threads share by blocks
+IN_BLOCKS = [(name, kind) for name, kind in NAMED if name not in OF_MATRICES | OF_CELLS]
 ON_FEATURES = [(name, kind) for name, kind in NAMED if OF_MATRICES.get(name)]  # with outputs
 
 
 def outputs_of(name: str) -> tuple[str, ...]:
     """The arguments that a function writes to."""
-    return OF_MATRICES.get(name, tuple(argument for argument in OUTPUTS if argument in CALLS[name](kinds_of(name)[-1])))
+    named = tuple(argument for argument in OUTPUTS if argument in CALLS[name](kinds_of(name)[-1]))
+    return (OF_MATRICES | OF_CELLS).get(name, named)
 
 
 def call_of(name: str, kind: str, **others: Any) -> dict[str, Any]:

@@ -240,6 +240,11 @@ def sparse_f64(values: Annotated[NDArray[numpy.float64], dict(order='C', device=
 def sparse_transposed_f64(values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], index: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu', writable=False)], starts: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu', writable=False)], out_values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], out_index: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu')], out_starts: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')]) -> None:
     """Compressed columns from compressed rows."""
 
+def isotonic(totals: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], curves: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')]) -> None:
+    """
+    Isotonic regression of the means of cells, one curve a row: see isotonic_row in native/isotonic.hpp.
+    """
+
 def available_isas() -> list[str]:
     """Instruction sets of this build that this machine runs, slowest first."""
 

@@ -241,6 +241,14 @@ WRONG_OF_MATRICES: dict[str, list[dict[str, Any]]] = {
         {"labels": np.arange(ROWS)},
         {"soft": None},
     ],
+    "isotonic": [
+        {"weight": np.ones(K + 1), "curves": np.zeros((3, K + 1))},
+        {"totals": np.zeros((2**59, 0)), "weight": np.zeros(0)},
+        {"totals": np.zeros((3, 0)), "weight": np.zeros(0)},
+        {"totals": np.zeros(3 * K)},
+        {"curves": np.zeros((K, 3))},
+        {"curves": np.zeros(3 * K)},
+    ],
     "of_labels": [
         *({"rows": n} for n in (0, 11, *FAR)),
         *({"columns": n} for n in (0, 7, *FAR)),

@@ -60,6 +60,7 @@ def test_far_tails_keep_their_digits(df, tolerance, x):
 def test_the_distribution_undoes_its_quantile_and_ends_at_0_and_1(df):
     assert t_cdf(t_quantile(0.93, df), df) == pytest.approx(0.93, rel=1e-12)
     assert (t_cdf(math.inf, df), t_cdf(-math.inf, df), t_tails(0.0, df)) == (1.0, 0.0, 1.0)
+    assert t_tails(1e200, df) == 0.0
 
 
 @pytest.mark.parametrize("x", [*POINTS, 30.0])

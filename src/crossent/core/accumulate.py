@@ -24,6 +24,7 @@ Int64: TypeAlias = npt.NDArray[np.int64]
 _BITS = 32
 _MASK = np.uint64(0xFFFFFFFF)
 _UNIT_EXPONENT = 1074  # limb 0 counts units of 2^-1074, the smallest double
+_MOST_LIMBS = 72  # sums below 2^1229
 _CHUNK = 1 << 20  # 2^20 parts below 2^32 add up below 2^53: exact in bincount's float64
 _SPLITTER = 134217729.0  # 2^27 + 1
 
@@ -123,6 +124,34 @@ class ExactSum:
         return not np.any((self + negated).limbs)
 
     __hash__ = None  # type: ignore[assignment]  # arrays inside: equal but not hashable
+
+    def check(self) -> None:
+        """Whether sums from elsewhere can be used.
+
+        Raises: ValueError unless the digits are in their ranges and the exponents those of sums of float64.
+        """
+        shape, last = self.limbs.shape, self.limbs[:, -1:]
+        if len(shape) != 2 or not shape[1] or not 0 <= self.low <= self.low + shape[1] <= _MOST_LIMBS:
+            raise ValueError(f"an exact sum has limbs {self.low}.. of shape {shape}")
+        digits = self.limbs[:, :-1]
+        if np.any((digits < 0) | (digits >> _BITS > 0)) or np.any((last < -(1 << 31)) | (last >= 1 << 31)):
+            raise ValueError("an exact sum has digits outside 0..2^32 - 1")
+
+    def scaled(self, count: int) -> "ExactSum":
+        """Every sum times a whole number, exactly: what `count` equal parts add up to.
+
+        Args:
+            count: 1..2^53.
+
+        >>> ExactSum.of(np.array([0.1])).scaled(3) == ExactSum.of(np.array([0.1, 0.1, 0.1]))
+        True
+        """
+        power, total = self, ExactSum.zeros(self.group_count)
+        for digit in range(3):  # 18 bits at a time: digits of 32 bits times these stay below 2^63
+            piece = (count >> (18 * digit)) & 0x3FFFF
+            total = total + ExactSum(power.low, _carried(power.limbs * piece))
+            power = ExactSum(power.low, _carried(power.limbs << 18))
+        return total
 
     def total(self) -> "ExactSum":
         """The sum over all groups, as one group."""

@@ -7,10 +7,13 @@ numbers as Python's shortest repr of their own precision, so float32 0.1 is "0.1
 
 import datetime
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 
-__all__ = ["canonical_text"]
+from crossent.errors import ShapeError
+
+__all__ = ["canonical_text", "distinct_texts"]
 
 _DIGITS_END = 2**64
 
@@ -41,6 +44,33 @@ def canonical_text(value: object) -> str | None:
     if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
     return str(value)
+
+
+def distinct_texts(values: Any, *, what: str = "values") -> tuple[list[str | None], Any]:
+    """The canonical texts of the distinct values, and which of them every value has.
+
+    Args:
+        values: [n] values of any type, or of several types.
+        what: what they are, for messages.
+    Returns: the texts, no text twice (None stands for missing values), and [n] int64 places of them.
+    Raises: ShapeError unless there is one value a row.
+
+    >>> texts, place = distinct_texts(["b", 1, 1.0, None])
+    >>> texts, place.tolist()
+    (['b', '1', None], [0, 1, 1, 2])
+    """
+    # NumPy would make one type of a list, and so 1 of True; an array has its type already
+    given = np.asarray(values, object) if isinstance(values, list | tuple) else np.asarray(values)
+    if given.ndim != 1:
+        raise ShapeError(f"{what} have shape {given.shape}; one a row is needed, shape (n,)")
+    if given.dtype.kind == "O":
+        texts, inverse = [canonical_text(value) for value in given], None
+    else:
+        different, inverse = np.unique(given, return_inverse=True)
+        texts = [canonical_text(value) for value in different]
+    place = {text: k for k, text in enumerate(dict.fromkeys(texts))}
+    index = np.fromiter((place[text] for text in texts), np.int64, len(texts))
+    return list(place), index if inverse is None else index[inverse]
 
 
 def _integer_text(value: int) -> str:

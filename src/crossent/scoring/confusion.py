@@ -51,12 +51,13 @@ class ConfusionSums:
     def __add__(self, other: "ConfusionSums") -> "ConfusionSums":
         weight = None
         if self.weight is not None or other.weight is not None:
-            weight = self._weights() + other._weights()
+            weight = self.weights() + other.weights()
         return ConfusionSums(
             self.counts + other.counts, self.zeros + other.zeros, self.surprise + other.surprise, weight
         )
 
-    def _weights(self) -> ExactSum:
+    def weights(self) -> ExactSum:
+        """[K * K] groups: sum of w by true and predicted class, w = 1 for rows without a weight."""
         return ExactSum.of_counts(self.counts) if self.weight is None else self.weight
 
 

@@ -1,21 +1,25 @@
 """Layout: what a tally knows before it has seen a row; tallies add up only if theirs are equal."""
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal, TypeAlias
 
-import numpy as np
+from crossent.errors import LabelError, OptionError, ShapeError
+from crossent.rows.columns import canonical_text
+from crossent.wording import did_you_mean, listed, quoted
 
-from crossent.errors import LabelError, OptionError
-from crossent.stats import Float64, logit_edges
-
-__all__ = ["Binning", "Kind", "Layout"]
+__all__ = ["MOST_TRACKED", "Binning", "Interval", "Kind", "Layout", "Prior", "prior_shares"]
 
 Kind: TypeAlias = Literal["probs", "logits", "log_probs"]
 Binning: TypeAlias = Literal["width", "mass"]
+Interval: TypeAlias = Literal["hall", "bootstrap"]
+Prior: TypeAlias = Mapping[str, float] | Sequence[float]
 _KINDS = ("probs", "logits", "log_probs")
 _BINNINGS = ("width", "mass")
+_INTERVALS = ("hall", "bootstrap")
 _MOST_BINS = 100
+MOST_TRACKED = 200
 
 
 @dataclass(frozen=True)
@@ -30,10 +34,15 @@ class Layout:
         binning: how these bins are formed.
         clip: losses are those of p moved into [clip, 1 - clip]; None leaves them as they are.
         tracked: classes (column numbers) that get cells of their own, at most 200; () for two classes.
+        by: names of the columns whose values are segments.
+        cluster: whether rows come with keys of clusters.
+        ci: how the interval of the log loss is found.
+        threshold: of two classes, the probability above which the positive one is predicted.
+        prior: shares of the classes that the baseline predicts, in column order; None for those of the rows.
     Raises: LabelError for repeated or no classes; OptionError for other values.
 
-    >>> Layout(("cat", "dog"), bins=4).edges.tolist()
-    [0.0, 0.25, 0.5, 0.75, 1.0]
+    >>> Layout(("cat", "dog")).threshold
+    0.5
     """
 
     classes: tuple[str, ...]
@@ -43,22 +52,73 @@ class Layout:
     binning: Binning = "width"
     clip: float | None = None
     tracked: tuple[int, ...] = ()
+    by: tuple[str, ...] = ()
+    cluster: bool = False
+    ci: Interval = "hall"
+    threshold: float = 0.5
+    prior: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.classes or len(set(self.classes)) < len(self.classes):
             raise LabelError(f"classes are {list(self.classes)[:20]}; a tally needs at least one, and no name twice")
-        if self.kind not in _KINDS:
-            raise OptionError(f"kind is {self.kind!r}; it must be one of {', '.join(_KINDS)}")
+        for name, allowed in (("kind", _KINDS), ("binning", _BINNINGS), ("ci", _INTERVALS)):
+            if getattr(self, name) not in allowed:
+                raise OptionError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(allowed)}")
         if self.worst < 0:
             raise OptionError(f"worst is {self.worst}; the number of worst rows to keep must be >= 0")
         if not 1 <= self.bins <= _MOST_BINS:
             raise OptionError(f"bins is {self.bins}; it must be in 1..{_MOST_BINS}")
-        if self.binning not in _BINNINGS:
-            raise OptionError(f"binning is {self.binning!r}; it must be 'width' or 'mass'")
         if self.clip is not None and not 0 < self.clip < 0.5:
             raise OptionError(f"clip is {self.clip}; it must lie between 0 and 0.5, for example 5e-5")
+        if not 0 < self.threshold < 1:
+            raise OptionError(f"threshold is {self.threshold}; it must lie between 0 and 1")
+        if self.threshold != 0.5 and len(self.classes) != 2:
+            raise OptionError(f"threshold is for two classes; this tally has {len(self.classes)}: leave it out")
+        if len(set(self.by)) < len(self.by):
+            raise OptionError(f"by names a column twice: {listed(self.by)}. Name each once.")
+        self._check_tracked()
 
-    @cached_property
-    def edges(self) -> Float64:
-        """Edges in p of the reliability cells: those of the bins, or fine ones of which equal masses are formed."""
-        return logit_edges() if self.binning == "mass" else np.linspace(0.0, 1.0, self.bins + 1)
+    def _check_tracked(self) -> None:
+        k = len(self.classes)
+        if len(self.tracked) > MOST_TRACKED or len(set(self.tracked)) < len(self.tracked):
+            raise OptionError(
+                f"tracked has {len(self.tracked)} columns; at most {MOST_TRACKED} are allowed, each once"
+            )
+        if not all(0 <= column < k for column in self.tracked):
+            raise OptionError(f"tracked names a column outside 0..{k - 1}; give numbers of columns")
+
+
+def prior_shares(prior: Prior | None, classes: tuple[str, ...]) -> tuple[float, ...] | None:
+    """The shares that a baseline predicts, in column order.
+
+    Args:
+        prior: shares or counts, >= 0, by class name (a class that is left out has 0) or in column order; they are
+            divided by their sum.
+        classes: class names.
+    Returns: [K] shares that sum to 1, or None for None.
+    Raises: LabelError for a name that is no class; ShapeError for another length; OptionError for other numbers.
+
+    >>> prior_shares({"dog": 1, "cat": 3}, ("cat", "dog", "owl"))
+    (0.75, 0.25, 0.0)
+    """
+    if prior is None:
+        return None
+    if isinstance(prior, Mapping):
+        shares = {canonical_text(name): share for name, share in prior.items()}
+        for name in shares:
+            if name not in classes:
+                hint = did_you_mean(str(name), classes)
+                raise LabelError(
+                    f"prior names {quoted(str(name))}, which is none of the classes {listed(classes)}.{hint}"
+                )
+        numbers = [float(shares.get(name, 0.0)) for name in classes]
+    else:
+        numbers = [float(share) for share in prior]
+    if len(numbers) != len(classes):
+        raise ShapeError(f"prior has {len(numbers)} numbers, but there are {len(classes)} classes: they must agree")
+    bad = next((x for x in numbers if not 0 <= x < math.inf), None)
+    total = math.fsum(numbers)
+    if bad is not None or not total:
+        found = "has no number above 0" if bad is None else f"holds {bad:g}"
+        raise OptionError(f"prior {found}; shares or counts of the classes, >= 0, are allowed")
+    return tuple(x / total for x in numbers)

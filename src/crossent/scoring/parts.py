@@ -1,13 +1,16 @@
 """The parts of a tally: each is made from one block, and each adds up. A new statistic is a new field."""
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 
 from crossent.scoring.confusion import MOST_CLASSES, ConfusionSums
+from crossent.scoring.keys import Keys
 from crossent.scoring.layout import Layout
 from crossent.scoring.moments import Moments
 from crossent.scoring.outcome import Outcome
+from crossent.scoring.segments import SegmentSums
 from crossent.scoring.worst import Worst
 from crossent.stats import (
     LOSS_CELLS,
@@ -20,6 +23,9 @@ from crossent.stats import (
     loss_cell,
     two_product,
 )
+from crossent.stats.bootstrap import GroupSums
+from crossent.stats.clusters import ClusterSums
+from crossent.stats.identity import Identity
 from crossent.stats.probability_cells import ProbabilityCells
 
 __all__ = ["CLIPS", "TINY", "Parts", "Written"]
@@ -57,7 +63,7 @@ class Parts:
     Attributes:
         losses: RatioSums of the finite losses, per true class.
         truth: cells by true class: w, w^2, w correct.
-        predicted: cells by predicted class: w.
+        predicted: cells by predicted class: w, w^2.
         zeros: [1] rows with p = 0 at the target.
         tiny: [3] rows with p below 1e-15, 1e-12, 1e-7 at the target.
         clipped: [2] exact sums of w times the clipped loss, one for each of CLIPS.
@@ -69,6 +75,9 @@ class Parts:
         histogram: cells by finite loss: w, w loss.
         worst: the worst rows.
         written: row sums and decimals.
+        segments: sums of the finite losses by value, for each of the layout's columns.
+        clusters: sums of the finite losses by cluster, where the interval is over clusters.
+        groups: the same by hash group, where the interval is a bootstrap.
     """
 
     losses: RatioSums
@@ -85,15 +94,19 @@ class Parts:
     histogram: Cells
     worst: Worst
     written: Written
+    segments: tuple[SegmentSums, ...]
+    clusters: ClusterSums | None
+    groups: GroupSums | None
 
     @classmethod
-    def of(cls, outcome: Outcome, layout: Layout) -> "Parts":
+    def of(cls, outcome: Outcome, layout: Layout, keys: Keys) -> "Parts":
         """The parts of one block."""
-        given = outcome.losses
+        unclipped, given = outcome, outcome.losses
         outcome = outcome if layout.clip is None else _clipped_outcome(outcome, layout.clip)
         w, k, losses = outcome.weight, len(layout.classes), outcome.losses
         changed = losses != given
-        finite = np.flatnonzero(np.isfinite(losses))
+        has_loss = np.isfinite(losses)
+        finite = np.flatnonzero(has_loss)
         whole = len(finite) == len(losses)
         kept, kept_w = (losses, w) if whole else (losses[finite], None if w is None else w[finite])
         kept_targets = outcome.targets if whole else outcome.targets[finite]
@@ -101,23 +114,44 @@ class Parts:
         return cls(
             losses=RatioSums.weighted(kept, kept_w, groups=kept_targets, group_count=k),
             truth=Cells.of(outcome.targets, k, _again(outcome), correct, weight=w),
-            predicted=Cells.of(outcome.predicted, k, weight=w),
+            predicted=Cells.of(outcome.predicted, k, _again(outcome), weight=w),
             zeros=np.array([len(losses) - len(finite)]),
             tiny=np.array([int((outcome.p_target < bound).sum()) for bound in TINY]),
             clipped=_clipped(given, w),
             moved=np.array([int(changed.sum()), int((changed & np.isinf(given)).sum())]),
             reliability=ProbabilityCells.of(outcome.confidence[:, None], outcome.hit[:, None], w),
             rest=_rest(outcome, layout),
-            moments=Moments.of(outcome),
+            moments=Moments.of(unclipped),  # a clipped row is no distribution any more
             confusion=ConfusionSums.of(outcome, k) if k <= MOST_CLASSES else None,
             histogram=Cells.of(loss_cell(kept), LOSS_CELLS, kept, weight=kept_w),
             worst=Worst.of(outcome, layout),
             written=Written(*outcome.sums, outcome.decimals),
+            segments=tuple(
+                SegmentSums.of(name, by, losses, w, has_loss) for name, by in zip(layout.by, keys.by, strict=True)
+            ),
+            **_spread(kept, kept_w, None if keys.identity is None else keys.identity[finite], layout),
         )
 
     def __add__(self, other: "Parts") -> "Parts":
-        pairs = ((f.name, getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
-        return Parts(**{name: None if mine is None else mine + theirs for name, mine, theirs in pairs})
+        return Parts(**{f.name: _added(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)})
+
+
+def _added(mine: Any, theirs: Any) -> Any:
+    """The sum of two parts of the same kind, member by member where there are several; None for none."""
+    if isinstance(mine, tuple):
+        return tuple(_added(*pair) for pair in zip(mine, theirs, strict=True))
+    return None if mine is None else mine + theirs
+
+
+def _spread(losses: Float64, weight: Float64 | None, identity: Identity | None, layout: Layout) -> dict[str, Any]:
+    """The sums that an interval over clusters or hash groups needs."""
+    if identity is None:
+        return {"clusters": None, "groups": None}
+    w = np.ones(len(losses)) if weight is None else weight
+    a, error = two_product(w, losses)
+    if layout.ci == "bootstrap":
+        return {"clusters": None, "groups": GroupSums.of(identity, a, w, a_error=error)}
+    return {"clusters": ClusterSums.of(identity, a, w, a_error=error), "groups": None}
 
 
 def _again(outcome: Outcome) -> Float64 | Flags:

@@ -71,7 +71,7 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Rows whose confidence lies in (lower, upper]: what was promised and what happened.
+    """Rows whose confidence lies in [lower, upper), or is 1 in the last: what was promised and what happened.
 
     Attributes:
         lower: lower edge.
@@ -140,17 +140,19 @@ class Score:
         log_loss: in nats; inf if any row has p = 0 at its target.
         infinities: those rows, and the rest of the loss without them.
         baseline: entropy of the class shares in nats: the loss of always predicting them.
-        skill: 1 - log loss / baseline (McFadden's R^2); None if the baseline is 0.
-        bits_gained: (baseline - log loss) in bits per row.
+        skill: 1 - log loss / baseline (McFadden's R^2); None if the baseline is 0 or inf.
+        bits_gained: (baseline - log loss) in bits per row; None if both are inf.
         effective_classes: exp(log loss): among how many equally likely classes the model still wavers.
-        method: how the interval of the log loss was found: "hall", "bootstrap" or "clusters".
+        method: how the interval of the log loss was found: "hall", "bootstrap" (of rows, or of whole clusters where
+            there are any) or "clusters".
         baseline_of: what the baseline is the entropy of: "these rows", or the prior that was given (then the
             cross-entropy of these rows' classes under it).
         accuracy: share of rows whose largest probability is at the target, with Wilson's interval.
         macro: means of precision, recall and F1 over the classes.
         brier: mean of sum_j (p_j - y_j)^2, 0..2 (scikit-learn's for two classes is half of it).
         auc: area under the ROC curve; None for more than two classes (see per_class), or if one class has no rows.
-        decomposition: of two classes by isotonic regression, of more by temperature; None without a finite loss.
+        decomposition: of two classes by isotonic regression; of more by temperature, then over the rows with a finite
+            loss, and None without one, or if clip= or a number beyond 2^26 nats keeps rows out of the temperature only.
         top: decomposition of "the predicted class is true" by its own binary loss, for more than two classes.
         temperature: the temperature that would fit best; None without a finite loss.
         entropy_gap: mean of loss - H(p): the score test of temperature 1. 0 is not yet calibration.
@@ -177,7 +179,7 @@ class Score:
     infinities: Infinities
     baseline: float
     skill: float | None
-    bits_gained: float
+    bits_gained: float | None
     effective_classes: float
     method: str
     baseline_of: str
@@ -218,7 +220,9 @@ class Score:
         plain["log_loss_bits"] = asdict(self.log_loss_bits)
         plain["baseline_bits"] = self.baseline_bits
         if self.skill is None:
-            plain["skill_why"] = "all rows have one class: the baseline is 0"
+            plain["skill_why"] = (
+                "all rows have one class: the baseline is 0" if self.baseline == 0 else "the prior of a class is 0"
+            )
         if self.worst_share is None:
             plain["worst_share_why"] = "there is no finite loss to share out"
         plain["infinities"]["clipped"] = [

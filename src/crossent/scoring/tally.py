@@ -4,19 +4,29 @@ A tally holds counts, exact sums and a bounded list of rows only, so any split, 
 workers gives the same Score bit for bit, and memory does not grow with the rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import fields
+from dataclasses import fields, replace
+from functools import partial
+
+import numpy as np
 
 from crossent.core.types import ArrayLike
-from crossent.errors import EmptyBatchError, OptionError
-from crossent.scoring.layout import Binning, Kind, Layout
+from crossent.errors import EmptyBatchError, OptionError, WeightError
+from crossent.scoring.beside import Beside
+from crossent.scoring.calibration_summary import Drawn
+from crossent.scoring.counts import repeated
+from crossent.scoring.layout import MOST_TRACKED, Binning, Interval, Kind, Layout, Prior, prior_shares
 from crossent.scoring.outcome import Outcome, binary_outcome, class_outcome
 from crossent.scoring.parts import Parts
+from crossent.scoring.saved import dump, load
 from crossent.scoring.score import Score
 from crossent.scoring.summary import summarise
+from crossent.stats import Flags
 
 __all__ = ["Tally"]
+
+_MOST_ROWS = 2**40  # whole numbers in cells then stay below 2^63
 
 
 class Tally:
@@ -27,10 +37,20 @@ class Tally:
         kind: what predictions are: "probs", "logits" or "log_probs".
         worst: number of worst rows to keep.
         bins: number of bins of the reliability diagram, 1..100.
+        binning: "width" for bins about equally wide in confidence (they end where a cell of the tally ends), "mass"
+            for bins of about as many rows each.
         clip: moves every probability at the true class into [clip, 1 - clip], 0 < clip < 0.5; the score notes how
             many rows that touched. None, the default, leaves p = 0 a loss of inf.
-        binning: "width" for bins equally wide in confidence, "mass" for bins of about as many rows each.
-    Raises: LabelError for repeated or no classes; OptionError for other values.
+        by: names of columns that come with every block; each of their values is a segment.
+        cluster: whether a key of its cluster comes with every row; the interval of the log loss is then over clusters.
+        ci: "hall" for Hall's interval, "bootstrap" for one of 1024 resampled groups of rows (or of clusters).
+        threshold: of two classes, the probability above which the positive one is predicted.
+        prior: shares or counts of the classes among the training rows, by name (0 for those left out) or in column
+            order: the baseline is then the loss of predicting these shares. None for the shares of the rows.
+        tracked: numbers of the columns, at most 200, whose classes get cells of their own, from which come their
+            decomposition and AUC against all others. None: all of 3 to 200 classes, none of more.
+    Raises: LabelError for repeated, no or unknown classes; ShapeError for a prior of another length; OptionError for
+        other values.
 
     >>> import numpy as np
     >>> left, right = Tally(["cat", "dog"]), Tally(["cat", "dog"])
@@ -50,14 +70,34 @@ class Tally:
         bins: int = 10,
         binning: Binning = "width",
         clip: float | None = None,
+        by: Sequence[str] = (),
+        cluster: bool = False,
+        ci: Interval = "hall",
+        threshold: float = 0.5,
+        prior: Prior | None = None,
+        tracked: Sequence[int] | None = None,
     ) -> None:
-        tracked = tuple(range(min(len(classes), 200))) if len(classes) > 2 else ()
-        self.layout = Layout(tuple(classes), kind, worst, bins, binning, clip, tracked)
+        if tracked is None:
+            tracked = range(len(classes)) if 2 < len(classes) <= MOST_TRACKED else ()
+        self.layout = Layout(
+            classes=tuple(classes),
+            kind=kind,
+            worst=worst,
+            bins=bins,
+            binning=binning,
+            clip=clip,
+            tracked=tuple(int(column) for column in tracked),
+            by=(by,) if isinstance(by, str) else tuple(by),
+            cluster=bool(cluster),
+            ci=ci,
+            threshold=float(threshold),
+            prior=prior_shares(prior, tuple(classes)),
+        )
         self._parts: Parts | None = None
 
     @property
     def n(self) -> int:
-        """Rows so far, without those of weight 0."""
+        """Rows so far, without those of weight or count 0."""
         return 0 if self._parts is None else int(self._parts.truth.counts.sum())
 
     def update(
@@ -66,6 +106,9 @@ class Tally:
         prediction: ArrayLike,
         *,
         sample_weight: ArrayLike | None = None,
+        count: ArrayLike | None = None,
+        by: Mapping[str, ArrayLike] | None = None,
+        cluster: ArrayLike | None = None,
         source: str = "",
         first_row: int = 0,
     ) -> None:
@@ -74,22 +117,20 @@ class Tally:
         Args:
             targets: [n] class indices in 0..K-1.
             prediction: [n, K] numbers of the tally's kind.
-            sample_weight: [n] weights from 1e-60 to 1e60, or 0; only ratios matter, and weight 0 is not a row.
+            sample_weight: [n] importance weights from 1e-60 to 1e60, or 0; only ratios matter, and weight 0 is not a
+                row.
+            count: [n] whole numbers from 0 to 2^32: a row of count c is c rows in every statistic, and 0 is not a row.
+            by: column -> [n] values of any type, for each of the tally's columns; compared as text (1.0 is "1").
+            cluster: [n] keys of any type, if the tally has clusters.
             source: file or table the rows come from; with `first_row` it makes a row's identity.
             first_row: number of the first row there.
-        Raises: LabelError, ShapeError, NonFiniteError, ProbabilityError, WeightError; the tally stays as it
-            was.
+        Raises: LabelError, ShapeError, NonFiniteError, ProbabilityError, WeightError for other rows; OptionError for
+            columns or clusters that were not announced, or are missing; DataError for too many segments, or a missing
+            key; UnsupportedError for counts where ci="bootstrap" resamples rows. The tally stays as it was.
         """
         self._add(
-            class_outcome(
-                targets,
-                prediction,
-                kind=self.layout.kind,
-                classes=self.layout.classes,
-                sample_weight=sample_weight,
-                source=source,
-                first_row=first_row,
-            )
+            partial(class_outcome, targets, prediction, kind=self.layout.kind, classes=self.layout.classes),
+            Beside.of(self.layout, np.size(targets), sample_weight, count, by, cluster, source, first_row),
         )
 
     def update_binary(
@@ -98,6 +139,9 @@ class Tally:
         prediction: ArrayLike,
         *,
         sample_weight: ArrayLike | None = None,
+        count: ArrayLike | None = None,
+        by: Mapping[str, ArrayLike] | None = None,
+        cluster: ArrayLike | None = None,
         source: str = "",
         first_row: int = 0,
     ) -> None:
@@ -106,23 +150,15 @@ class Tally:
         Args:
             targets: [n] 0 or 1.
             prediction: [n] probabilities, logits or log-probabilities of class 1, used exactly as given.
-            sample_weight: [n] weights as in `update`.
-            source: file or table the rows come from.
-            first_row: number of the first row there.
+            sample_weight, count, by, cluster, source, first_row: as in `update`.
         Raises: as `update`; OptionError unless there are two classes.
         """
         if len(self.layout.classes) != 2:
             found = len(self.layout.classes)
             raise OptionError(f"update_binary is for two classes; this tally has {found}: use update")
         self._add(
-            binary_outcome(
-                targets,
-                prediction,
-                kind=self.layout.kind,
-                sample_weight=sample_weight,
-                source=source,
-                first_row=first_row,
-            )
+            partial(binary_outcome, targets, prediction, kind=self.layout.kind),
+            Beside.of(self.layout, np.size(targets), sample_weight, count, by, cluster, source, first_row),
         )
 
     def __add__(self, other: "Tally") -> "Tally":
@@ -137,23 +173,62 @@ class Tally:
                     f"these tallies do not add up: {field.name} is {mine!r} and {theirs!r}. Give both the same options."
                 )
         both = copy(self)
-        parts = [p for p in (self._parts, other._parts) if p is not None]
-        both._parts = parts[0] + parts[1] if len(parts) == 2 else next(iter(parts), None)
+        both._parts = _sum(self._parts, other._parts)
         return both
 
-    def result(self, *, confidence: float = 0.95) -> Score:
+    def result(self, *, confidence: float = 0.95, redraws: int = 200, seed: int = 0) -> Score:
         """The Score of all rows so far.
 
         Args:
             confidence: coverage of the intervals, in (0, 1).
-        Returns: a Score.
+            redraws: how often labels are redrawn from the probabilities, for what calibration would look like.
+            seed: of the redraws and of the bootstrap.
+        Returns: a Score; the same rows, redraws and seed give the same bits.
         Raises: EmptyBatchError without any row; OptionError for another confidence.
         """
         if self._parts is None or not self.n:
             raise EmptyBatchError("there is no row to score: the file is empty, or every weight is 0")
-        return summarise(self._parts, self.layout, confidence=confidence)
+        return summarise(self._parts, self.layout, drawn=Drawn(redraws, seed, confidence))
 
-    def _add(self, outcome: Outcome) -> None:
-        if len(outcome.rows):
-            parts = Parts.of(outcome, self.layout)
-            self._parts = parts if self._parts is None else self._parts + parts
+    def to_bytes(self) -> bytes:
+        """The whole state as bytes, versioned ("crossent.tally/1"); equal rows give equal bytes, whatever the split.
+
+        >>> tally = Tally(["cat", "dog"])
+        >>> tally.update([0, 1], [[0.8, 0.2], [0.3, 0.7]])
+        >>> (Tally.from_bytes(tally.to_bytes()) + tally).n
+        4
+        """
+        return dump(self.layout, self._parts)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Tally":
+        """The tally whose `to_bytes` gave these bytes, which may come from a stranger.
+
+        Raises: DataError for anything else, and for what a newer crossent saved.
+        """
+        tally = cls.__new__(cls)
+        tally.layout, tally._parts = load(data)
+        return tally
+
+    def _add(self, outcome_of: Callable[..., Outcome], beside: Beside) -> None:
+        """The block's parts added to the others, or an error before anything is changed."""
+
+        def parts(rows: Flags | None) -> Parts:
+            outcome = beside.outcome(outcome_of, rows)
+            if self.layout.threshold != 0.5:
+                predicted = (outcome.confidence > self.layout.threshold).astype(np.int64)
+                outcome = replace(outcome, predicted=predicted)
+            return Parts.of(outcome, self.layout, beside.keys_of(outcome))
+
+        if beside.some:
+            total = _sum(self._parts, repeated(beside.count, parts))
+            if total is not None and total.truth.counts.sum() > _MOST_ROWS:
+                raise WeightError(f"with this block there are {total.truth.counts.sum():,} rows; 2^40 are allowed")
+            self._parts = total
+
+
+def _sum(mine: Parts | None, theirs: Parts | None) -> Parts | None:
+    """The sum of what is there."""
+    if mine is None or theirs is None:
+        return theirs if mine is None else mine
+    return mine + theirs

@@ -1,6 +1,7 @@
 """The worst rows: a bounded list by loss, then identity, so that merging in any order keeps the same rows."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,10 +14,11 @@ __all__ = ["Worst"]
 
 @dataclass(frozen=True)
 class Worst:
-    """At most `limit` rows, worst first; `+` keeps the worst of both."""
+    """At most `limit` rows, worst first; `+` keeps the worst of both, and a row that is in both once."""
 
     limit: int
     rows: tuple[WorstRow, ...] = ()
+    grows: ClassVar[bool] = True
 
     @classmethod
     def of(cls, outcome: Outcome, layout: Layout) -> "Worst":
@@ -35,7 +37,7 @@ class Worst:
         return cls(layout.worst, tuple(sorted(rows, key=_order)))
 
     def __add__(self, other: "Worst") -> "Worst":
-        return Worst(self.limit, tuple(sorted((*self.rows, *other.rows), key=_order)[: self.limit]))
+        return Worst(self.limit, tuple(sorted({*self.rows, *other.rows}, key=_order)[: self.limit]))
 
 
 def _order(row: WorstRow) -> tuple[float, str, int]:

@@ -1,7 +1,9 @@
 """Statistics of sums: exact sums, ratios with intervals, cells; knows no files, models or scores."""
 
 from crossent.core.accumulate import ExactSum, Float64, Int64, two_product
+from crossent.stats.bootstrap import GroupSums
 from crossent.stats.cells import LOSS_CELLS, Cells, Flags, logit_edges, loss_cell, loss_edges, mass_bins
+from crossent.stats.clusters import ClusterSums
 from crossent.stats.identity import key_identity, row_identity
 from crossent.stats.intervals import TOO_FEW_EVENTS, Estimate, hall_interval, wilson_estimate
 from crossent.stats.multiple import benjamini_hochberg
@@ -12,10 +14,12 @@ __all__ = [
     "LOSS_CELLS",
     "TOO_FEW_EVENTS",
     "Cells",
+    "ClusterSums",
     "Estimate",
     "ExactSum",
     "Flags",
     "Float64",
+    "GroupSums",
     "Int64",
     "RatioSums",
     "benjamini_hochberg",

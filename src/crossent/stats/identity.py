@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from crossent.core.accumulate import Int64
-from crossent.core.text import canonical_text
+from crossent.core.text import distinct_texts
 from crossent.core.types import ArrayLike
-from crossent.errors import DataError, ShapeError
+from crossent.errors import DataError
 
 __all__ = ["Identity", "key_identity", "row_identity", "top_bits"]
 
@@ -52,17 +52,7 @@ def key_identity(keys: ArrayLike) -> Identity:
     >>> a[0] == b[1], a[1] == b[0]
     (np.True_, np.True_)
     """
-    # NumPy would make one type of a list, and so 1 of True; an array has its type already
-    given = np.asarray(keys, object) if isinstance(keys, list | tuple) else np.asarray(keys)
-    if given.ndim != 1:
-        raise ShapeError(f"keys have shape {given.shape}; one key a row is needed, shape (n,)")
-    if given.dtype.kind == "O":
-        texts = [canonical_text(key) for key in given]
-        place = {text: k for k, text in enumerate(dict.fromkeys(texts))}
-        distinct, inverse = list(place), np.fromiter((place[text] for text in texts), np.intp, len(texts))
-    else:
-        values, inverse = np.unique(given, return_inverse=True)
-        distinct = [canonical_text(value) for value in values]
+    distinct, inverse = distinct_texts(keys, what="keys")
     missing = [k for k, text in enumerate(distinct) if text is None]
     if missing:
         row = int(np.argmax(np.isin(inverse, missing)))

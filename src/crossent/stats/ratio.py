@@ -97,6 +97,10 @@ class RatioSums:
         sums = tuple(x + y for x, y in zip(self.sums, other.sums, strict=True))
         return RatioSums(self.units + other.units, self.beyond + other.beyond, sums)
 
+    def scaled(self, count: int) -> "RatioSums":
+        """The sums of every unit repeated `count` times, 1..2^53."""
+        return RatioSums(self.units * count, self.beyond * count, tuple(s.scaled(count) for s in self.sums))
+
     def total(self) -> "RatioSums":
         """The sums over all groups, as one group."""
         units, beyond = self.units.sum(keepdims=True), self.beyond.sum(keepdims=True)
