@@ -24,7 +24,7 @@ def one_row_a_group(count):
 
 
 def test_the_standard_error_is_that_of_ratio_sums():
-    """On 20 000 rows: 1.00 in the mean, 0.03 about it (1 / sqrt(2 G) from the groups, 1 / sqrt(2 * 2000) from draws)."""
+    """On 20 000 rows: 1.00 in the mean, 0.03 about it (1 / sqrt(2 G) from groups, 1 / sqrt(2 * 2000) from draws)."""
     rng = np.random.default_rng(0)
     ratios = []
     for k in range(20):
@@ -85,10 +85,10 @@ def test_rows_of_a_cluster_stay_together():
 def test_coverage_on_skewed_losses():
     rng = np.random.default_rng(4)
     hits = 0
-    for _ in range(200):
+    for _ in range(150):
         e = GroupSums.of(one_row_a_group(100), rng.exponential(size=100), np.ones(100)).estimate()
         hits += e.lower <= 1.0 <= e.upper
-    assert 0.90 <= hits / 200 <= 0.98
+    assert 0.90 <= hits / 150 <= 0.98
 
 
 def test_wider_for_more_confidence_and_cut_at_the_floor():

@@ -9,10 +9,13 @@ from crossent.stats.intervals import TOO_FEW_EVENTS, Estimate, hall_interval, wi
 from crossent.stats.multiple import benjamini_hochberg
 from crossent.stats.quantiles import normal_cdf, normal_quantile, t_cdf, t_quantile
 from crossent.stats.ratio import RatioSums
+from crossent.stats.score_tests import CalibrationTest, entropy_gap_test, spiegelhalter_test
+from crossent.stats.sequence import Look, confidence_sequence
 
 __all__ = [
     "LOSS_CELLS",
     "TOO_FEW_EVENTS",
+    "CalibrationTest",
     "Cells",
     "ClusterSums",
     "Estimate",
@@ -21,8 +24,11 @@ __all__ = [
     "Float64",
     "GroupSums",
     "Int64",
+    "Look",
     "RatioSums",
     "benjamini_hochberg",
+    "confidence_sequence",
+    "entropy_gap_test",
     "hall_interval",
     "key_identity",
     "logit_edges",
@@ -32,6 +38,7 @@ __all__ = [
     "normal_cdf",
     "normal_quantile",
     "row_identity",
+    "spiegelhalter_test",
     "t_cdf",
     "t_quantile",
     "two_product",

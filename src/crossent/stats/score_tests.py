@@ -1,8 +1,13 @@
 """Tests of calibration that need no bins: the entropy gap (score test of temperature 1) and Spiegelhalter's."""
 
+import math
 from dataclasses import dataclass
 
-__all__ = ["CalibrationTest"]
+from crossent.stats.quantiles import normal_tails
+
+__all__ = ["NOT_RELIABLE", "CalibrationTest", "entropy_gap_test", "spiegelhalter_test"]
+
+NOT_RELIABLE = "not reliable: one row has over 10 % of the variance"
 
 
 @dataclass(frozen=True)
@@ -22,3 +27,58 @@ class CalibrationTest:
     p_value: float | None
     mark: str | None = None
     why: str | None = None
+
+
+def entropy_gap_test(*, gap: float, variance: float, weight: float, largest: float) -> CalibrationTest:
+    """The score test of temperature 1: the loss l less the entropy H of its prediction, dL / dbeta at beta = 1.
+
+        value = sum w (l - H) / sum w  [nat];  z = sum w (l - H) / sqrt(sum w^2 V),  V = sum_k p_k log^2 p_k - H^2
+
+    A positive value is over-confidence. Zero is not calibration: p = 1/2 always gives 0.
+
+    Args:
+        gap: sum of w (l - H) over the rows.
+        variance: sum of w^2 V, >= 0.
+        weight: sum of w; 0 if there is no row.
+        largest: the largest w^2 V of one row.
+    Returns: a CalibrationTest.
+    Source: Rao, Proc. Camb. Phil. Soc. 44 (1948), 50-57 (score test).
+
+    >>> found = entropy_gap_test(gap=30.0, variance=225.0, weight=1000.0, largest=0.5)
+    >>> found.value, found.z, round(found.p_value, 4)
+    (0.03, 2.0, 0.0455)
+    """
+    return _standardised(gap, variance, weight, largest)
+
+
+def spiegelhalter_test(*, excess: float, variance: float, weight: float, largest: float) -> CalibrationTest:
+    """Spiegelhalter's test for K classes: the Brier score B less what it is under calibration, E.
+
+        B = 1 - 2 p_y + sum_k p_k^2;  E = 1 - sum_k p_k^2;  V = 4 (sum_k p_k^3 - (sum_k p_k^2)^2)
+        value = sum w (B - E) / sum w;  z = sum w (B - E) / sqrt(sum w^2 V)
+
+    Args:
+        excess: sum of w (B - E) over the rows.
+        variance: sum of w^2 V, >= 0.
+        weight: sum of w; 0 if there is no row.
+        largest: the largest w^2 V of one row.
+    Returns: a CalibrationTest; a positive value is over-confidence.
+    Source: Spiegelhalter, Statistics in Medicine 5 (1986), 421-433.
+
+    >>> found = spiegelhalter_test(excess=-10.0, variance=100.0, weight=1000.0, largest=20.0)
+    >>> found.z, found.mark
+    (-1.0, 'not reliable: one row has over 10 % of the variance')
+    """
+    return _standardised(excess, variance, weight, largest)
+
+
+def _standardised(total: float, variance: float, weight: float, largest: float) -> CalibrationTest:
+    if weight == 0:
+        return CalibrationTest(None, None, None, why="no rows")
+    value = total / weight
+    if variance == 0:
+        return CalibrationTest(
+            value, None, None, why="no variance: every prediction is certain, or the same for all classes it allows"
+        )
+    z = total / math.sqrt(variance)
+    return CalibrationTest(value, z, normal_tails(z), mark=NOT_RELIABLE if largest > 0.1 * variance else None)
