@@ -4,22 +4,19 @@ Each design knows its true value and the skewness of its units from the moments 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from coverage_study.losses import LOSSES, Float64, Losses
+from coverage_study.losses import LOSSES, Flags, Float64, Losses
+from coverage_study.pairs import HEAVY_BOTH_WAYS, PAIRS
 from crossent.stats import Estimate, Int64, RatioSums
-from crossent.stats.clusters import ClusterSums
-from crossent.stats.identity import key_identity
 
-__all__ = ["DESIGNS", "Design", "Sample", "design_of"]
+__all__ = ["DESIGNS", "Design", "Sample", "clustered_rows"]
 
 _WEIGHTS = ((0.7, 1.0, 1.0), (0.3, 4.0, 2.0))  # share of the rows, their weight, what their losses are multiplied by
 _SIZES = np.arange(1, 10)  # rows of a cluster
 _SHAPE = 4.0  # of the gamma distribution (mean 1) of what the losses of a cluster have in common
-_WORSE, _SIGMA = 1.05, 0.5  # model B's loss is A's times a lognormal factor: its mean, its sigma
 _ROWS = 1 << 20  # drawn at a time
 
 
@@ -61,25 +58,26 @@ def _in_parts(
     return whole
 
 
-def _rare_rows(rare: npt.NDArray[np.bool_] | None, units: int) -> Int64 | None:
+def _rare_rows(rare: Flags | None, units: int) -> Int64 | None:
     return None if rare is None else rare.reshape(-1, units).sum(axis=1)
 
 
 def _skewness(second: float, third: float) -> float:
-    return third / second**1.5
+    return float(third / second**1.5)
 
 
-def _plain(losses: Losses) -> Design:
+def _plain(losses: Losses, *, name: str, floor: float | None = None) -> Design:
+    """The mean of losses, or of differences."""
     m1, m2, m3 = losses.moments
 
     def sample(rng: np.random.Generator, units: int, replicates: int) -> Sample:
         values, rare = losses.draw(rng, units * replicates)
         groups = np.repeat(np.arange(replicates), units)
         sums = RatioSums.of(values, groups=groups, group_count=replicates)
-        return Sample(sums.estimates(floor=0.0), _rare_rows(rare, units))
+        return Sample(sums.estimates(floor=floor), _rare_rows(rare, units))
 
     gamma = _skewness(m2 - m1**2, m3 - 3 * m1 * m2 + 2 * m1**3)
-    return Design("plain", losses.name, m1, gamma, losses.rare, _in_parts(sample))
+    return Design(name, losses.name, m1, gamma, losses.rare, _in_parts(sample))
 
 
 def _weighted(losses: Losses) -> Design:
@@ -101,50 +99,37 @@ def _weighted(losses: Losses) -> Design:
     return Design("weighted", losses.name, truth, _skewness(second, third), losses.rare, _in_parts(sample))
 
 
+def clustered_rows(losses: Losses, rng: np.random.Generator, clusters: int) -> tuple[Int64, Float64]:
+    """The sizes of clusters, and the losses of their rows, cluster by cluster."""
+    sizes = rng.choice(_SIZES, clusters)
+    common = rng.gamma(_SHAPE, 1 / _SHAPE, clusters)
+    return sizes, losses.draw(rng, int(sizes.sum()))[0] * np.repeat(common, sizes)
+
+
 def _clustered(losses: Losses) -> Design:
-    """Clusters of 1 to 9 rows with a common factor; units are clusters."""
+    """Clusters of 1 to 9 rows with a common factor; units are clusters, summed here as ClusterSums would (a test)."""
     m1, m2, m3 = losses.moments
 
-    def one(rng: np.random.Generator, units: int) -> Estimate:
-        sizes = rng.choice(_SIZES, units)
-        key = np.repeat(np.arange(units), sizes)
-        values = losses.draw(rng, len(key))[0] * rng.gamma(_SHAPE, 1 / _SHAPE, units)[key]
-        return ClusterSums.of(key_identity(key), values, np.ones(len(key))).estimate(floor=0.0)
-
     def sample(rng: np.random.Generator, units: int, replicates: int) -> Sample:
-        return Sample([one(rng, units) for _ in range(replicates)], None)
+        sizes, values = clustered_rows(losses, rng, units * replicates)
+        sums = np.add.reduceat(values, np.cumsum(sizes) - sizes)
+        groups = np.repeat(np.arange(replicates), units)
+        both = RatioSums.of(sums, sizes.astype(float), groups=groups, group_count=replicates)
+        return Sample(both.estimates(floor=0.0), None)
 
     s, k2, k3 = _SIZES.astype(float), m2 - m1**2, m3 - 3 * m1 * m2 + 2 * m1**3
     c2, c3 = (_SHAPE + 1) / _SHAPE, (_SHAPE + 1) * (_SHAPE + 2) / _SHAPE**2
     sum2, sum3 = s * k2 + (s * m1) ** 2, s * k3 + 3 * s**2 * k2 * m1 + (s * m1) ** 3
     second = np.mean(c2 * sum2 - (s * m1) ** 2)
     third = np.mean(c3 * sum3 - 3 * s * m1 * c2 * sum2 + 2 * (s * m1) ** 3)
-    return Design("clustered", losses.name, m1, _skewness(second, third), None, sample)
+    return Design("clustered", losses.name, m1, _skewness(second, third), None, _in_parts(sample))
 
 
-def _paired(losses: Losses) -> Design:
-    """Differences of two models on the same rows."""
-    m1, m2, m3 = losses.moments
-
-    def sample(rng: np.random.Generator, units: int, replicates: int) -> Sample:
-        first, rare = losses.draw(rng, units * replicates)
-        second = first * rng.lognormal(np.log(_WORSE) - _SIGMA**2 / 2, _SIGMA, len(first))
-        groups = np.repeat(np.arange(replicates), units)
-        sums = RatioSums.of(second - first, groups=groups, group_count=replicates)
-        return Sample(sums.estimates(), _rare_rows(rare, units))
-
-    v1, v2, v3 = (_WORSE**r * np.exp(r * (r - 1) * _SIGMA**2 / 2) for r in (1, 2, 3))
-    d1, d2, d3 = m1 * (v1 - 1), m2 * (v2 - 2 * v1 + 1), m3 * (v3 - 3 * v2 + 3 * v1 - 1)
-    gamma = _skewness(d2 - d1**2, d3 - 3 * d1 * d2 + 2 * d1**3)
-    return Design("paired", losses.name, d1, gamma, losses.rare, _in_parts(sample))
-
-
-_MAKERS = {"plain": _plain, "weighted": _weighted, "clustered": _clustered, "paired": _paired}
 _SEVERAL = ("exponential", "lognormal", "heavy5", "confident", "overconfident")
-DESIGNS: dict[str, tuple[str, ...]] = {name: tuple(LOSSES) if name == "plain" else _SEVERAL for name in _MAKERS}
-
-
-def design_of(name: str, losses: str) -> Design:
-    """A design by the names in DESIGNS and LOSSES."""
-    made = _MAKERS[name](LOSSES[losses])
-    return replace(made, truth=float(made.truth), gamma=float(made.gamma))
+DESIGNS: dict[str, list[Design]] = {
+    "plain": [_plain(each, name="plain", floor=0.0) for each in LOSSES.values()],
+    "weighted": [_weighted(LOSSES[key]) for key in _SEVERAL],
+    "clustered": [_clustered(LOSSES[key]) for key in _SEVERAL],
+    "paired": [_plain(each, name="paired") for each in PAIRS.values()],
+    "heavy": [_plain(each, name="paired, heavy both ways") for each in HEAVY_BOTH_WAYS.values()],
+}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coverage_study.designs import DESIGNS, Design, Sample, design_of
+from coverage_study.designs import DESIGNS, Design, Sample
 from crossent.stats import normal_quantile
 
 __all__ = ["EVENTS", "SIZES", "Coverage", "coverage_of", "coverages"]
@@ -83,8 +83,8 @@ def _marked(sample: Sample) -> np.ndarray:
 def coverages(*, replicates: int, seed: int, sizes: Iterable[int] = SIZES) -> list[Coverage]:
     """All lines: every design, every kind of losses that it is tried on, every size."""
     return [
-        coverage_of(design_of(name, losses), units, replicates=replicates, seed=seed)
-        for name, several in DESIGNS.items()
-        for losses in several
+        coverage_of(design, units, replicates=replicates, seed=seed)
+        for several in DESIGNS.values()
+        for design in several
         for units in sizes
     ]

@@ -13,9 +13,11 @@ import numpy.typing as npt
 
 import crossent as ce
 
-__all__ = ["LOSSES", "Float64", "Losses", "logit_mean"]
+__all__ = ["LOSSES", "Draw", "Flags", "Float64", "Losses", "draw_truth", "logit_mean", "normal_nodes", "sigmoid"]
 
 Float64 = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Draw = tuple[Float64, Flags | None]
 _BASE_RATE = 0.01
 _NODES = 40_001  # of the trapezoidal rule, which is exact to rounding for these smooth integrands
 
@@ -29,7 +31,7 @@ class Losses:
     """
 
     name: str
-    draw: Callable[[np.random.Generator, int], tuple[Float64, npt.NDArray[np.bool_] | None]]
+    draw: Callable[[np.random.Generator, int], Draw]
     moments: tuple[float, float, float]
     rare: float | None = None
 
@@ -57,7 +59,7 @@ def _mixture(share: float) -> Losses:
     """Exponential losses, and a share of rows whose losses are 50 times larger."""
     small, large = 0.1, 5.0
 
-    def draw(rng: np.random.Generator, n: int) -> tuple[Float64, None]:
+    def draw(rng: np.random.Generator, n: int) -> Draw:
         return rng.exponential(1.0, n) * np.where(rng.random(n) < share, large, small), None
 
     first, second, third = (math.factorial(r) * ((1 - share) * small**r + share * large**r) for r in (1, 2, 3))
@@ -67,14 +69,22 @@ def _mixture(share: float) -> Losses:
 # ---------------------------------------------------------------- classifiers
 
 
-def _normal(mean: float, spread: float) -> tuple[Float64, Float64]:
-    """Nodes and weights of an expectation over a normal distribution."""
-    x = np.linspace(-12.0, 12.0, _NODES)
+def normal_nodes(mean: float, spread: float, count: int = _NODES) -> tuple[Float64, Float64]:
+    """Nodes and weights of an expectation over a normal distribution: the mean alone if its spread is 0."""
+    if spread == 0:
+        return np.array([mean]), np.ones(1)
+    x = np.linspace(-12.0, 12.0, count)
     density = np.exp(-x * x / 2)
     return mean + spread * x, density / density.sum()
 
 
-def _sigmoid(z: Float64) -> Float64:
+def draw_truth(rng: np.random.Generator, n: int, mean: float, spread: float) -> tuple[Float64, Flags]:
+    """Normal logits, and the truth drawn from them."""
+    z = rng.normal(mean, spread, n)
+    return z, rng.random(n) < sigmoid(z)
+
+
+def sigmoid(z: Float64) -> Float64:
     return 0.5 + 0.5 * np.tanh(z / 2)
 
 
@@ -84,22 +94,21 @@ def logit_mean(share: float, spread: float) -> float:
     low, high = -50.0, 50.0
     for _ in range(80):
         middle = (low + high) / 2
-        z, weight = _normal(middle, spread)
-        low, high = (middle, high) if weight @ _sigmoid(z) < share else (low, middle)
+        z, weight = normal_nodes(middle, spread)
+        low, high = (middle, high) if weight @ sigmoid(z) < share else (low, middle)
     return middle
 
 
 def _classifier(name: str, mean: float, spread: float, confidence: float) -> Losses:
     """Two classes: the true logit is normal, the one that is given is `confidence` times it."""
 
-    def draw(rng: np.random.Generator, n: int) -> tuple[Float64, npt.NDArray[np.bool_]]:
-        z = rng.normal(mean, spread, n)
-        truth = rng.random(n) < _sigmoid(z)
+    def draw(rng: np.random.Generator, n: int) -> Draw:
+        z, truth = draw_truth(rng, n, mean, spread)
         losses = ce.binary_cross_entropy(truth.astype(np.int64), logits=confidence * z, reduction="none")
         return losses, truth
 
-    z, weight = _normal(mean, spread)
-    p = _sigmoid(z)
+    z, weight = normal_nodes(mean, spread)
+    p = sigmoid(z)
     hit, miss = np.logaddexp(0.0, -confidence * z), np.logaddexp(0.0, confidence * z)
     first, second, third = (float(weight @ (p * hit**r + (1 - p) * miss**r)) for r in (1, 2, 3))
     return Losses(name, draw, (first, second, third), float(weight @ p))
@@ -109,7 +118,7 @@ def _constant() -> Losses:
     """p = the base rate for every row."""
     p = _BASE_RATE
 
-    def draw(rng: np.random.Generator, n: int) -> tuple[Float64, npt.NDArray[np.bool_]]:
+    def draw(rng: np.random.Generator, n: int) -> Draw:
         truth = rng.random(n) < p
         return ce.binary_cross_entropy(truth.astype(np.int64), probs=np.full(n, p), reduction="none"), truth
 
