@@ -247,6 +247,7 @@ NB_MODULE(_native, m) {
     bind_family(m);
     bind_probabilities(m);
     bind_matrices(m);
+    bind_exact(m);
     bind_statistics(m);
     m.def("available_isas", &available_isas, "Instruction sets of this build that this machine runs, slowest first.");
     m.def("select_isa", [](const std::string& name) { return select_table(name.c_str()); }, nb::arg("name"),

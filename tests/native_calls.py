@@ -22,7 +22,11 @@ OF_MATRICES = {  # outputs of the functions on features
     "sparse_transposed": ("out_values", "out_index", "out_starts"), "of_classes": (), "of_classes soft": (),
     "of_labels": (),
 }  # fmt: skip
-OF_CELLS = {"isotonic": ("curves",)}  # of the functions on cells
+OF_CELLS = {  # of the functions on cells and exact sums
+    "isotonic": ("curves",), "exact_reach": (), "exact_rows": ("digits",), "exact_ratio": ("digits", "units", "beyond"),
+    "exact_ratio plain": ("digits", "units", "beyond"), "exact_add": ("digits",), "exact_trim": (),
+    "exact_floats": ("floats",), "octave_cells": ("cells",),
+}  # fmt: skip
 
 
 class Storage(NamedTuple):
@@ -51,7 +55,7 @@ def function(name: str, kind: str) -> Any:
     if name.startswith("of_"):
         return getattr(_native.StepLoss, name.split()[0])
     if name in OF_CELLS:
-        return getattr(_native, name)
+        return getattr(_native, name.split()[0])
     return getattr(_native, f"{name.split()[0]}_{kind}")
 
 
@@ -190,6 +194,39 @@ def _isotonic() -> dict[str, Any]:
     return {"totals": np.arange(3.0 * K).reshape(3, K) % 4, "weight": np.full(K, 4.0), "curves": np.zeros((3, K))}
 
 
+# exact sums: ROWS rows in three groups
+
+
+def _exact_rows() -> dict[str, Any]:
+    rows = {"values": np.linspace(-1, 1, ROWS), "times": np.linspace(1, 2, ROWS), "groups": np.arange(ROWS) % 3}
+    return rows | {"digits": np.zeros((3, 40), np.int64), "low": 0}
+
+
+def _exact_ratio(*, plain: bool) -> dict[str, Any]:
+    widths = np.array([(0, 0 if plain and k not in (0, 2, 5) else 40 + k) for k in range(9)])
+    counts = {"units": np.zeros(3, np.int64), "beyond": np.zeros(3, np.int64)}
+    return counts | {
+        "a": np.linspace(0.1, 1, ROWS), "a_error": None if plain else np.full(ROWS, 1e-20),
+        "b": None if plain else np.ones(ROWS), "product": False, "groups": np.arange(ROWS) % 3, "windows": widths,
+        "digits": np.zeros((3, int(widths.sum())), np.int64),
+    }  # fmt: skip
+
+
+def _exact_add() -> dict[str, Any]:
+    others = np.tile(np.array([7, 2**32 - 1, -3]), (4, 1))
+    sums = {"groups": np.array([0, 2, 2, 1]), "digits": np.zeros((3, 6), np.int64), "low": 30}
+    return {"others": others, "other_low": 31, "factor": 2**53} | sums
+
+
+def _exact_digits() -> dict[str, Any]:
+    return {"digits": np.tile(np.array([0, 5, -1, 0]), (3, 1))}
+
+
+def _octave_cells() -> dict[str, Any]:
+    edges = np.array([0, 0.25, 0.5, 1, 2, 4, np.inf])
+    return {"numbers": np.linspace(0, 9, ROWS), "edges": edges, "per_octave": 1, "cells": np.zeros(ROWS, np.int64)}
+
+
 CALLS: dict[str, Callable[[str], dict[str, Any]]] = {
     "softmax": lambda kind: _softmax(kind, soft=False),
     "softmax soft": lambda kind: _softmax(kind, soft=True),
@@ -211,6 +248,14 @@ CALLS: dict[str, Callable[[str], dict[str, Any]]] = {
     "of_classes soft": lambda kind: _of_classes(soft=True),
     "of_labels": lambda kind: _of_labels(),
     "isotonic": lambda kind: _isotonic(),
+    "exact_reach": lambda kind: {"values": np.linspace(-1, 1, ROWS)},
+    "exact_rows": lambda kind: _exact_rows(),
+    "exact_ratio": lambda kind: _exact_ratio(plain=False),
+    "exact_ratio plain": lambda kind: _exact_ratio(plain=True),
+    "exact_add": lambda kind: _exact_add(),
+    "exact_trim": lambda kind: _exact_digits(),
+    "exact_floats": lambda kind: _exact_digits() | {"low": 30, "floats": np.zeros(3)},
+    "octave_cells": lambda kind: _octave_cells(),
 }
 
 

@@ -63,6 +63,9 @@ if _typing.TYPE_CHECKING:
         mutual_information,
         perplexity,
     )
+    from crossent.scoring.arrays import score
+    from crossent.scoring.score import Score
+    from crossent.scoring.tally import Tally
     from crossent.shards import ShardStatistics, merge_shards, shard_statistics, shard_value_and_grad
     from crossent.shorthands import (
         binary_focal,
@@ -105,11 +108,13 @@ __all__ = [
     "Poly1",
     "ProbabilityError",
     "RowSumWarning",
+    "Score",
     "ShapeError",
     "ShardStatistics",
     "SoftmaxClassifier",
     "SoftmaxClassifierCV",
     "SymmetricCrossEntropy",
+    "Tally",
     "UnsupportedError",
     "WeightError",
     "__version__",
@@ -137,6 +142,7 @@ __all__ = [
     "mutual_information",
     "perplexity",
     "poly1",
+    "score",
     "set_num_threads",
     "shard_statistics",
     "shard_value_and_grad",
@@ -182,6 +188,9 @@ _ON_FIRST_USE = {
         "mutual_information",
         "perplexity",
     ),
+    "scoring.arrays": ("score",),
+    "scoring.score": ("Score",),
+    "scoring.tally": ("Tally",),
     "shards": ("ShardStatistics", "merge_shards", "shard_statistics", "shard_value_and_grad"),
     "shorthands": (
         "binary_focal",

@@ -240,6 +240,31 @@ def sparse_f64(values: Annotated[NDArray[numpy.float64], dict(order='C', device=
 def sparse_transposed_f64(values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], index: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu', writable=False)], starts: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu', writable=False)], out_values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], out_index: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu')], out_starts: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')]) -> None:
     """Compressed columns from compressed rows."""
 
+def exact_reach(values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)]) -> tuple[int, int, int]:
+    """
+    Positions of the smallest and the largest number that is not 0, and the first that is not finite.
+    """
+
+def exact_rows(values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], times: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, groups: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu', writable=False)] | None, digits: Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu')], low: int) -> None:
+    """Adds rows to exact sums: see ExactRowsJob in native/exact_sum.hpp."""
+
+def exact_ratio(a: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], a_error: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, b: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, product: bool, groups: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu', writable=False)] | None, windows: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu', writable=False)], digits: Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu')], units: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], beyond: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')]) -> None:
+    """Sums of a^i b^j: see RatioJob in native/exact_sum.hpp."""
+
+def exact_add(others: Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu', writable=False)], other_low: int, factor: int, groups: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu', writable=False)] | None, digits: Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu')], low: int) -> None:
+    """digits[groups] += factor * others."""
+
+def exact_trim(digits: Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu', writable=False)]) -> tuple[int, int]:
+    """The first and the end of the columns that are needed."""
+
+def exact_floats(digits: Annotated[NDArray[numpy.int64], dict(shape=(None, None), order='C', device='cpu', writable=False)], low: int, floats: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')]) -> None:
+    """Exact sums rounded once."""
+
+def octave_cells(numbers: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], edges: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], per_octave: int, cells: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')]) -> None:
+    """
+    The cell of each number, between edges that split octaves into equal ratios.
+    """
+
 def isotonic(totals: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], curves: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')]) -> None:
     """
     Isotonic regression of the means of cells, one curve a row: see isotonic_row in native/isotonic.hpp.

@@ -70,7 +70,7 @@ ERRORS = {
 }
 SETTINGS = {"empty_cache", "get_num_threads", "set_num_threads", "show_config"}
 TARGETS = {"balanced_weights", "soften"}
-VERBS = {"SoftmaxClassifier", "SoftmaxClassifierCV"}
+VERBS = {"Score", "SoftmaxClassifier", "SoftmaxClassifierCV", "Tally", "score"}
 BOOSTING = {"lightgbm_metric", "lightgbm_objective", "xgboost_metric", "xgboost_objective"}
 PUBLIC = LOSSES | FAMILY | SHARDS | TARGETS | ACTIVATIONS | MEASURES | ERRORS | SETTINGS | VERBS | {"__version__"}
 

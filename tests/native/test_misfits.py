@@ -70,7 +70,9 @@ def misfits(name: str, argument: str, a: Any) -> dict[str, Any]:
         "text": "x",
         "Ellipsis": ...,
     }
-    for label in ("one more", "one axis more") if (name, argument) in LONGER else ():
+    for label in (
+        ("one more", "one axis more", *SHORTER.get((name, argument), ())) if (name, argument) in LONGER else ()
+    ):
         del wrong[label]
     good = rows_fit if argument == "rows" else fits
     dtypes = taken(name, argument, a)
@@ -78,7 +80,11 @@ def misfits(name: str, argument: str, a: Any) -> dict[str, Any]:
 
 
 # Arguments that may be longer than they need to be.
-LONGER = {("sparse", "other"), ("sparse", "starts"), ("sparse_transposed", "out_starts")}
+SHORTER = {
+    ("exact_reach", "values"): ("one less", "no element"),
+    ("octave_cells", "edges"): ("one less",),
+}  # or shorter
+LONGER = {("sparse", "other"), ("sparse", "starts"), ("sparse_transposed", "out_starts"), *SHORTER}
 
 
 def fits(a: Any, b: Any, dtypes: list[Any]) -> bool:
@@ -249,6 +255,44 @@ WRONG_OF_MATRICES: dict[str, list[dict[str, Any]]] = {
         {"curves": np.zeros((K, 3))},
         {"curves": np.zeros(3 * K)},
     ],
+    "exact_rows": [
+        *({"groups": np.full(ROWS, wrong)} for wrong in (3, *FAR[:-1])),
+        *({"low": wrong} for wrong in FAR),
+        *({"digits": np.zeros(shape, np.int64)} for shape in ((3, 2), (3, 0), (0, 40), (2, 40), (120,))),
+        {"values": None},
+    ],
+    "exact_ratio": [
+        *({"groups": np.full(ROWS, wrong)} for wrong in (3, *FAR[:-1])),
+        {"groups": None, "digits": np.zeros((0, 396), np.int64), "units": np.zeros(0, int), "beyond": np.zeros(0, int)},
+        *({"windows": np.full((9, 2), wrong)} for wrong in (0, 2, 45, *FAR[:-1])),
+        {"windows": np.array([(0, 44), (-1, 44), *[(0, 44)] * 7])},
+        {"windows": np.array([(0, 0), (0, 88), *[(0, 44)] * 7])},
+        {"windows": np.array([(0, 2**62), (0, 2**62), (0, 2**62), (0, 2**62), *[(0, 44)] * 5])},
+        {"digits": np.zeros((3, 395), np.int64)},
+        {"units": np.zeros(2, np.int64)},
+        {"b": None},
+        {"product": True},
+    ],
+    "exact_ratio plain": [{"product": True}, {"a_error": np.zeros(ROWS)}, {"b": np.zeros(ROWS)}],
+    "exact_add": [
+        *({"factor": wrong} for wrong in (0, 2**53 + 1, *FAR[:1], *FAR[2:])),
+        *({"low": wrong} for wrong in (32, *FAR)),
+        *({"other_low": wrong} for wrong in (29, 34, *FAR)),
+        *({"groups": np.array([0, 2, wrong, 1])} for wrong in (3, *FAR[:-1])),
+        {"groups": None},
+        *({"digits": np.zeros(shape, np.int64)} for shape in ((3, 3), (3, 0), (0, 6), (2, 6), (18,))),
+        *({"others": np.zeros(shape, np.int64)} for shape in ((4, 0), (4, 6), (3, 3), (12,))),
+    ],
+    "exact_trim": [{"digits": np.zeros((3, 0), np.int64)}],
+    "exact_floats": [
+        *({"low": wrong} for wrong in FAR),
+        {"digits": np.zeros((3, 0), np.int64)},
+        {"digits": np.zeros((4, 4), np.int64)},
+    ],
+    "octave_cells": [
+        *({"per_octave": wrong} for wrong in (0, 65, *FAR)),
+        *({"edges": np.zeros(size)} for size in (0, 1, 2)),
+    ],
     "of_labels": [
         *({"rows": n} for n in (0, 11, *FAR)),
         *({"columns": n} for n in (0, 7, *FAR)),
@@ -263,14 +307,28 @@ def test_numbers_that_do_not_fit_features_are_refused(name: str) -> None:
         assert_refused(function(name, "f64"), call_of(name, "f64", **wrong), wrong, outputs_of(name))
 
 
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("exact_rows", {"low": 34}),
+        ("exact_rows", {"values": np.full(ROWS, 1e300)}),
+        ("exact_ratio", {"a": np.full(ROWS, 1e200)}),
+        ("exact_ratio plain", {"windows": np.array([(34 * (k == 2), (40 + k) * (k in (0, 2, 5))) for k in range(9)])}),
+    ],
+)
+def test_numbers_outside_the_digits_of_a_sum_are_refused(name: str, change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="does not fit"):
+        function(name, "f64")(**call_of(name, "f64", **change))
+
+
 @pytest.mark.parametrize(("name", "kind"), NAMED)
 def test_the_calls_themselves_are_taken(name: str, kind: str) -> None:
     function(name, kind)(**call_of(name, kind))
 
 
 SIZES = ("classes", "inner", "block_rows", "last", "rows", "columns", "output", "ignore_index", "first", "end",
-    "outputs", "first_panel", "end_panel")  # fmt: skip
-BRANCHES = ("logarithms", "gathered", "look", "stream")
+    "outputs", "first_panel", "end_panel", "low", "other_low", "factor", "per_octave")  # fmt: skip
+BRANCHES = ("logarithms", "gathered", "look", "stream", "product")
 
 
 @given(data=st.data())

@@ -53,7 +53,7 @@ def test_agrees_with_scikit_learn(weighted):
     recall = recall_score(y, predicted, average=None, sample_weight=w)
     precision = precision_score(y, predicted, average=None, sample_weight=w)
     assert [c.recall.value for c in score.per_class] == pytest.approx(recall, rel=1e-12)
-    assert [c.precision for c in score.per_class] == pytest.approx(precision, rel=1e-12)
+    assert [c.precision.value for c in score.per_class] == pytest.approx(precision, rel=1e-12)
     assert [c.n for c in score.per_class] == np.bincount(y).tolist()
 
 
@@ -174,17 +174,35 @@ def test_note_on_few_decimals_is_the_one_promised():
     assert "find out why" in exact.infinities.note
 
 
-def test_reliability_bins_are_those_of_numpy():
+@pytest.mark.parametrize("weighted", [False, True])
+def test_reliability_bins_are_those_of_numpy_between_their_edges(weighted):
     y, p, _, w = batch(n=2000)
-    score = tally_of(y, p, sample_weight=w, bins=8).result()
+    w = w if weighted else np.ones(2000)
+    score = tally_of(y, p, sample_weight=w if weighted else None, bins=8).result()
     top, right = p.max(axis=1), p.argmax(axis=1) == y
-    cell = np.minimum(np.ceil(top * 8) - 1, 7).astype(int)
-    assert [b.n for b in score.reliability] == [n for n in np.bincount(cell, minlength=8) if n]
     for b in score.reliability:
-        rows = cell == round(b.lower * 8)
+        rows = (top >= b.lower) & ((top < b.upper) | (b.upper == 1))
+        assert b.n == rows.sum()
         assert b.confidence == pytest.approx(np.average(top[rows], weights=w[rows]), rel=1e-12)
         assert b.observed.value == pytest.approx(np.average(right[rows], weights=w[rows]), rel=1e-12)
         assert b.observed.effective_n == pytest.approx(w[rows].sum() ** 2 / (w[rows] ** 2).sum(), rel=1e-12)
+    assert sum(b.n for b in score.reliability) == 2000
+
+
+@pytest.mark.parametrize("bins", [1, 2, 7, 10, 100])
+def test_equally_wide_bins_end_at_the_nearest_cell(bins):
+    """A cell is 2^-5 of an octave of the odds, so no edge is further than half of p (1 - p) / 32 from where it
+    should be."""
+    p = np.random.default_rng(0).random(20_000)
+    tally = Tally(["a", "b"], bins=bins)
+    tally.update_binary((p > 0.5).astype(int), p)
+    found = tally.result().reliability
+    edges = np.array([found[0].lower, *(b.upper for b in found)])
+    wanted = np.arange(bins + 1) / bins
+    assert len(found) == bins
+    assert np.all(np.abs(edges - wanted) <= wanted * (1 - wanted) / 32 / 2 * 1.04)
+    assert all(a.upper == b.lower for a, b in pairwise(found))
+    assert [b.n for b in found] == np.histogram(p, edges)[0].tolist()
 
 
 def test_two_classes_speak_of_the_positive_one():
@@ -192,7 +210,8 @@ def test_two_classes_speak_of_the_positive_one():
     score = tally_of(y, p, bins=5).result()
     assert score.reliability_of == "the true class is bee"
     first = score.reliability[0]
-    rows = p[:, 1] <= 0.2
+    rows = p[:, 1] < first.upper
+    assert first.upper == pytest.approx(0.2, abs=0.003)
     assert first.observed.value == pytest.approx((y[rows] == 1).mean())
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from crossent.stats import LOSS_CELLS, Cells, logit_edges, loss_cell, loss_edges, mass_bins
+from crossent.stats import LOSS_CELLS, Cells, loss_cell, loss_edges, mass_bins
 
 
 def test_cells_count_and_add():
@@ -27,12 +27,6 @@ def test_loss_cells_lie_between_their_edges():
     slack = 1 + 1e-12
     assert np.all((edges[cell] <= losses * slack) & (losses <= edges[cell + 1] * slack))
     assert cell[:3].tolist() == [0, 0, LOSS_CELLS - 1]
-
-
-def test_logit_edges_rise_from_0_to_1():
-    edges = logit_edges()
-    assert (edges[0], edges[-1], len(edges)) == (0.0, 1.0, 4097)
-    assert np.all(np.diff(edges) >= 0)
 
 
 def test_mass_bins_hold_about_as_many_rows():

@@ -100,3 +100,8 @@ def test_without_skewness_p_is_that_of_the_t_test():
 def test_no_interval_no_p():
     assert Estimate(1.0, None, None, None, 0.95, 1, 1.0, why="one row").p_value(0.0) is None
     assert wilson_estimate(0.5, n=10, effective_n=10.0, confidence=0.95).p_value(0.5) is None
+
+
+def test_a_share_of_no_rows_has_no_value():
+    found = wilson_estimate(math.nan, n=0, effective_n=0.0, confidence=0.95)
+    assert (found.value, found.lower, found.why) == (None, None, "no rows")

@@ -90,6 +90,7 @@ def test_one_heavy_row_is_marked():
     w = np.ones(1000)
     w[5] = 100.0
     assert gap_of(p, y, w).mark == spiegelhalter_of(p, y, w).mark == NOT_RELIABLE
+    assert type(gap_of(p, y, w).z) is type(gap_of(p, y, w).value) is float
     kept = entropy_gap_test(gap=1.0, variance=10.0, weight=5.0, largest=1.0)
     assert kept.mark is None
 

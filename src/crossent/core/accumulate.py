@@ -1,9 +1,9 @@
 """Exact, order-free sums of float64, so that tallies merged in any order agree to the bit.
 
 A double is an integer multiple of 2^-1074, so a sum of doubles is an integer too. It is held in signed
-32-bit digits (limbs) in int64, one row of limbs per group, only over the window of exponents that occurred.
-Adding is adding integers: associative and commutative to the bit. A block costs a dozen array passes and no
-loop over rows.
+32-bit digits (limbs) in int64, one row of limbs per group, only over the window of exponents that occurred
+(native/exact_sum.hpp adds). Adding is adding integers: associative and commutative to the bit. The limbs of equal sums
+are equal: digits are carried, and limbs that say nothing are cut off at both ends.
 Source: Neal, Fast exact summation using small and large superaccumulators, arXiv:1505.05571 (2015).
 """
 
@@ -14,19 +14,35 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from crossent import _native
 from crossent.errors import NonFiniteError
 
-__all__ = ["ExactSum", "Float64", "Int64", "two_product"]
+__all__ = [
+    "ExactSum",
+    "Float64",
+    "Int64",
+    "Reach",
+    "octave_cells",
+    "product_reach",
+    "reach_of",
+    "two_product",
+    "window_of",
+]
 
 Float64: TypeAlias = npt.NDArray[np.float64]
 Int64: TypeAlias = npt.NDArray[np.int64]
 
 _BITS = 32
-_MASK = np.uint64(0xFFFFFFFF)
 _UNIT_EXPONENT = 1074  # limb 0 counts units of 2^-1074, the smallest double
+_ZERO_LOW = _UNIT_EXPONENT // _BITS  # where a sum of 0 has its limb
 _MOST_LIMBS = 72  # sums below 2^1229
-_CHUNK = 1 << 20  # 2^20 parts below 2^32 add up below 2^53: exact in bincount's float64
+_MASK = (1 << _BITS) - 1
+_MANTISSA = 53  # bits of a double
+_LARGEST = 1024  # doubles are below 2^1024
+_ROOM = 2  # limbs above those that a double falls on: 2^64 terms find room
 _SPLITTER = 134217729.0  # 2^27 + 1
+
+Reach: TypeAlias = tuple[int, int] | None
 
 
 def two_product(x: Float64, y: Float64) -> tuple[Float64, Float64]:
@@ -58,7 +74,8 @@ class ExactSum:
 
     Attributes:
         low: index of the first limb held; limb i counts units of 2^(32 i - 1074).
-        limbs: [groups, L] int64 digits; all but the last are in 0..2^32 - 1, the last carries the sign.
+        limbs: [groups, L] int64 digits; all but the last are in 0..2^32 - 1, the last carries the sign. Of all
+            windows that hold every group they are the narrowest.
 
     >>> a, b = ExactSum.of(np.array([1e16, 1.0])), ExactSum.of(np.array([-1e16, 1e-30]))
     >>> (a + b).floats().tolist(), (a + b) == (b + a)
@@ -71,7 +88,7 @@ class ExactSum:
     @classmethod
     def zeros(cls, group_count: int = 1) -> "ExactSum":
         """Sums of nothing."""
-        return cls(_UNIT_EXPONENT // _BITS, np.zeros((group_count, 1), np.int64))
+        return cls(_ZERO_LOW, np.zeros((group_count, 1), np.int64))
 
     @classmethod
     def of(cls, *vectors: Float64, groups: Int64 | None = None, group_count: int = 1) -> "ExactSum":
@@ -83,13 +100,20 @@ class ExactSum:
             group_count: number of groups.
         Raises: NonFiniteError for infinities and NaN.
         """
-        total = cls.zeros(group_count)
-        for vector in vectors:
-            values = np.ascontiguousarray(vector, dtype=np.float64)
-            for start in range(0, len(values), _CHUNK):
-                rows = slice(start, start + _CHUNK)
-                total = total + _sum_chunk(values[rows], None if groups is None else groups[rows], group_count)
-        return total
+        columns = [np.ascontiguousarray(v, np.float64) for v in vectors]
+        return cls._added([(c, None, reach_of(c)) for c in columns], groups, group_count)
+
+    @classmethod
+    def of_products(cls, x: Float64, y: Float64, *, groups: Int64 | None = None, group_count: int = 1) -> "ExactSum":
+        """The sum of x y per group: what `of(*two_product(x, y))` is, formed in one pass.
+
+        Args:
+            x, y: [n] float64 whose products are finite.
+            groups, group_count: as for `of`.
+        Raises: NonFiniteError for infinities and NaN.
+        """
+        x, y = np.ascontiguousarray(x, np.float64), np.ascontiguousarray(y, np.float64)
+        return cls._added([(x, y, product_reach(x, y))], groups, group_count)
 
     @classmethod
     def of_counts(cls, counts: npt.ArrayLike) -> "ExactSum":
@@ -99,10 +123,36 @@ class ExactSum:
         [3.0, 5.0]
         """
         column = np.asarray(counts, dtype=np.int64).reshape(-1)
-        low, shift = divmod(_UNIT_EXPONENT, _BITS)  # 1 is 2^shift in units of limb `low`
-        keep = _BITS - shift
-        digits = [(column & ((1 << keep) - 1)) << shift, column >> keep]
-        return cls(low, _carried(np.stack(digits, axis=1)))
+        keep = _BITS - _UNIT_EXPONENT % _BITS  # 1 is 2^(32 - keep) in units of its limb
+        digits = [(column & ((1 << keep) - 1)) << (_BITS - keep), (column >> keep) & _MASK, column >> (keep + _BITS)]
+        return cls.trimmed(_ZERO_LOW, np.stack(digits, axis=1))
+
+    @classmethod
+    def trimmed(cls, low: int, limbs: Int64) -> "ExactSum":
+        """Sums of carried digits without the limbs that say nothing."""
+        limbs = np.ascontiguousarray(limbs)
+        first, end = _native.exact_trim(limbs)
+        if first == end:
+            return cls.zeros(len(limbs))
+        if (first, end) == (0, limbs.shape[1]):
+            return cls(low, limbs)
+        kept = limbs[:, first:end].copy()
+        kept[:, -1] = kept[:, -1].astype(np.int32)  # the last digit carries the sign
+        return cls(low + first, kept)
+
+    @classmethod
+    def _added(
+        cls, columns: list[tuple[Float64, Float64 | None, Reach]], groups: Int64 | None, group_count: int
+    ) -> "ExactSum":
+        reaches = [reach for _, _, reach in columns if reach is not None]
+        if not reaches:
+            return cls.zeros(group_count)
+        low, width = window_of(min(r[0] for r in reaches), max(r[1] for r in reaches))
+        place = None if groups is None else np.ascontiguousarray(groups, np.int64)
+        limbs = np.zeros((group_count, width), np.int64)
+        for values, times, _ in columns:
+            _native.exact_rows(values, times, place, limbs, low)
+        return cls.trimmed(low, limbs)
 
     @property
     def group_count(self) -> int:
@@ -110,32 +160,26 @@ class ExactSum:
         return len(self.limbs)
 
     def __add__(self, other: "ExactSum") -> "ExactSum":
-        low = min(self.low, other.low)
-        high = max(self.low + self.limbs.shape[1], other.low + other.limbs.shape[1])
-        limbs = np.zeros((self.group_count, high - low), np.int64)
-        for part in (self, other):
-            limbs[:, part.low - low : part.low - low + part.limbs.shape[1]] += part.limbs
-        return ExactSum(low, _carried(limbs))
+        return _sum_of(((self, 1, None), (other, 1, None)), self.group_count)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, ExactSum) or other.group_count != self.group_count:
-            return False
-        negated = ExactSum(other.low, -other.limbs)
-        return not np.any((self + negated).limbs)
+        return isinstance(other, ExactSum) and self.low == other.low and np.array_equal(self.limbs, other.limbs)
 
     __hash__ = None  # type: ignore[assignment]  # arrays inside: equal but not hashable
 
     def check(self) -> None:
         """Whether sums from elsewhere can be used.
 
-        Raises: ValueError unless the digits are in their ranges and the exponents those of sums of float64.
+        Raises: ValueError unless the limbs are those that `trimmed` gives, of exponents that sums of float64 have.
         """
-        shape, last = self.limbs.shape, self.limbs[:, -1:]
+        shape = self.limbs.shape
         if len(shape) != 2 or not shape[1] or not 0 <= self.low <= self.low + shape[1] <= _MOST_LIMBS:
             raise ValueError(f"an exact sum has limbs {self.low}.. of shape {shape}")
-        digits = self.limbs[:, :-1]
-        if np.any((digits < 0) | (digits >> _BITS > 0)) or np.any((last < -(1 << 31)) | (last >= 1 << 31)):
+        digits, last = self.limbs[:, :-1], self.limbs[:, -1]
+        if np.any((digits < 0) | (digits > _MASK)) or np.any((last < -(1 << 31)) | (last >= 1 << 31)):
             raise ValueError("an exact sum has digits outside 0..2^32 - 1")
+        if self.trimmed(self.low, self.limbs) != self:
+            raise ValueError("an exact sum has limbs that say nothing")
 
     def scaled(self, count: int) -> "ExactSum":
         """Every sum times a whole number, exactly: what `count` equal parts add up to.
@@ -146,72 +190,93 @@ class ExactSum:
         >>> ExactSum.of(np.array([0.1])).scaled(3) == ExactSum.of(np.array([0.1, 0.1, 0.1]))
         True
         """
-        power, total = self, ExactSum.zeros(self.group_count)
-        for digit in range(3):  # 18 bits at a time: digits of 32 bits times these stay below 2^63
-            piece = (count >> (18 * digit)) & 0x3FFFF
-            total = total + ExactSum(power.low, _carried(power.limbs * piece))
-            power = ExactSum(power.low, _carried(power.limbs << 18))
-        return total
+        return _sum_of(((self, count, None),), self.group_count)
 
     def total(self) -> "ExactSum":
         """The sum over all groups, as one group."""
-        return ExactSum(self.low, _carried(self.limbs.sum(axis=0, keepdims=True)))
+        return self.merged(np.zeros(self.group_count, np.int64), 1)
 
     def merged(self, groups: Int64, group_count: int) -> "ExactSum":
         """Groups added into fewer, coarser ones: group g becomes groups[g]."""
-        limbs = np.zeros((group_count, self.limbs.shape[1]), np.int64)
-        np.add.at(limbs, groups, self.limbs)
-        return ExactSum(self.low, _carried(limbs))
+        return _sum_of(((self, 1, np.ascontiguousarray(groups, np.int64)),), group_count)
 
     def fractions(self) -> list[Fraction]:
         """The exact values, one per group."""
-        shift = _BITS * self.low - _UNIT_EXPONENT
-        scale = Fraction(2) ** shift
-        return [sum(int(d) << (_BITS * k) for k, d in enumerate(row)) * scale for row in self.limbs.tolist()]
+        shift, width = _BITS * self.low - _UNIT_EXPONENT, 4 * self.limbs.shape[1]
+        digits = self.limbs.astype("<u4").tobytes()  # the last one too: two's complement
+        numbers = (
+            int.from_bytes(digits[at : at + width], "little", signed=True) for at in range(0, len(digits), width)
+        )
+        return [Fraction(n << shift) if shift >= 0 else Fraction(n, 1 << -shift) for n in numbers]
 
     def floats(self) -> Float64:
-        """The values rounded once, [groups] float64."""
-        return np.array([float(f) for f in self.fractions()], dtype=np.float64)
+        """The values rounded once, to nearest and ties to even, [groups] float64."""
+        values = np.empty(self.group_count)
+        _native.exact_floats(np.ascontiguousarray(self.limbs), self.low, values)
+        return values
 
 
-def _sum_chunk(values: Float64, groups: Int64 | None, group_count: int) -> ExactSum:
-    """Exact sums of at most 2^20 values, cut into three 32-bit parts that bincount adds without rounding."""
-    bits = values.view(np.uint64)
-    exponent = ((bits >> np.uint64(52)) & np.uint64(0x7FF)).astype(np.int64)
-    if np.any(exponent == 0x7FF):
-        raise NonFiniteError(
-            f"value {int(np.argmax(exponent == 0x7FF))} is not finite; an exact sum needs finite values"
-        )
-    kept = np.flatnonzero(values)
-    if len(kept) < len(values):
-        bits, exponent = bits[kept], exponent[kept]
-        groups = None if groups is None else groups[kept]
-    if not len(kept):
-        return ExactSum.zeros(group_count)
-    mantissa = bits & np.uint64((1 << 52) - 1)
-    mantissa |= (exponent > 0).astype(np.uint64) << np.uint64(52)
-    position = np.maximum(exponent, 1) - 1
-    limb, shift = position >> 5, (position & 31).astype(np.uint64)
-    low, width = int(limb.min()), int(limb.max() - limb.min()) + 4
-    index = limb - low if groups is None else groups * width + (limb - low)
-    sign = 1.0 - 2.0 * (bits >> np.uint64(63)).astype(np.float64)
-    back = np.uint64(_BITS) - shift
-    parts = ((mantissa << shift) & _MASK, (mantissa >> back) & _MASK, (mantissa >> np.uint64(_BITS)) >> back)
-    limbs = np.zeros(group_count * width, np.int64)
-    for offset, part in enumerate(parts):
-        weights = part.astype(np.float64) * sign
-        limbs += np.bincount(index + offset, weights=weights, minlength=limbs.size).astype(np.int64)
-    return ExactSum(low, _carried(limbs.reshape(group_count, width)))
+def reach_of(values: Float64) -> Reach:
+    """Two powers of two: the numbers are multiples of 2^lowest and below 2^highest in size; None if all are 0.
+
+    Raises: NonFiniteError for infinities and NaN.
+
+    >>> reach_of(np.array([1.0, 0.0, 3.0]))
+    (-52, 2)
+    """
+    low, high, bad = _native.exact_reach(values)
+    if bad >= 0:
+        raise NonFiniteError(f"value {bad} is not finite; an exact sum needs finite values")
+    return None if low < 0 else (low - _UNIT_EXPONENT, high - _UNIT_EXPONENT + _MANTISSA)
 
 
-def _carried(limbs: Int64) -> Int64:
-    """The same numbers with every digit but the last in 0..2^32 - 1; one digit more when the last is full."""
-    for k in range(limbs.shape[1] - 1):
-        carry = limbs[:, k] >> _BITS
-        limbs[:, k] -= carry << _BITS
-        limbs[:, k + 1] += carry
-    last = limbs[:, -1:]
-    if np.any(np.abs(last) >= 1 << 31):
-        carry = last >> _BITS
-        return np.concatenate([limbs[:, :-1], last - (carry << _BITS), carry], axis=1)
-    return limbs
+def product_reach(x: Float64, y: Float64) -> Reach:
+    """The same of the products x y.
+
+    Raises: NonFiniteError if one is not finite.
+    """
+    first, second = reach_of(x), reach_of(y)
+    if first is None or second is None:
+        return None
+    if first[1] + second[1] > _LARGEST:
+        with np.errstate(over="ignore"):
+            reach_of(x * y)
+    return first[0] + second[0], first[1] + second[1]
+
+
+def octave_cells(numbers: Float64, edges: Float64, per_octave: int) -> Int64:
+    """The cell of the size of every number: cell c is [edges[c], edges[c + 1]).
+
+    Args:
+        numbers: [n] float64.
+        edges: [m + 1] rising from 0 to inf; those between split each octave into `per_octave` equal ratios, and the
+            first of them is a power of two.
+        per_octave: 1..64.
+    Returns: [n] int64 in 0..m - 1.
+
+    >>> octave_cells(np.array([0.3, 1.0, 7.9]), np.array([0.0, 1.0, 2.0, 4.0, np.inf]), 1).tolist()
+    [0, 1, 3]
+    """
+    cells = np.empty(len(numbers), np.int64)
+    _native.octave_cells(np.ascontiguousarray(numbers, np.float64), edges, per_octave, cells)
+    return cells
+
+
+def window_of(lowest: int, highest: int) -> tuple[int, int]:
+    """The first limb and the number of limbs for sums of multiples of 2^lowest below 2^highest.
+
+    A double's last bit may stand up to 52 places below the number that it is a multiple of, as in 1.0.
+    """
+    top = max(min(highest, _LARGEST) + 1 - _MANTISSA + _UNIT_EXPONENT, 0) // _BITS
+    bottom = min(max(lowest - _MANTISSA + 1 + _UNIT_EXPONENT, 0) // _BITS, top)
+    return bottom, top - bottom + 3 + _ROOM
+
+
+def _sum_of(terms: tuple[tuple[ExactSum, int, Int64 | None], ...], group_count: int) -> ExactSum:
+    """The sum of terms (sums, factor, group of each of their groups)."""
+    low = min(s.low for s, _, _ in terms)
+    high = max(s.low + s.limbs.shape[1] for s, _, _ in terms)
+    limbs = np.zeros((group_count, high - low + _ROOM), np.int64)
+    for sums, factor, groups in terms:
+        _native.exact_add(np.ascontiguousarray(sums.limbs), sums.low, factor, groups, limbs, low)
+    return ExactSum.trimmed(low, limbs)

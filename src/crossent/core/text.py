@@ -29,7 +29,7 @@ def canonical_text(value: object) -> str | None:
     ['1', '1', '1', '1', 'true', None, '0.25', 'cat']
     """
     if value is None or isinstance(value, str):
-        return value
+        return None if value is None else str(value)
     if isinstance(value, bool | np.bool_):
         return "true" if value else "false"
     if isinstance(value, int | np.integer):

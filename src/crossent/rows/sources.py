@@ -145,9 +145,9 @@ class ArrowSource(Source):
 
     def __init__(self, table: Any, *, name: str) -> None:
         self._table = table
+        shape = getattr(table, "shape", None)  # before the stream: a connection of DuckDB has one result at a time
         # opened now for the columns, read by the first `blocks`: some streams run only once
         self._first: Any = self._stream(name)
-        shape = getattr(table, "shape", None)
         rows = shape[0] if isinstance(shape, tuple) and shape and isinstance(shape[0], int) else None
         super().__init__(name, columns=_columns(self._first.schema, name), row_count=rows)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from crossent.core.check import unmasked
 from crossent.core.types import ArrayLike, NDArray
+from crossent.core.weights import real_numbers
 from crossent.errors import DataError, OptionError, ShapeError, UnsupportedError
 from crossent.scoring.counts import whole_counts
 from crossent.scoring.keys import Keys, by_value
@@ -30,8 +31,8 @@ class Beside:
     Attributes:
         layout: the tally's options.
         size: rows of the block.
-        weight: [n] weights as they were given, or None.
-        count: [n] counts, or None.
+        weight: [n] weights, not yet looked at, or None.
+        count: [n] counts, 0 where the weight is, or None.
         by: column -> [n] values of any type.
         cluster: [n] keys of any type, or None.
         source: file or table.
@@ -40,7 +41,7 @@ class Beside:
 
     layout: Layout
     size: int
-    weight: ArrayLike | None
+    weight: NDArray | None
     count: Int64 | None
     by: Mapping[str, NDArray]
     cluster: NDArray | None
@@ -67,27 +68,22 @@ class Beside:
         if layout.cluster != (cluster is not None):
             told = "no cluster= came with this block" if layout.cluster else "this tally was made without cluster=True"
             raise OptionError(f"{told}; clusters are announced when the tally is made, and come with every block")
-        counts = None
-        if count is not None:
-            if layout.ci == "bootstrap" and not layout.cluster:
-                raise UnsupportedError(
-                    'ci="bootstrap" resamples rows, and the copies that count= stands for cannot be told apart. Use '
-                    'ci="hall", which is exact with counts, or repeat the rows.'
-                )
-            counts = whole_counts(count, rows=size, source=source, first_row=first_row)
+        w = None if weight is None else _column(real_numbers(weight, "sample_weight"), "sample_weight", size)
+        counts = None if count is None else _counts(layout, count, w, size, source, first_row)
         keys = None if cluster is None else _column(cluster, "cluster", size)
-        return cls(layout, size, weight, counts, _columns(layout, by or {}, size), keys, source, first_row)
+        return cls(layout, size, w, counts, _columns(layout, by or {}, size), keys, source, first_row)
 
     @property
     def some(self) -> bool:
         """Whether any row counts."""
-        return self.count is None or bool(self.count.any())
+        left = self.count if self.count is not None else self.weight
+        return self.size > 0 if left is None else bool(left.any())
 
     def outcome(self, outcome_of: Callable[..., Outcome], rows: Flags | None) -> Outcome:
         """The outcome of some rows, [n] flags, or of all: the others get weight 0."""
         weight = self.weight
         if rows is not None:
-            weight = np.where(rows, 1.0 if weight is None else np.asarray(weight, np.float64), 0.0)
+            weight = np.where(rows, 1.0 if weight is None else weight, 0.0)
         outcome = outcome_of(sample_weight=weight, source=self.source, first_row=self.first_row)
         return outcome if self.weight is not None else replace(outcome, weight=None)
 
@@ -119,6 +115,16 @@ def _columns(layout: Layout, given: Mapping[str, ArrayLike], size: int) -> dict[
                 "Name them when the tally is made, and give each with every block."
             )
     return {name: _column(given[name], f"by[{name!r}]", size) for name in layout.by}
+
+
+def _counts(layout: Layout, count: ArrayLike, weight: NDArray | None, size: int, source: str, first_row: int) -> Int64:
+    if layout.ci == "bootstrap" and not layout.cluster:
+        raise UnsupportedError(
+            'ci="bootstrap" resamples rows, and the copies that count= stands for cannot be told apart. Use ci="hall", '
+            "which is exact with counts, or repeat the rows."
+        )
+    counts = whole_counts(count, rows=size, source=source, first_row=first_row)
+    return counts if weight is None else np.where(weight == 0, 0, counts)
 
 
 def _column(values: ArrayLike, name: str, size: int) -> NDArray:

@@ -16,6 +16,7 @@ from crossent.stats.decomposition import decompose
 from crossent.stats.ece import calibration_error
 from crossent.stats.probability_cells import CELLS, CellColumns, odds_edges
 from crossent.stats.ranking import auc
+from crossent.stats.redraws import redrawn_hits
 from crossent.stats.score_tests import entropy_gap_test, spiegelhalter_test
 from crossent.stats.smooth_ece import smooth_calibration_error
 from crossent.stats.temperature import (
@@ -47,16 +48,16 @@ def calibration(parts: Parts, layout: Layout, loss: Estimate, drawn: Drawn) -> d
     """
     two = len(layout.classes) == 2
     cells = parts.reliability.columns(0)
-    again = {"redraws": drawn.redraws, "seed": drawn.seed}
-    event = decompose(cells, loss=loss.value if two else None, **again, confidence=drawn.confidence)
+    hits = redrawn_hits(cells, drawn.redraws, drawn.seed)
+    event = decompose(cells, loss=loss.value if two else None, confidence=drawn.confidence, hits=hits)
     temperature = _temperature(parts)
     return {
         "auc": auc(cells) if two else None,
         "decomposition": event if two else _by_temperature(parts, temperature),
         "top": None if two else event,
         "temperature": temperature,
-        "calibration_error": calibration_error(cells, **again),
-        "smooth_calibration_error": smooth_calibration_error(cells, **again),
+        "calibration_error": calibration_error(cells, hits=hits),
+        "smooth_calibration_error": smooth_calibration_error(cells, hits=hits),
         "reliability": _reliability(cells, layout, drawn.confidence),
         "reliability_of": f"the true class is {layout.classes[1]}" if two else "the predicted class is true",
         **_tests(parts),

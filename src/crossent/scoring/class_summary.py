@@ -72,14 +72,18 @@ def macro(classes: tuple[ClassScore, ...]) -> Macro:
     """Means over the classes that occur or are predicted; a share without rows counts as 0."""
     kept = [c for c in classes if c.f1 is not None]
 
-    def mean(values: list[float | None]) -> float:
-        return math.fsum(value or 0.0 for value in values) / len(kept)
+    def mean(values: list[float]) -> float:
+        return math.fsum(values) / len(kept)
 
     return Macro(
-        precision=mean([c.precision and c.precision.value for c in kept]),
-        recall=mean([c.recall and c.recall.value for c in kept]),
-        f1=mean([c.f1 for c in kept]),
+        precision=mean([_value(c.precision) for c in kept]),
+        recall=mean([_value(c.recall) for c in kept]),
+        f1=mean([c.f1 or 0.0 for c in kept]),
     )
+
+
+def _value(share: Estimate | None) -> float:
+    return 0.0 if share is None or share.value is None else share.value
 
 
 def confusion(sums: ConfusionSums | None, layout: Layout) -> Confusion | None:

@@ -1,10 +1,12 @@
-"""score_file: from a file of predictions to a Score, block by block; what `crossent score` calls.
+"""score_file: from a file or table of predictions to a Score, block by block; what `crossent score` calls.
 
 The target column is read twice: once alone, to learn which values it takes (classes are bound to columns by name,
-and a single column needs to know the other class), once with the predictions.
+and a single column needs to know the other class), once with the predictions. Of more than 200 classes a third reading
+finds the commonest, which get cells of their own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from crossent.rows.binding import Binding, bind
 from crossent.rows.block import Block
 from crossent.rows.columns import require_column
 from crossent.rows.sources import Source
+from crossent.scoring.layout import MOST_TRACKED, Binning, Interval, Prior, commonest
 from crossent.scoring.refusal import no_probabilities
 from crossent.scoring.score import Score
 from crossent.scoring.tally import Tally
@@ -31,6 +34,7 @@ def bind_source(
     log_probs: str | None = None,
     positive: str | None = None,
     weight: str | None = None,
+    besides: Sequence[str] = (),
 ) -> Binding:
     """Which columns of a file are the prediction, in which form, and the class of each.
 
@@ -39,6 +43,7 @@ def bind_source(
         target: name of the column with the truth.
         probs, logits, log_probs, positive: as in crossent.rows.bind.
         weight: name of the column with weights, which is then no prediction.
+        besides: names of further columns that are no prediction: counts, segments, clusters.
     Returns: a Binding; the values of the target have been looked at.
     Raises: DataError (a column that is missing, or target and weight at once), LabelError, UnsupportedError as
         `bind`.
@@ -49,11 +54,12 @@ def bind_source(
     >>> bind_source(from_table(table), target="y").classes
     ('cat', 'dog')
     """
-    for name in (target, *([] if weight is None else [weight])):
+    others = (*besides, *([] if weight is None else [weight]))
+    for name in (target, *others):
         require_column(source, name)
     if weight == target:
         raise DataError(f"Column {quoted(target)} cannot be target and weight at once. Give another --weight.")
-    names = [name for name in source.column_names if name != weight]
+    names = [name for name in source.column_names if name == target or name not in others]
     return bind(
         names,
         target=target,
@@ -82,9 +88,19 @@ def score_file(
     binding: Binding,
     *,
     weight: str | None = None,
+    count: str | None = None,
+    by: Sequence[str] = (),
+    cluster: str | None = None,
+    prior: Prior | None = None,
+    threshold: float = 0.5,
+    ci: Interval = "hall",
     clip: float | None = None,
-    confidence: float = 0.95,
     worst: int = 10,
+    bins: int = 10,
+    binning: Binning = "width",
+    confidence: float = 0.95,
+    redraws: int = 200,
+    seed: int = 0,
     on_rows: Callable[[int], None] | None = None,
 ) -> Score:
     """Score the predictions in a file: the log loss with its interval, and where it comes from.
@@ -93,13 +109,17 @@ def score_file(
         source: an open crossent.rows.Source.
         binding: its columns, from `bind_source`.
         weight: name of a column of weights, from 1e-60 to 1e60 or 0; only their ratios matter.
-        clip: move probabilities into [clip, 1 - clip]; None leaves p = 0 a loss of inf.
+        count: name of a column of whole numbers: a row of count c is c rows.
+        by: names of columns whose values are segments.
+        cluster: name of the column that tells which rows belong together; the interval is then over these clusters.
+        prior, threshold, ci, clip, worst, bins, binning: as in `crossent.Tally`.
         confidence: coverage of the intervals.
-        worst: number of worst rows to keep.
+        redraws, seed: as in `crossent.Tally.result`.
         on_rows: called after each block with the number of rows read so far, for instance by a progress bar.
     Returns: the Score.
-    Raises: DataError (missing cells, targets that are no class), ProbabilityError (the message counts such rows in
-        the whole file and names the option to try), NonFiniteError, WeightError, EmptyBatchError, OptionError.
+    Raises: DataError (missing cells, targets that are no class, too many segments), ProbabilityError (the message
+        counts such rows in the whole file and names the option to try), NonFiniteError, WeightError, EmptyBatchError,
+        OptionError.
 
     >>> import pyarrow as pa
     >>> from crossent.rows import from_table
@@ -107,23 +127,44 @@ def score_file(
     >>> round(score_file(source, bind_source(source, target="y")).log_loss.value, 6)
     0.458145
     """
-    tally = Tally(binding.classes, kind=binding.kind, worst=worst, clip=clip)
-    wanted = (binding.target, *binding.columns, *([] if weight is None else [weight]))
-    for block in source.blocks(wanted):
-        targets = block.codes(binding.target, binding.classes)
-        prediction = _prediction(block, binding)
-        weights = None if weight is None else _filled(block, (weight,), block.numbers(weight)[:, None])[:, 0]
-        if binding.positive is None:
-            update = tally.update
-        else:
-            update, prediction = tally.update_binary, prediction[:, 0]
+    tally = Tally(
+        binding.classes, kind=binding.kind, worst=worst, bins=bins, binning=binning, clip=clip, by=by,
+        cluster=cluster is not None, ci=ci, threshold=threshold, prior=prior, tracked=_tracked(source, binding),
+    )  # fmt: skip
+    beside = [name for name in (weight, count, cluster, *by) if name is not None]
+    for block in source.blocks((binding.target, *binding.columns, *beside)):
+        targets, prediction = block.codes(binding.target, binding.classes), _prediction(block, binding)
+        rows: dict[str, Any] = {
+            "sample_weight": None
+            if weight is None
+            else _filled(block, (weight,), block.numbers(weight)[:, None])[:, 0],
+            "count": None if count is None else block.numbers(count),
+            "by": {name: block.text(name) for name in by},
+            "cluster": None if cluster is None else block.text(cluster),
+            "source": source.name,
+            "first_row": block.first_row,
+        }
         try:
-            update(targets, prediction, sample_weight=weights, source=source.name, first_row=block.first_row)
+            if binding.positive is None:
+                tally.update(targets, prediction, **rows)
+            else:
+                tally.update_binary(targets, prediction[:, 0], **rows)
         except ProbabilityError as error:
             raise no_probabilities(source, binding, weight=weight) or error from error
         if on_rows is not None:
             on_rows(block.first_row + len(block))
-    return tally.result(confidence=confidence)
+    return tally.result(confidence=confidence, redraws=redraws, seed=seed)
+
+
+def _tracked(source: Source, binding: Binding) -> Sequence[int] | None:
+    """The commonest classes where there are too many to follow them all."""
+    k = len(binding.classes)
+    if k <= MOST_TRACKED:
+        return None
+    counts = np.zeros(k, np.int64)
+    for block in source.blocks([binding.target]):
+        counts += np.bincount(block.codes(binding.target, binding.classes), minlength=k)
+    return commonest(counts)
 
 
 def _prediction(block: Block, binding: Binding) -> Float64:
@@ -142,6 +183,10 @@ def _prediction(block: Block, binding: Binding) -> Float64:
             i = int(np.argmax(ruled_out))
             raise DataError(f"{block.place(i)}: every logit is -inf, so no class is left. Correct the row.")
     return values
+
+
+def _weights(block: Block, name: str) -> Float64:
+    return _filled(block, (name,), block.numbers(name)[:, None])[:, 0]
 
 
 def _filled(block: Block, columns: tuple[str, ...], values: Float64) -> Float64:

@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from crossent.errors import LabelError, OptionError, ShapeError
 from crossent.rows.columns import canonical_text
+from crossent.stats import Int64
 from crossent.wording import did_you_mean, listed, quoted
 
-__all__ = ["MOST_TRACKED", "Binning", "Interval", "Kind", "Layout", "Prior", "prior_shares"]
+__all__ = ["MOST_TRACKED", "Binning", "Interval", "Kind", "Layout", "Prior", "commonest", "prior_shares"]
 
 Kind: TypeAlias = Literal["probs", "logits", "log_probs"]
 Binning: TypeAlias = Literal["width", "mass"]
@@ -86,9 +89,7 @@ class Layout:
     def _check_tracked(self) -> None:
         k = len(self.classes)
         if len(self.tracked) > MOST_TRACKED or len(set(self.tracked)) < len(self.tracked):
-            raise OptionError(
-                f"tracked has {len(self.tracked)} columns; at most {MOST_TRACKED} are allowed, each once"
-            )
+            raise OptionError(f"tracked has {len(self.tracked)} columns; at most {MOST_TRACKED} are allowed, each once")
         if not all(0 <= column < k for column in self.tracked):
             raise OptionError(f"tracked names a column outside 0..{k - 1}; give numbers of columns")
 
@@ -127,3 +128,13 @@ def prior_shares(prior: Prior | None, classes: tuple[str, ...]) -> tuple[float, 
         found = "has no number above 0" if bad is None else f"holds {bad:g}"
         raise OptionError(f"prior {found}; shares or counts of the classes, >= 0, are allowed")
     return tuple(x / total for x in numbers)
+
+
+def commonest(counts: Int64) -> tuple[int, ...]:
+    """The numbers of the 200 classes with most rows, the first of those with as many.
+
+    >>> len(commonest(np.ones(300, np.int64)))
+    200
+    """
+    order = np.argsort(-counts, kind="stable")[:MOST_TRACKED]
+    return tuple(sorted(order.tolist()))

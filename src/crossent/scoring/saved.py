@@ -88,14 +88,14 @@ def unpack(data: bytes, cls: Any, schema: str) -> Any:
 def _damaged(schema: str, found: str) -> DataError:
     what = schema.partition("/")[0].rpartition(".")[2]
     return DataError(
-        f"this is not a whole saved {what}: {found}. Save it again with to_bytes(), and copy files of it in binary mode."
+        f"this is not a whole saved {what}: {found}. Save it again with to_bytes(); copy files in binary mode."
     )
 
 
 def _unzipped(data: bytes, schema: str) -> tuple[bytes, bytes]:
     """Tree and arrays of saved bytes; never unpacks more than they announce."""
     name = schema.partition("/")[0].encode()
-    first, newline, rest = data[:100].partition(b"\n")
+    first, newline, _ = data[:100].partition(b"\n")
     if not first.startswith(name + b"/") or not newline:
         raise _damaged(schema, f"{len(data)} bytes that begin with {data[:16]!r}, not with {schema!r}")
     if first != schema.encode():
@@ -122,7 +122,8 @@ def _unzipped(data: bytes, schema: str) -> tuple[bytes, bytes]:
 
 def _dtype(hint: Any) -> np.dtype[Any]:
     """The little-endian dtype that an annotation NDArray[...] names."""
-    return np.dtype(get_args(get_args(hint)[1])[0]).newbyteorder("<")
+    dtype: np.dtype[Any] = np.dtype(get_args(get_args(hint)[1])[0])
+    return dtype.newbyteorder("<")
 
 
 def _choices(hint: Any) -> tuple[Any, ...] | None:
@@ -263,7 +264,9 @@ def _one_row(layout: Layout) -> Parts:
         source="",
         first_row=0,
     )
-    beside = Beside.of(layout, 1, None, None, dict.fromkeys(layout.by, [""]), [""] if layout.cluster else None, "", 0)
+    beside = Beside.of(
+        layout, 1, None, None, {name: [""] for name in layout.by}, [""] if layout.cluster else None, "", 0
+    )
     return Parts.of(outcome, layout, beside.keys_of(outcome))
 
 

@@ -169,6 +169,12 @@ class Score:
         worst_share: share of the finite loss in the worst 1 % of the rows.
         worst: worst rows first.
         notes: remarks on the data.
+
+    >>> from crossent.scoring import Tally
+    >>> tally = Tally(["cat", "dog"])
+    >>> tally.update([0, 1, 1], [[0.8, 0.2], [0.3, 0.7], [0.4, 0.6]])
+    >>> tally.result()
+    Score(log loss 0.3635 nat [0.02971, 0.7516], accuracy 1, skill 0.4288, 3 rows, 2 classes)
     """
 
     kind: str

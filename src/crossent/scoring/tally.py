@@ -220,7 +220,9 @@ class Tally:
                 outcome = replace(outcome, predicted=predicted)
             return Parts.of(outcome, self.layout, beside.keys_of(outcome))
 
-        if beside.some:
+        if not beside.some:
+            beside.outcome(outcome_of, np.zeros(beside.size, np.bool_))  # shapes are checked without rows too
+        else:
             total = _sum(self._parts, repeated(beside.count, parts))
             if total is not None and total.truth.counts.sum() > _MOST_ROWS:
                 raise WeightError(f"with this block there are {total.truth.counts.sum():,} rows; 2^40 are allowed")

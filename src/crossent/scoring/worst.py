@@ -1,6 +1,7 @@
 """The worst rows: a bounded list by loss, then identity, so that merging in any order keeps the same rows."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -18,7 +19,12 @@ class Worst:
 
     limit: int
     rows: tuple[WorstRow, ...] = ()
-    grows: ClassVar[bool] = True
+    grows: ClassVar[bool] = True  # for crossent.scoring.saved: its size depends on the rows
+
+    def check(self) -> None:
+        """Raises ValueError unless there are at most `limit` rows, worst first."""
+        if len(self.rows) > self.limit or any(_order(a) > _order(b) for a, b in pairwise(self.rows)):
+            raise ValueError(f"the worst rows are more than {self.limit}, or not in order")
 
     @classmethod
     def of(cls, outcome: Outcome, layout: Layout) -> "Worst":

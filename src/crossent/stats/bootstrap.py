@@ -2,9 +2,9 @@
 
 A row's group is the top bits of its identity, so every split of the rows fills the same groups, and rows that share an
 identity (a cluster) stay together. A replicate draws as many groups as hold rows, with replacement. The interval is
-the studentised bootstrap (bootstrap-t): like Hall's it is right to the second order for skewed losses, where percentile
-and BCa intervals are too short. Of 400 samples of 30 log-normal losses it held the mean in 89 %, Hall's in 89 to 93 %,
-BCa and percentile in 88 % and 87 %.
+the studentised bootstrap (bootstrap-t), which like Hall's is right to the second order for skewed losses. Of 1000
+samples of 30 (100) log-normal losses it held the mean in 91 % (93 %), Hall's in 92 % (94 %), BCa in 88 % (93 %) and
+the percentile interval in 88 % (92 %).
 """
 
 from dataclasses import dataclass, replace

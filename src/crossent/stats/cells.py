@@ -9,16 +9,15 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from crossent.core.accumulate import ExactSum, Float64, Int64, two_product
+from crossent.core.accumulate import ExactSum, Float64, Int64, octave_cells
 
-__all__ = ["LOSS_CELLS", "Cells", "logit_edges", "loss_cell", "loss_edges", "mass_bins"]
+__all__ = ["LOSS_CELLS", "Cells", "loss_cell", "loss_edges", "mass_bins"]
 
 Flags: TypeAlias = npt.NDArray[np.bool_]
 
 _OCTAVE = 32  # cells per doubling of the loss
 _FIRST, _LAST = -60, 16  # losses from 2^-60 to 2^16 have a cell of their own
 LOSS_CELLS = (_LAST - _FIRST) * _OCTAVE + 2  # and one for smaller, one for larger finite losses
-_LOGIT_REACH = 40.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +42,7 @@ class Cells:
             values: [n] finite float64 each, or bool, which is counted and so costs less.
             weight: [n] weights; None is all ones.
         """
+        cell = np.ascontiguousarray(cell, np.int64)
         counts = np.bincount(cell, minlength=cell_count).astype(np.int64)
 
         def added(value: Float64 | Flags) -> ExactSum:
@@ -51,31 +51,35 @@ class Cells:
                     return ExactSum.of_counts(np.bincount(cell[value], minlength=cell_count))
                 return ExactSum.of(weight[value], groups=cell[value], group_count=cell_count)
             exact = np.asarray(value, np.float64)
-            terms = (exact,) if weight is None else two_product(weight, exact)
-            return ExactSum.of(*terms, groups=cell, group_count=cell_count)
+            if weight is None:
+                return ExactSum.of(exact, groups=cell, group_count=cell_count)
+            return ExactSum.of_products(weight, exact, groups=cell, group_count=cell_count)
 
-        return cls(counts, tuple(added(v) for v in (np.ones(len(cell), np.bool_), *values)))
+        if weight is None:
+            weights = ExactSum.of_counts(counts)
+        else:
+            weights = ExactSum.of(weight, groups=cell, group_count=cell_count)
+        return cls(counts, (weights, *(added(v) for v in values)))
 
     def __add__(self, other: "Cells") -> "Cells":
         sums = tuple(x + y for x, y in zip(self.sums, other.sums, strict=True))
         return Cells(self.counts + other.counts, sums)
+
+    def check(self) -> None:
+        """Whether cells from elsewhere can be used.
+
+        Raises: ValueError for negative counts, or sums of another number of cells.
+        """
+        if self.counts.ndim != 1 or any(s.group_count != len(self.counts) for s in self.sums):
+            raise ValueError("cells have counts and sums of different numbers of cells")
+        if np.any(self.counts < 0):
+            raise ValueError("cells have negative counts")
 
     def merged(self, bins: Int64, bin_count: int) -> "Cells":
         """Coarser cells: cell c goes into bins[c]."""
         counts = np.zeros(bin_count, np.int64)
         np.add.at(counts, bins, self.counts)
         return Cells(counts, tuple(s.merged(bins, bin_count) for s in self.sums))
-
-
-def logit_edges(cell_count: int = 4096) -> Float64:
-    """Edges in p of cells equally wide in logit(p) over +-40, [cell_count + 1], from 0 to 1.
-
-    >>> edges = logit_edges(4)
-    >>> edges[0], edges[2], edges[-1]
-    (np.float64(0.0), np.float64(0.5), np.float64(1.0))
-    """
-    z = np.linspace(-_LOGIT_REACH, _LOGIT_REACH, cell_count - 1)
-    return np.concatenate([[0.0], 1.0 / (1.0 + np.exp(-z)), [1.0]])
 
 
 def mass_bins(counts: Int64, bin_count: int) -> Int64:
@@ -92,10 +96,7 @@ def mass_bins(counts: Int64, bin_count: int) -> Int64:
 
 def loss_cell(losses: Float64) -> Int64:
     """The 1/32-octave cell of every finite loss >= 0, [n] in 0..LOSS_CELLS - 1."""
-    bounded = np.clip(losses, 2.0 ** (_FIRST - 1), 2.0 ** (_LAST + 1))
-    cell = np.floor(np.log2(bounded) * _OCTAVE).astype(np.int64) - _FIRST * _OCTAVE + 1
-    inside: Int64 = np.clip(cell, 0, LOSS_CELLS - 1)
-    return inside
+    return octave_cells(losses, _LOSS_EDGES, _OCTAVE)
 
 
 def loss_edges() -> Float64:
@@ -104,5 +105,9 @@ def loss_edges() -> Float64:
     >>> loss_edges()[[0, 1, -2, -1]].tolist() == [0.0, 2.0**-60, 2.0**16, float("inf")]
     True
     """
-    inner = 2.0 ** (np.arange(LOSS_CELLS - 1) / _OCTAVE + _FIRST)
-    return np.concatenate([[0.0], inner, [np.inf]])
+    octave = 2.0 ** (np.arange(_OCTAVE) / _OCTAVE)
+    inner = np.ldexp(octave, np.arange(_FIRST, _LAST)[:, None]).reshape(-1)
+    return np.concatenate([[0.0], inner, [2.0**_LAST, np.inf]])
+
+
+_LOSS_EDGES = loss_edges()

@@ -9,6 +9,7 @@ never was, since no part of it has more keys. Folding is the same map for every 
 """
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -45,6 +46,20 @@ class ClusterSums:
     folded: bool
     a: ExactSum
     b: ExactSum
+    grows: ClassVar[bool] = True  # for crossent.scoring.saved: its size depends on the rows
+
+    def check(self) -> None:
+        """Whether sums from elsewhere can be used.
+
+        Raises: ValueError unless the keys rise, are as many as allowed, and have one sum each.
+        """
+        m, most = len(self.keys), 1 << _BUCKET_BITS if self.folded else MOST_KEYS
+        if self.keys.ndim != 1 or m > most or np.any(self.keys[1:] <= self.keys[:-1]):
+            raise ValueError(f"clusters have {m} keys that do not rise, or more than {most}")
+        if self.folded and m and self.keys[-1] >= most:
+            raise ValueError(f"buckets of clusters have numbers beyond {most}")
+        if (self.a.group_count, self.b.group_count) != (m, m):
+            raise ValueError(f"sums of clusters do not fit their {m} keys")
 
     @classmethod
     def of(cls, identity: Identity, a: Float64, b: Float64, *, a_error: Float64 | None = None) -> "ClusterSums":

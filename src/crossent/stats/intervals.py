@@ -136,10 +136,11 @@ def wilson_estimate(share: float, *, n: int, effective_n: float, confidence: flo
     """A share in [0, 1] with Wilson's score interval, which stays inside [0, 1] and is never empty.
 
     Args:
-        share: the observed (weighted) share.
-        n: rows.
-        effective_n: (sum w)^2 / sum w^2, > 0.
+        share: the observed (weighted) share; of no rows any number.
+        n: rows that the share is of (for precision those predicted as the class, for recall those of it).
+        effective_n: (sum w)^2 / sum w^2 over these rows.
         confidence: coverage in (0, 1).
+    Returns: an Estimate; without a value if there are no rows.
     Source: Wilson, J. Amer. Statist. Assoc. 22 (1927), 209-212.
 
     >>> e = wilson_estimate(1.0, n=10, effective_n=10.0, confidence=0.95)
@@ -147,6 +148,8 @@ def wilson_estimate(share: float, *, n: int, effective_n: float, confidence: flo
     (0.7225, 1.0, None)
     """
     z = normal_quantile(0.5 + confidence / 2)
+    if n == 0:
+        return Estimate(None, None, None, None, confidence, 0, 0.0, why="no rows")
     m = effective_n
     middle = (share + z * z / (2 * m)) / (1 + z * z / m)
     half = z / (1 + z * z / m) * math.sqrt(share * (1 - share) / m + z * z / (4 * m * m))

@@ -9,18 +9,15 @@ rounding noise.
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TypeAlias
 
 import numpy as np
 
-from crossent.core.accumulate import ExactSum, Float64, Int64, two_product
+from crossent.core.accumulate import ExactSum, Float64, Int64
+from crossent.core.powers import POWERS, ratio_sums
 from crossent.stats.intervals import TOO_FEW_EVENTS, Estimate, hall_interval
 
 __all__ = ["RatioSums"]
 
-_Pair: TypeAlias = tuple[Float64, Float64]
-_POWERS = ("a", "b", "aa", "ab", "bb", "aaa", "aab", "abb", "bbb")
-_LARGEST = 2.0**330  # cubes stay finite
 _NO_VARIANCE = 2.0**-90  # of sum a^2: a spread below 2^-45 of the size is rounding of the losses themselves
 
 
@@ -63,20 +60,9 @@ class RatioSums:
         Returns: the sums, with a standard error as long as |a| and |b| are at most 2^330.
         Raises: NonFiniteError for infinities and NaN.
         """
-        place = np.zeros(len(a), np.int64) if groups is None else groups
-        units = np.bincount(place, minlength=group_count).astype(np.int64)
-        small = np.abs(a) <= _LARGEST if b is None else (np.abs(a) <= _LARGEST) & (np.abs(b) <= _LARGEST)
-        beyond = np.bincount(place[~small], minlength=group_count).astype(np.int64)
-        columns = _plain_powers(a, small) if b is None else _powers(a, a_error, b, small)
-
-        def added(vectors: tuple[Float64, ...]) -> ExactSum:
-            return ExactSum.of(*vectors, groups=groups, group_count=group_count)
-
-        sums = {name: added(vectors) for name, vectors in columns.items()}
-        if b is None:
-            ones = ExactSum.of_counts(units)
-            sums |= {"b": ones, "bb": ones, "bbb": ones, "ab": sums["a"], "abb": sums["a"], "aab": sums["aa"]}
-        return cls(units, beyond, tuple(sums[name] for name in _POWERS))
+        if b is None and a_error is not None:
+            b = np.ones(len(a))
+        return cls(*ratio_sums(a, a_error, b, groups=groups, group_count=group_count))
 
     @classmethod
     def weighted(
@@ -90,12 +76,23 @@ class RatioSums:
         """The sums for a weighted mean: a = w v with its rounding error, b = w."""
         if weight is None:
             return cls.of(values, groups=groups, group_count=group_count)
-        a, error = two_product(weight, values)
-        return cls.of(a, weight, a_error=error, groups=groups, group_count=group_count)
+        return cls(*ratio_sums(values, None, weight, product=True, groups=groups, group_count=group_count))
 
     def __add__(self, other: "RatioSums") -> "RatioSums":
         sums = tuple(x + y for x, y in zip(self.sums, other.sums, strict=True))
         return RatioSums(self.units + other.units, self.beyond + other.beyond, sums)
+
+    def check(self) -> None:
+        """Whether sums from elsewhere can be used.
+
+        Raises: ValueError unless there are nine sums of as many groups as units, and 0 <= beyond <= units <= 2^53.
+        """
+        shape = (len(self.units),)
+        groups = [s.group_count for s in self.sums]
+        if self.units.shape != shape or self.beyond.shape != shape or groups != [len(self.units)] * len(POWERS):
+            raise ValueError("sums of ratios are of different numbers of groups")
+        if np.any((self.beyond < 0) | (self.beyond > self.units) | (self.units > 1 << 53)):
+            raise ValueError("sums of ratios have counts that cannot be")
 
     def scaled(self, count: int) -> "RatioSums":
         """The sums of every unit repeated `count` times, 1..2^53."""
@@ -127,28 +124,6 @@ class RatioSums:
             _estimate(int(m), int(big), row, confidence, floor)
             for m, big, row in zip(self.units, self.beyond, rows, strict=True)
         ]
-
-
-def _plain_powers(a: Float64, small: np.ndarray) -> dict[str, tuple[Float64, ...]]:
-    c = a if small.all() else np.where(small, a, 0.0)
-    square = two_product(c, c)
-    return {"a": (a,), "aa": square, "aaa": _times(square, (c, np.zeros_like(c)))}
-
-
-def _powers(a: Float64, a_error: Float64 | None, b: Float64, small: np.ndarray) -> dict[str, tuple[Float64, ...]]:
-    zero = np.zeros_like(a)
-    error = zero if a_error is None else a_error
-    x: _Pair = (np.where(small, a, 0.0), np.where(small, error, 0.0))
-    y: _Pair = (np.where(small, b, 0.0), zero)
-    aa, ab, bb = _times(x, x), _times(x, y), two_product(y[0], y[0])
-    cubes = {"aaa": _times(aa, x), "aab": _times(aa, y), "abb": _times(ab, y), "bbb": _times(bb, y)}
-    return {"a": (a, error), "b": (b,), "aa": aa, "ab": ab, "bb": bb, **cubes}
-
-
-def _times(x: _Pair, y: _Pair) -> _Pair:
-    """The product of two values with errors, as value and error."""
-    p, e = two_product(x[0], y[0])
-    return p, e + (x[0] * y[1] + x[1] * y[0])
 
 
 def _estimate(m: int, beyond: int, sums: tuple[Fraction, ...], confidence: float, floor: float | None) -> Estimate:

@@ -75,10 +75,10 @@ def spiegelhalter_test(*, excess: float, variance: float, weight: float, largest
 def _standardised(total: float, variance: float, weight: float, largest: float) -> CalibrationTest:
     if weight == 0:
         return CalibrationTest(None, None, None, why="no rows")
-    value = total / weight
+    value = float(total / weight)
     if variance == 0:
         return CalibrationTest(
             value, None, None, why="no variance: every prediction is certain, or the same for all classes it allows"
         )
-    z = total / math.sqrt(variance)
+    z = float(total / math.sqrt(variance))
     return CalibrationTest(value, z, normal_tails(z), mark=NOT_RELIABLE if largest > 0.1 * variance else None)

@@ -1,0 +1,179 @@
+"""Inputs: from what a caller passes (arrays, names of classes, columns of a table) to what a tally takes.
+
+With K columns of predictions, targets are indices, names among `classes`, or booleans for two classes. With one
+prediction a row, the two classes are found by the rules of crossent.rows.binding, as for a single column of a file.
+"""
+
+import re
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from crossent.core.check import unmasked
+from crossent.core.labels import class_position, class_targets
+from crossent.core.text import canonical_text, distinct_texts
+from crossent.core.types import ArrayLike, NDArray
+from crossent.errors import CrossentError, LabelError, OptionError, ShapeError, UnsupportedError
+from crossent.rows import bind
+from crossent.scoring.layout import MOST_TRACKED, commonest
+
+__all__ = ["Labels", "column_names", "keyed_columns", "labels_of", "python_words", "row_blocks"]
+
+_BLOCK = 2**21  # probabilities in a block
+_MOST_ROWS = 65536  # and rows
+
+
+class Labels(NamedTuple):
+    """Targets as column numbers, and what the columns are called.
+
+    Attributes:
+        targets: [n] class of every row.
+        classes: names in column order; (negative, positive) for one prediction a row.
+        single: whether there is one prediction a row.
+    """
+
+    targets: NDArray
+    classes: tuple[str, ...]
+    single: bool
+
+    @property
+    def tracked(self) -> tuple[int, ...] | None:
+        """The commonest classes where there are too many to follow them all."""
+        k = len(self.classes)
+        if k <= MOST_TRACKED:
+            return None
+        inside = self.targets[(self.targets >= 0) & (self.targets < k)].astype(np.int64)
+        return commonest(np.bincount(inside, minlength=k))
+
+
+def labels_of(
+    targets: ArrayLike, shape: tuple[int, ...], *, classes: Sequence[Hashable] | None, positive: Hashable | None
+) -> Labels:
+    """The targets of predictions of this shape.
+
+    Args:
+        targets: [n] indices, names or booleans.
+        shape: (n, K), or (n,) for predictions of the positive one of two classes.
+        classes: names of the columns in their order; (negative, positive) for (n,). None: indices, or what is found.
+        positive: the class that predictions of shape (n,) are for.
+    Raises: LabelError, ShapeError, DtypeError, UnsupportedError.
+
+    >>> labels_of(["b", "a"], (2, 2), classes=["a", "b"], positive=None).targets.tolist()
+    [1, 0]
+    >>> labels_of([True, False], (2,), classes=None, positive=None).classes
+    ('false', 'true')
+    """
+    y = np.asarray(targets, object) if _is_mixed(targets) else unmasked(targets, "targets")
+    if len(shape) not in (1, 2) or shape[1:] == (1,) or y.shape != shape[:1]:
+        raise ShapeError(
+            f"targets have shape {y.shape} and the prediction {shape}; score takes targets [n] and a prediction "
+            "[n, K], or [n] for the positive one of two classes"
+        )
+    if len(shape) == 1:
+        return _two_classes(y, classes, positive)
+    if positive is not None:
+        raise UnsupportedError(
+            "positive= is for predictions of shape [n]; with a column per class, classes= names them."
+        )
+    return _columns(y, shape, classes)
+
+
+def _is_mixed(targets: Any) -> bool:
+    """Whether it is a list that NumPy would make one type of, and so 1 of True."""
+    return isinstance(targets, list | tuple) and len({type(value) for value in targets}) > 1
+
+
+def _columns(y: NDArray, shape: tuple[int, ...], classes: Sequence[Hashable] | None) -> Labels:
+    k = shape[1]
+    if y.dtype.kind == "b" and k == 2:
+        y = y.astype(np.int64)
+        classes = (False, True) if classes is None else classes
+    if classes is None:
+        read = class_targets(y, shape, 1, classes=None, ignore_index=None)
+        names: tuple[str, ...] = tuple(str(column) for column in range(k))
+    else:
+        position = class_position(classes)
+        names = tuple(str(canonical_text(name)) for name in position)
+        # whole numbers cannot be meant as names where all classes are texts
+        numbered = y.dtype.kind in "iu" and len(names) == k and all(isinstance(name, str) for name in position)
+        read = class_targets(y, shape, 1, classes=None if numbered else classes, ignore_index=None)
+    if read.labels is None:
+        raise ShapeError(f"targets have shape {y.shape}; score takes one class a row, shape {shape[:1]}")
+    return Labels(read.labels, names, single=False)
+
+
+def _two_classes(y: NDArray, classes: Sequence[Hashable] | None, positive: Hashable | None) -> Labels:
+    texts, place = distinct_texts(y, what="targets")
+    if None in texts:
+        row = int(np.argmax(place == texts.index(None)))
+        raise LabelError(f"targets[{row}] is missing; every row needs a class. Leave such rows out.")
+    wanted = None if positive is None else str(canonical_text(positive))
+    if classes is None:
+        with python_words():
+            bound = bind(["targets", "prediction"], target="targets", probs="prediction", positive=wanted,
+                         target_values=texts)  # fmt: skip
+        names = bound.classes
+    else:
+        names = tuple(str(canonical_text(name)) for name in class_position(classes))
+        if len(names) != 2:
+            raise ShapeError(f"classes has {len(names)} names; a single prediction needs 2, (negative, positive).")
+        if wanted is not None and wanted != names[1]:
+            raise LabelError(f"positive is {wanted!r}, but classes are {names}, (negative, positive). Leave one out.")
+    unknown = [text for text in texts if text not in names]
+    if unknown:
+        raise LabelError(f"targets take the value {unknown[0]!r}, which is none of the classes {names}.")
+    table = np.array([names.index(str(text)) for text in texts], np.int64)
+    return Labels(table[place] if len(table) else np.zeros(0, np.int64), names, single=True)
+
+
+@contextmanager
+def python_words() -> Iterator[None]:
+    """Errors that speak of options of the command line speak of arguments instead.
+
+    >>> with python_words():
+    ...     bind(["y", "p"], target="y", probs="p", target_values=["ham", "spam"])
+    Traceback (most recent call last):
+    crossent.errors.LabelError: 'p' is a single column and target 'y' takes the values 'ham', 'spam'; which of them is \
+the column for? Say positive='ham' or positive='spam'.
+    """
+    try:
+        yield
+    except CrossentError as error:
+        text = re.sub(r"--([a-z-]+)( (?='))?", lambda m: m[1].replace("-", "_") + "=", str(error))
+        raise type(error)(text) from error
+
+
+def keyed_columns(by: Any) -> dict[str, ArrayLike]:
+    """Values by the name of their column.
+
+    Raises: OptionError for anything but a mapping.
+    """
+    if by is None:
+        return {}
+    if not isinstance(by, Mapping):
+        raise OptionError(f"by is {type(by).__name__}; a mapping of column name to [n] values is needed")
+    return {str(name): values for name, values in by.items()}
+
+
+def column_names(names: Any, what: str) -> tuple[str, ...]:
+    """Names of columns of a table, given as one, several or none.
+
+    Raises: OptionError for anything else.
+    """
+    several = () if names is None else (names,) if isinstance(names, str) else names
+    if isinstance(several, Mapping) or not all(isinstance(name, str) for name in several):
+        raise OptionError(f"{what} is {type(names).__name__}; with table= the name of a column is needed")
+    return tuple(several)
+
+
+def row_blocks(rows: int, classes: int) -> Iterator[slice]:
+    """The rows in blocks small enough that what is formed of them stays small, too.
+
+    >>> list(row_blocks(100_000, 10))
+    [slice(0, 65536, None), slice(65536, 100000, None)]
+    """
+    size = max(1, min(_MOST_ROWS, _BLOCK // classes))
+    for start in range(0, rows, size):
+        yield slice(start, min(start + size, rows))
