@@ -137,10 +137,11 @@ def _loss_of_means(rows: OccupiedCells, hits: Float64) -> Float64:
     inside = (rows.p > 0) & (rows.p < 1)
     p = np.where(inside, rows.p, 0.5)
     hit, miss = np.where(inside, -np.log(p), 0.0), np.where(inside, -np.log1p(-p), 0.0)
-    loss: Float64 = (hits * (hit - miss)).sum(axis=1) + (rows.weight * miss).sum()
+    loss = (hits * hit).sum(axis=1) + ((rows.weight - hits) * miss).sum(axis=1)
     wrong = np.where(rows.p == 0, hits[0], np.where(rows.p == 1, rows.weight - hits[0], 0.0))
     loss[0] = np.inf if wrong.any() else loss[0]  # redraws keep these promises
-    return loss / rows.weight.sum()
+    mean: Float64 = loss / rows.weight.sum()
+    return mean
 
 
 def _loss_of_curves(rows: OccupiedCells, curves: Float64) -> Float64:

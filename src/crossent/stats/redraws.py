@@ -97,14 +97,16 @@ def redrawn_hits(cells: CellColumns, redraws: int, seed: int) -> Float64:
     shape = (len(rows.p), redraws)
     exact = rows.weight**2 / rows.square
     whole = np.abs(exact - np.rint(exact)) <= _WHOLE * exact
-    below = np.where(whole, np.rint(exact), np.floor(np.maximum(exact, 1.0)))
-    trials = np.broadcast_to(below.astype(np.int64)[:, None], shape)
+    below = np.where(whole, np.rint(exact), np.floor(np.maximum(exact, 1.0)))[:, None]
+    p, weight = rows.p[:, None], rows.weight[:, None]
+    # cell by cell, so that the generator keeps what it knows of (below, p)
+    drawn = generator.binomial(below.astype(np.int64), p, shape).astype(np.float64)
+    trials = below
     if not whole.all():
-        share_below = np.where(whole, 1.0, below * ((below + 1) / exact - 1))
-        trials = trials + (generator.random(shape) >= share_below[:, None])
-    # cell by cell, so that the generator keeps what it knows of (trials, p)
-    drawn = generator.binomial(trials, rows.p[:, None], shape)
-    weight = rows.weight[:, None]
+        share_below = np.where(whole[:, None], 1.0, below * ((below + 1) / exact[:, None] - 1))
+        u = generator.random(shape) - share_below
+        trials = below + (u >= 0)
+        drawn += (u >= 0) & (u < (1 - share_below) * p)  # the hit of the trial more
     return np.ascontiguousarray(np.minimum(drawn * (weight / trials), weight).T)
 
 
