@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from crossent.stats import Estimate
+from crossent.stats.sequence import Look
 
-__all__ = ["SCHEMA", "Compare", "Look", "SegmentDifference"]
+__all__ = ["SCHEMA", "Compare", "SegmentDifference", "deciding_ends"]
 
 SCHEMA = "crossent.compare/1"
 _NATS_PER_BIT = math.log(2.0)
@@ -40,25 +41,6 @@ class SegmentDifference:
     p_adjusted: float | None
 
 
-@dataclass(frozen=True)
-class Look:
-    """One look at a comparison that is still running, asymptotically valid at every look.
-
-    Attributes:
-        n: rows seen so far.
-        difference: mean of loss_B - loss_A in nats so far; may be inf or -inf, as in Compare.
-        lower: lower end of the confidence sequence.
-        upper: its upper end.
-        why: why there are no ends yet.
-    """
-
-    n: int
-    difference: float | None
-    lower: float | None
-    upper: float | None
-    why: str | None = None
-
-
 @dataclass(frozen=True, repr=False)
 class Compare:
     """What B is worth beside A on the same rows.
@@ -84,7 +66,8 @@ class Compare:
         verdict: "better", "worse", "not worse" (upper < margin), "worse than the margin" (lower > margin), "undecided".
         segments: one entry a value of each column asked for.
         notes: remarks.
-        sequence: lower and upper end at every look of an anytime-valid sequence; empty if not asked for.
+        sequence: every look of an anytime-valid sequence, the last one at these rows; empty if not asked for. Verdict
+            and gates are then those of the last look, so that one may stop at any of them.
     """
 
     names: tuple[str, str]
@@ -118,8 +101,8 @@ class Compare:
 
         What is not estimable is not shown to be worse.
         """
-        lower = self.difference.lower
-        return self.infinite[1] > 0 or (lower is not None and lower > (self.margin or 0.0))
+        ends = self._ends()
+        return ends is not None and ends[0] > (self.margin or 0.0)
 
     @property
     def is_not_worse(self) -> bool:
@@ -128,10 +111,11 @@ class Compare:
         What is not estimable is not shown. Never so where B is infinite and A finite; always so where it is only the
         other way round.
         """
-        if self.infinite[1] > 0:
-            return False
-        upper = self.difference.upper
-        return self.infinite[0] > 0 or (upper is not None and upper < (self.margin or 0.0))
+        ends = self._ends()
+        return ends is not None and ends[1] < (self.margin or 0.0)
+
+    def _ends(self) -> tuple[float, float] | None:
+        return deciding_ends(self.difference, self.infinite, self.sequence)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries, lists and numbers under stable names; infinities stay floats."""
@@ -154,6 +138,22 @@ class Compare:
         from crossent.report import compare_html
 
         return compare_html(self)
+
+
+def deciding_ends(
+    difference: Estimate, infinite: tuple[int, int, int], sequence: tuple[Look, ...]
+) -> tuple[float, float] | None:
+    """The interval that decides, with what infinite losses make of it; None where there is none.
+
+    Args:
+        difference: with its interval.
+        infinite: rows infinite in A only, in B only, in both.
+        sequence: looks; the last one's ends take the place of the interval.
+    """
+    if infinite[1] or infinite[0]:
+        return (math.inf, math.inf) if infinite[1] else (-math.inf, -math.inf)
+    last = sequence[-1] if sequence else difference
+    return None if last.lower is None or last.upper is None else (last.lower, last.upper)
 
 
 def _told(estimate: Estimate, unit: str) -> str:

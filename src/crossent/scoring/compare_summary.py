@@ -5,15 +5,16 @@ from fractions import Fraction
 from typing import TypedDict
 
 from crossent.errors import OptionError
-from crossent.scoring.compare import Compare, SegmentDifference
+from crossent.scoring.compare import Compare, SegmentDifference, deciding_ends
 from crossent.scoring.compare_sums import A_ONLY, B_ONLY, BETTER, BOTH, TIED, CompareSums, SegmentRows
 from crossent.scoring.layout import Layout
 from crossent.scoring.loss_summary import with_infinities
 from crossent.stats import Estimate, RatioSums, t_quantile, wilson_estimate
 from crossent.stats.multiple import benjamini_hochberg
+from crossent.stats.sequence import Look
 from crossent.wording import counted
 
-__all__ = ["compared", "unbounded"]
+__all__ = ["compared", "difference"]
 
 _POWER = 0.8
 
@@ -26,7 +27,14 @@ class _Coverage(TypedDict):
 
 
 def compared(
-    sums: CompareSums, layout: Layout, names: tuple[str, str], *, margin: float | None, confidence: float, seed: int
+    sums: CompareSums,
+    layout: Layout,
+    names: tuple[str, str],
+    *,
+    margin: float | None,
+    confidence: float,
+    seed: int,
+    looks: tuple[Look, ...],
 ) -> Compare:
     """The Compare of at least one row.
 
@@ -37,18 +45,19 @@ def compared(
         margin: what B may be worse by, >= 0, in nats; None asks for the direction of the difference only.
         confidence: coverage of all intervals, in (0, 1).
         seed: of the bootstrap.
+        looks: of an anytime-valid sequence, the last one at these rows; none if not asked for.
     Returns: the Compare.
     Raises: OptionError for another margin or confidence.
     """
     if margin is not None and not 0 <= margin < math.inf:
         raise OptionError(f"margin is {margin}; it is what B may be worse by, in nats: a finite number >= 0")
     counts = sums.kinds.counts.tolist()
-    infinite = (counts[A_ONLY], counts[B_ONLY], counts[BOTH])
+    infinite = _infinite(sums)
     weights, squares = (s.fractions() for s in sums.kinds.sums)
     effective_n = float(sum(weights) ** 2 / sum(squares))
     coverage: _Coverage = {"confidence": confidence, "seed": seed}
     finite = sums.difference.estimate(**coverage)
-    difference = unbounded(finite, infinite, names)
+    found = _unbounded(finite, infinite, names)
     se_a, se_b = (spread.estimate(**coverage).se for spread in (sums.a, sums.b))
     better, tied = _shares(counts, weights, squares, confidence)
     return Compare(
@@ -56,10 +65,10 @@ def compared(
         n=sum(counts),
         effective_n=effective_n,
         losses=_losses(sums, infinite, sum(counts), effective_n, coverage),
-        difference=difference,
+        difference=found,
         finite=finite,
         method=layout.method,
-        p_value=difference.p_value(0.0),
+        p_value=found.p_value(0.0),
         infinite=infinite,
         correlation=_correlation(sums),
         better=better,
@@ -67,13 +76,25 @@ def compared(
         unpaired_se=None if se_a is None or se_b is None else math.hypot(se_a, se_b),
         detectable=_detectable(finite),
         margin=margin,
-        verdict=_verdict(difference, infinite, margin),
+        verdict=_verdict(deciding_ends(found, infinite, looks), margin),
         segments=tuple(s for rows in sums.segments for s in _segments(rows, names, confidence)),
         notes=_notes(infinite, names, layout, same=counts[TIED] == sum(counts)),
+        sequence=looks,
     )
 
 
-def unbounded(finite: Estimate, infinite: tuple[int, int, int], names: tuple[str, str]) -> Estimate:
+def difference(sums: CompareSums, names: tuple[str, str], *, confidence: float, seed: int) -> Estimate:
+    """The mean of loss_B - loss_A alone, with what infinite losses make of it."""
+    return _unbounded(sums.difference.estimate(confidence=confidence, seed=seed), _infinite(sums), names)
+
+
+def _infinite(sums: CompareSums) -> tuple[int, int, int]:
+    """Rows infinite in A only, in B only, in both."""
+    a_only, b_only, both = (int(sums.kinds.counts[kind]) for kind in (A_ONLY, B_ONLY, BOTH))
+    return a_only, b_only, both
+
+
+def _unbounded(finite: Estimate, infinite: tuple[int, int, int], names: tuple[str, str]) -> Estimate:
     """The difference over all rows: the finite one, or what rows with one infinite loss make of it.
 
     Args:
@@ -147,16 +168,11 @@ def _detectable(difference: Estimate) -> float | None:
     return (t_quantile(0.5 + difference.confidence / 2, df) + t_quantile(_POWER, df)) * difference.se
 
 
-def _verdict(difference: Estimate, infinite: tuple[int, int, int], margin: float | None) -> str:
+def _verdict(ends: tuple[float, float] | None, margin: float | None) -> str:
     """The answer to the margin's question first, then the direction."""
-    if infinite[1]:
-        lower = upper = math.inf
-    elif infinite[0]:
-        lower = upper = -math.inf
-    elif difference.lower is None or difference.upper is None:
+    if ends is None:
         return "undecided"
-    else:
-        lower, upper = difference.lower, difference.upper
+    lower, upper = ends
     if margin is not None and lower > margin:
         return "worse than the margin"
     if upper < 0:
@@ -171,7 +187,7 @@ def _segments(rows: SegmentRows, names: tuple[str, str], confidence: float) -> l
     finite = rows.finite.ratios.estimates(confidence=confidence)
     lost = rows.finite.ratios.sums[0].fractions()
     a_only, b_only = (part.ratios.units.tolist() for part in (rows.a_only, rows.b_only))
-    differences = [unbounded(e, (a, b, 0), names) for e, a, b in zip(finite, a_only, b_only, strict=True)]
+    differences = [_unbounded(e, (a, b, 0), names) for e, a, b in zip(finite, a_only, b_only, strict=True)]
     p_values = [e.p_value(0.0) for e in differences]
     adjusted = benjamini_hochberg(p_values)
     n, values = rows.finite.rows.tolist(), rows.finite.values

@@ -15,16 +15,17 @@ from crossent.core.types import ArrayLike
 from crossent.errors import CrossentError, EmptyBatchError, OptionError
 from crossent.scoring.beside import Beside
 from crossent.scoring.compare import Compare
-from crossent.scoring.compare_summary import compared
+from crossent.scoring.compare_summary import compared, difference
 from crossent.scoring.compare_sums import CompareSums, Pair
 from crossent.scoring.counts import repeated
 from crossent.scoring.layout import Interval, Kind, Layout
 from crossent.scoring.outcome import Outcome, binary_outcome, class_outcome
 from crossent.scoring.saved import pack, unpack
 from crossent.stats import Flags
+from crossent.stats.sequence import Look, confidence_sequence
 from crossent.wording import quoted
 
-__all__ = ["CompareTally"]
+__all__ = ["CompareTally", "sequence"]
 
 SCHEMA = "crossent.compare-tally/1"
 
@@ -158,29 +159,43 @@ class CompareTally:
 
         Raises: OptionError if their options differ.
         """
-        mine, theirs = self._state, other._state
-        options = [(f.name, getattr(mine.layout, f.name), getattr(theirs.layout, f.name)) for f in fields(Layout)]
-        for name, here, there in [("names", mine.names, theirs.names), *options]:
-            if here != there:
-                raise OptionError(
-                    f"these tallies do not add up: {name} is {here!r} and {there!r}. Give both the same options."
-                )
-        return self._with(theirs.sums)
+        self._require_same(other)
+        return self._with(other._state.sums)
 
-    def result(self, *, margin: float | None = None, confidence: float = 0.95, seed: int = 0) -> Compare:
+    def result(
+        self,
+        *,
+        margin: float | None = None,
+        confidence: float = 0.95,
+        seed: int = 0,
+        expect_n: int | None = None,
+        earlier: Sequence["CompareTally"] = (),
+    ) -> Compare:
         """The Compare of all rows so far.
 
         Args:
             margin: what B may be worse by, >= 0, in nats; None asks for the direction of the difference only.
             confidence: coverage of the intervals, in (0, 1).
             seed: of the bootstrap.
+            expect_n: makes it a look at an anytime-valid sequence, tightest at about so many rows (clusters, if there
+                are any), to be chosen before the first look: verdict and gates are then valid however often one looks.
+            earlier: states at earlier looks, in order, for `Compare.sequence`.
         Returns: a Compare; the same rows and seed give the same bits.
-        Raises: EmptyBatchError without any row; OptionError for another margin or confidence.
+        Raises: EmptyBatchError without any row; OptionError for another margin or confidence, and as `sequence`.
         """
-        sums = self._state.sums
-        if sums is None or not self.n:
-            raise EmptyBatchError("there is no row to compare: there are none, or every weight is 0")
-        return compared(sums, self.layout, self.names, margin=margin, confidence=confidence, seed=seed)
+        if earlier and expect_n is None:
+            raise OptionError(
+                "earlier looks came without expect_n; say at how many rows the sequence shall be tightest"
+            )
+        return compared(
+            self._sums(),
+            self.layout,
+            self.names,
+            margin=margin,
+            confidence=confidence,
+            seed=seed,
+            looks=() if expect_n is None else sequence([*earlier, self], expect_n=expect_n, confidence=confidence),
+        )
 
     def to_bytes(self) -> bytes:
         """The whole state as bytes, versioned; equal rows give equal bytes, whatever the split.
@@ -220,9 +235,64 @@ class CompareTally:
         if beside.some:
             self._state = self._with(repeated(beside.count, sums))._state
 
+    def _sums(self) -> CompareSums:
+        sums = self._state.sums
+        if sums is None or not self.n:
+            raise EmptyBatchError("there is no row to compare: there are none, or every weight is 0")
+        return sums
+
+    def _require_same(self, other: "CompareTally") -> None:
+        mine, theirs = self._state, other._state
+        options = [(f.name, getattr(mine.layout, f.name), getattr(theirs.layout, f.name)) for f in fields(Layout)]
+        for name, here, there in [("names", mine.names, theirs.names), *options]:
+            if here != there:
+                raise OptionError(
+                    f"these tallies do not add up: {name} is {here!r} and {there!r}. Give both the same options."
+                )
+
     def _with(self, sums: CompareSums | None) -> "CompareTally":
         """A tally of these rows and more."""
         mine, more = self._state, [s for s in (self._state.sums, sums) if s is not None]
         both = copy(self)
         both._state = _State(mine.layout, mine.names, more[0] + more[1] if len(more) == 2 else next(iter(more), None))
         return both
+
+
+def sequence(
+    states: Sequence[CompareTally], *, expect_n: int, confidence: float = 0.95, seed: int = 0
+) -> tuple[Look, ...]:
+    """The looks of an anytime-valid comparison: one may stop at any of them, and the coverage still holds.
+
+    Args:
+        states: tallies in the order of the looks, each with the rows of the one before it and new ones; of blocks of
+            new rows, `itertools.accumulate(blocks)` makes them.
+        expect_n: number of rows (clusters, if there are any) at which the sequence shall be tightest, to be chosen
+            before the first look.
+        confidence: coverage of all looks together, in (0, 1).
+        seed: of the bootstrap.
+    Returns: one Look a state, of the mean of loss_B - loss_A; without ends before 100 rows, and where the difference is
+        infinite.
+    Raises: EmptyBatchError without any row; OptionError for states with different options, states that shrink, or other
+        values.
+    Source: Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas, Annals of Statistics 52 (2024).
+
+    >>> import numpy as np
+    >>> rng, tally, looks = np.random.default_rng(0), CompareTally(["n", "y"], kind="logits"), []
+    >>> for day in range(3):
+    ...     z, y = rng.normal(size=(2, 400)), rng.integers(0, 2, 400)
+    ...     tally.update_binary(y, z[0], z[0] + 2 * y - 1, first_row=400 * day)
+    ...     looks.append(tally + CompareTally(["n", "y"], kind="logits"))
+    >>> [(look.n, look.upper < 0) for look in sequence(looks, expect_n=1000)]
+    [(400, True), (800, True), (1200, True)]
+    """
+    looks: list[Look] = []
+    for k, state in enumerate(states):
+        states[0]._require_same(state)
+        if k and state.n < states[k - 1].n:
+            raise OptionError(
+                f"look {k + 1} has {state.n} rows and the one before it {states[k - 1].n}; each look holds the rows of "
+                "the one before it: add up blocks of new rows first, with itertools.accumulate(blocks)"
+            )
+        found = difference(state._sums(), state.names, confidence=confidence, seed=seed)
+        looks.append(confidence_sequence(found, expect_n=expect_n, confidence=confidence))
+    return tuple(looks)
