@@ -177,8 +177,8 @@ def _sequences(study: Study) -> list[str]:
     return [
         "## Looking after every row",
         _text(f"""The share of {first.replicates} samples in which any look, after every row from 100 to {first.rows},
-              misses the true value: of the 95 % confidence sequence, and of the plain 95 % interval, which is made to be
-              looked at once. "Wider" is the sequence's width over that interval's at the last row. The sequence is
+              misses the true value: of the 95 % confidence sequence, and of the plain 95 % interval, which is made to
+              be looked at once. "Wider" is the sequence's width over that interval's at the last row. The sequence is
               asymptotically valid at every look: where few rows of skewed losses are looked at, more than 5 % may miss.
               Tuned to more rows its first looks are wider, and fewer do."""),
         _table(("losses", "tuned to n", "sequence misses", "interval misses", "wider"), rows),

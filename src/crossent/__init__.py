@@ -63,7 +63,9 @@ if _typing.TYPE_CHECKING:
         mutual_information,
         perplexity,
     )
+    from crossent.scale.metric import TallyMetric
     from crossent.scoring.arrays import score
+    from crossent.scoring.language import LanguageTally, score_language
     from crossent.scoring.score import Score
     from crossent.scoring.tally import Tally
     from crossent.shards import ShardStatistics, merge_shards, shard_statistics, shard_value_and_grad
@@ -94,6 +96,7 @@ __all__ = [
     "GradHess",
     "LabelError",
     "LabelWarning",
+    "LanguageTally",
     "LinearBinaryCrossEntropy",
     "LinearCrossEntropy",
     "LinearLossGrad",
@@ -115,6 +118,7 @@ __all__ = [
     "SoftmaxClassifierCV",
     "SymmetricCrossEntropy",
     "Tally",
+    "TallyMetric",
     "UnsupportedError",
     "WeightError",
     "__version__",
@@ -143,6 +147,7 @@ __all__ = [
     "perplexity",
     "poly1",
     "score",
+    "score_language",
     "set_num_threads",
     "shard_statistics",
     "shard_value_and_grad",
@@ -188,7 +193,9 @@ _ON_FIRST_USE = {
         "mutual_information",
         "perplexity",
     ),
+    "scale.metric": ("TallyMetric",),
     "scoring.arrays": ("score",),
+    "scoring.language": ("LanguageTally", "score_language"),
     "scoring.score": ("Score",),
     "scoring.tally": ("Tally",),
     "shards": ("ShardStatistics", "merge_shards", "shard_statistics", "shard_value_and_grad"),

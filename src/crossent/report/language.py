@@ -81,11 +81,13 @@ def _numbers(score: LanguageScore) -> list[tuple[str, ...]]:
         ("bits per token", score.bits_per_token),
         ("nats per token", score.loss),
     ]
-    return [("", "value", "std error", f"{level(score.loss.confidence)} interval")] + [
+    rows: list[tuple[str, ...]] = [("", "value", "std error", f"{level(score.loss.confidence)} interval")]
+    rows += [
         (name, value(found), standard_error(found), interval(found) or "not estimable")
         for name, found in named
         if found is not None
     ]
+    return rows
 
 
 def _documents(score: LanguageScore) -> list[tuple[str, ...]]:

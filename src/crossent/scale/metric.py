@@ -125,8 +125,13 @@ class TallyMetric:
         Returns: a metric that is the same in every process; a copy of this one outside torch.distributed.
         Raises: OptionError if processes differ in their options.
         """
-        found = self._empty()
-        for state in _gathered(self.state_dict(), group):
+        distributed, found = _distributed(), self._empty()
+        if distributed is None:
+            return found + self
+        states: list[Any] = [None] * distributed.get_world_size(group)
+        # pads states of different length, and takes the device that the backend needs
+        distributed.all_gather_object(states, self.state_dict(), group=group)
+        for state in states:
             found += self._empty()._loaded(state)
         return found
 
@@ -185,18 +190,6 @@ def _distributed() -> Any | None:
     """torch.distributed if somebody loaded it and joined a group of processes."""
     found = sys.modules.get("torch.distributed")
     return found if found is not None and found.is_available() and found.is_initialized() else None
-
-
-def _gathered(state: dict[str, Any], group: Any) -> list[dict[str, Any]]:
-    """The states of all processes in order of rank. all_gather_object pads states of different length and takes the
-    device that the backend needs.
-    """
-    distributed = _distributed()
-    if distributed is None:
-        return [state]
-    states: list[Any] = [None] * distributed.get_world_size(group)
-    distributed.all_gather_object(states, state, group=group)
-    return states
 
 
 def _detached(value: Any) -> Any:
