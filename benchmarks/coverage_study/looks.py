@@ -59,9 +59,9 @@ def all_sequences(*, replicates: int, seed: int, rows: int = _ROWS) -> list[Sequ
     """All lines: a loss of moderate skewness, a heavy one, a difference of two models."""
     several = (LOSSES["exponential"], LOSSES["lognormal"], LOSSES["confident"], PAIRS["noisy"])
     return [
-        sequence_of(losses, rows=rows, expect_n=min(expect_n, rows), replicates=replicates, seed=seed)
+        sequence_of(losses, rows=rows, expect_n=expect_n, replicates=replicates, seed=seed)
         for losses in several
-        for expect_n in _EXPECTED
+        for expect_n in dict.fromkeys(min(each, rows) for each in _EXPECTED)
     ]
 
 

@@ -15,6 +15,7 @@ from coverage_study.looks import Sequence as Looks
 
 __all__ = ["HEAVY", "Study", "page"]
 
+_GOOD = (0.93, 0.97)
 HEAVY = "paired, heavy both ways"
 _TITLES = {
     "plain": "Means",
@@ -78,14 +79,17 @@ def _head(study: Study) -> list[str]:
 
 def _intervals(study: Study) -> list[str]:
     promised = [c for c in study.intervals if c.promised and c.design != HEAVY]
-    lows, highs = (_range(promised, f"{which}") for which in ("normal_below", "normal_above"))
+    losses = [c for c in promised if c.design != "paired"]
+    lows, highs = (_range(losses, which) for which in ("normal_below", "normal_above"))
+    good = sum(_GOOD[0] <= c.hall <= _GOOD[1] for c in promised)
     parts = [
         "## 95 % intervals where they are promised to hold",
         _text(f"""gamma is the true skewness of a unit (of a row's or a cluster's share in the estimate). Where
               gamma / sqrt n is at most 0.5, and each class has at least {EVENTS} rows, Hall's interval holds the true
-              value in {_range(promised)} % of the samples. The normal interval, value +- 1.96 SE, holds it in
-              {_range(promised, "normal")} %, and misses on one side: it lies below the truth in {lows} %, above it in
-              {highs} %. "Marked" is the share of samples in which the score warns of too few events: it can only go by
+              value in {_range(promised)} % of the samples ({good} of {len(promised)} lines are within
+              {_percent(_GOOD[0], 0)} to {_percent(_GOOD[1], 0)} %). The normal interval, value +- 1.96 SE, holds it in
+              {_range(promised, "normal")} %, and for means of losses it misses on one side: it lies below the truth in
+              {lows} %, above it in {highs} %. "Marked" is the share of samples in which the score warns of too few events: it can only go by
               the observed skewness, not by the true one."""),
     ]
     for design, title in _TITLES.items():
