@@ -89,8 +89,8 @@ def _intervals(study: Study) -> list[str]:
               value in {_range(promised)} % of the samples ({good} of {len(promised)} lines are within
               {_percent(_GOOD[0], 0)} to {_percent(_GOOD[1], 0)} %). The normal interval, value +- 1.96 SE, holds it in
               {_range(promised, "normal")} %, and for means of losses it misses on one side: it lies below the truth in
-              {lows} %, above it in {highs} %. "Marked" is the share of samples in which the score warns of too few events: it can only go by
-              the observed skewness, not by the true one."""),
+              {lows} %, above it in {highs} %. "Marked" is the share of samples in which the score warns of too few
+              events: it can only go by the observed skewness, not by the true one."""),
     ]
     for design, title in _TITLES.items():
         rows = [_interval_row(c) for c in promised if c.design == design]
