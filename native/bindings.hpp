@@ -164,9 +164,11 @@ void bind_probabilities(nb::module_& m);
 void bind_family(nb::module_& m);
 // And of matrix_bindings.cpp.
 void bind_matrices(nb::module_& m);
-// And of exact_bindings.cpp.
-void bind_exact(nb::module_& m);
+// And of score_bindings.cpp.
+void bind_scores(nb::module_& m);
 // And of statistics_bindings.cpp.
 void bind_statistics(nb::module_& m);
+// And of exact_bindings.cpp.
+void bind_exact(nb::module_& m);
 
 }  // namespace crossent

@@ -5,6 +5,7 @@
 #include "gram.hpp"
 #include "linear_step.hpp"
 #include "probability.hpp"
+#include "score_tile.hpp"
 #include "sigmoid.hpp"
 #include "sigmoid_family.hpp"
 #include "softmax_job.hpp"
@@ -91,6 +92,10 @@ template <class S> void gram(const GramJob* job) {
     FloatControl control;
     run_gram<S>(*job);
 }
+template <class S> void score(const ScoreJob* job) {
+    FloatControl control;
+    run_score<S>(*job);
+}
 template <class S> void sparse(const SparseJob* job) {
     FloatControl control;
     run_sparse<S>(*job);
@@ -115,6 +120,7 @@ const KernelTable CROSSENT_TABLE = {
     {column_moments<float>, column_moments<double>},
     {gram<float>, gram<double>},
     {sparse<float>, sparse<double>},
+    {score<float>, score<double>},
     kElementary,
     int32_t(sizeof(kElementary) / sizeof(kElementary[0])),
 };

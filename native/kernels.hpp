@@ -219,6 +219,42 @@ struct SparseJob {
     double* out;            // [end - first, outputs]
 };
 
+constexpr int kMomentTerms = 5, kScoreTerms = kMomentTerms + 27;
+// Cells of probabilities: 32 an octave of p below 1/2 and of 1 - p from there on, 1/2 itself, p = 0 and p = 1.
+constexpr int64_t kCellOctaves = 64, kHalfCells = (kCellOctaves - 1) * 32, kCells = 2 * kHalfCells + 3;
+constexpr int64_t kMostScored = int64_t(1) << 20;  // rows of a call: 2^20 units below 2^42 fit into a sum
+enum ScoreKind : int32_t { kScoreProbs, kScoreLogits, kScoreLogProbs };
+
+// Rows first .. end of a prediction [count, K], scored: see score_rows.hpp. All tables are added to; a sum of units is two
+// numbers, the low 32 bits and the rest.
+struct ScoreJob {
+    int64_t first, end, classes;
+    const void* values;     // float or double
+    const int64_t* labels;  // [count]
+    int32_t kind;
+    double silent, refused;  // how far a row's sum may be off 1 without a note, without an error
+    const double* losses;    // [count] or null: -log p at the label is stored in `own_losses`
+    double *own_losses, *target, *confidence;  // [count]; p at the label; p of class 1 of two, else of the first maximum
+    int64_t* predicted;      // [count]
+    int32_t tracked;         // whether any class has a slot
+    const int64_t* slots;    // [K]: slot of the class's cells, -1 for none; slot 0 is that of the confidence
+    int64_t* cells;          // [slots, kCells, 2]: units of p; rows + 2^32 hits
+    int64_t *surprise, *zeros;  // [K, K, 2], [K, K] or null
+    int64_t* sums;    // [kScoreTerms, 2]
+    double* found;    // largest gap variance and excess variance, smallest and largest row sum
+    int64_t* counts;  // rows in gap and temperature, with infinite loss, listed as large, with a sum worth a note
+    int64_t* large;   // [count]
+    double* terms;    // [count, kScoreTerms] or null: then nothing is added to sums, surprise and cells
+    double* logs;     // [count, K], with terms
+    double* scratch;  // score_scratch(K, surprise) numbers
+    int64_t* bad;     // lowest bad row * 8 + RowError
+};
+
+// Seven tiles of rows in lanes (at most 8), and the surprise.
+static inline int64_t score_scratch(int64_t classes, bool surprise) {
+    return 7 * 8 * classes + (surprise ? classes * classes : 0);
+}
+
 // One function of elementary.hpp, for tests: out = f(x, e), on lanes [0] or one by one [1]; null where there is none.
 struct Elementary {
     const char* name;
@@ -243,6 +279,7 @@ struct KernelTable {
     void (*column_moments[2])(const MomentsJob*);
     void (*gram[2])(const GramJob*);
     void (*sparse[2])(const SparseJob*);
+    void (*score[2])(const ScoreJob*);
     const Elementary* elementary;
     int32_t elementary_count;
 };

@@ -247,8 +247,9 @@ NB_MODULE(_native, m) {
     bind_family(m);
     bind_probabilities(m);
     bind_matrices(m);
-    bind_exact(m);
+    bind_scores(m);
     bind_statistics(m);
+    bind_exact(m);
     m.def("available_isas", &available_isas, "Instruction sets of this build that this machine runs, slowest first.");
     m.def("select_isa", [](const std::string& name) { return select_table(name.c_str()); }, nb::arg("name"),
           "Uses the named instruction set from now on; False if it is not available.");

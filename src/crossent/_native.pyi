@@ -240,6 +240,23 @@ def sparse_f64(values: Annotated[NDArray[numpy.float64], dict(order='C', device=
 def sparse_transposed_f64(values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], index: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu', writable=False)], starts: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu', writable=False)], out_values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], out_index: Annotated[NDArray[numpy.int32], dict(order='C', device='cpu')], out_starts: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')]) -> None:
     """Compressed columns from compressed rows."""
 
+SCORE_TERMS: int = 32
+
+SCORE_CELLS: int = 4035
+
+SCORE_ROWS: int = 1048576
+
+def score_rows_f32(values: Annotated[NDArray[numpy.float32], dict(order='C', device='cpu', writable=False)], labels: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu', writable=False)], classes: int, kind: int, first: int, end: int, silent: float, refused: float, losses: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, own_losses: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], target: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], confidence: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], predicted: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], slots: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu', writable=False)], cells: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], surprise: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')] | None, zeros: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')] | None, sums: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], found: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], counts: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], large: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], terms: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, logs: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None) -> int:
+    """Rows of predictions, scored: see ScoreJob in native/kernels.hpp."""
+
+def score_rows_f64(values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], labels: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu', writable=False)], classes: int, kind: int, first: int, end: int, silent: float, refused: float, losses: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)] | None, own_losses: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], target: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], confidence: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], predicted: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], slots: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu', writable=False)], cells: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], surprise: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')] | None, zeros: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')] | None, sums: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], found: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')], counts: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], large: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')], terms: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None, logs: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu')] | None) -> int:
+    """Rows of predictions, scored: see ScoreJob in native/kernels.hpp."""
+
+def isotonic(totals: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], curves: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')]) -> None:
+    """
+    Isotonic regression of the means of cells, one curve a row: see isotonic_row in native/isotonic.hpp.
+    """
+
 def exact_reach(values: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)]) -> tuple[int, int, int]:
     """
     Positions of the smallest and the largest number that is not 0, and the first that is not finite.
@@ -263,11 +280,6 @@ def exact_floats(digits: Annotated[NDArray[numpy.int64], dict(shape=(None, None)
 def octave_cells(numbers: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], edges: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], per_octave: int, cells: Annotated[NDArray[numpy.int64], dict(order='C', device='cpu')]) -> None:
     """
     The cell of each number, between edges that split octaves into equal ratios.
-    """
-
-def isotonic(totals: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu', writable=False)], weight: Annotated[NDArray[numpy.float64], dict(order='C', device='cpu', writable=False)], curves: Annotated[NDArray[numpy.float64], dict(shape=(None, None), order='C', device='cpu')]) -> None:
-    """
-    Isotonic regression of the means of cells, one curve a row: see isotonic_row in native/isotonic.hpp.
     """
 
 def available_isas() -> list[str]:

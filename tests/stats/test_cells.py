@@ -24,8 +24,12 @@ def test_loss_cells_lie_between_their_edges():
     cell, edges = loss_cell(losses), loss_edges()
     assert len(edges) == LOSS_CELLS + 1
     assert np.all(np.diff(edges) > 0)
-    slack = 1 + 1e-12
-    assert np.all((edges[cell] <= losses * slack) & (losses <= edges[cell + 1] * slack))
+    assert cell.tolist() == (np.searchsorted(edges, losses, "right") - 1).tolist()
+    assert edges[1:-1] == pytest.approx(2.0 ** (np.arange(LOSS_CELLS - 1) / 32 - 60), rel=1e-15)
+    on_edge = edges[:-1]
+    assert loss_cell(on_edge).tolist() == list(range(LOSS_CELLS))
+    assert loss_cell(np.nextafter(edges[1:], 0.0)).tolist() == list(range(LOSS_CELLS))
+    assert loss_cell(np.array([-0.0])).tolist() == [0]
     assert cell[:3].tolist() == [0, 0, LOSS_CELLS - 1]
 
 
@@ -35,3 +39,11 @@ def test_mass_bins_hold_about_as_many_rows():
     assert sizes.min() > 0.9 * counts.sum() / 10
     assert sizes.max() < 1.1 * counts.sum() / 10
     assert mass_bins(np.zeros(4, np.int64), 3).tolist() == [0, 0, 0, 0]
+
+
+def test_cells_from_elsewhere_are_checked():
+    cells = Cells.of(np.array([0, 1]), 2, np.array([1.0, 2.0]))
+    cells.check()
+    for wrong in (Cells(cells.counts[:1], cells.sums), Cells(-cells.counts, cells.sums), Cells(cells.counts[None], ())):
+        with pytest.raises(ValueError, match="cells have"):
+            wrong.check()

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crossent.stats import TOO_FEW_EVENTS, RatioSums
+from crossent.errors import NonFiniteError
+from crossent.stats import TOO_FEW_EVENTS, ExactSum, RatioSums, two_product
+from isas import ISAS, using_isa
 
 
 def by_definition(values, weights):
@@ -77,6 +79,82 @@ def test_no_row_one_row_and_huge_rows():
     assert huge.value == 2e200
     assert huge.se is None
     assert "2^330" in huge.why
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("reach", [3, 60, 100])
+def test_powers_are_those_of_fractions(weighted, reach, isa):
+    """To 2^-100 of the size of each sum, the first powers exactly, and the same bits on every instruction set."""
+    rng = np.random.default_rng(reach)
+    v, w = (
+        rng.normal(size=(2, 300)) * 2.0 ** rng.integers(-reach, reach, (2, 300))
+        if weighted
+        else (rng.random(300), None)
+    )
+    g = rng.integers(0, 3, 300)
+    sums = RatioSums.weighted(v, w, groups=g, group_count=3)
+    with using_isa(isa):
+        again = RatioSums.weighted(v, w, groups=g, group_count=3)
+    assert again.sums == sums.sums
+    for group in range(3):
+        b = [Fraction(x) for x in ([1] * 300 if w is None else w)]
+        rows = [(Fraction(x) * y, y) for x, y, place in zip(v, b, g, strict=True) if place == group]
+        powers = [(1, 0), (0, 1), (2, 0), (1, 1), (0, 2), (3, 0), (2, 1), (1, 2), (0, 3)]
+        for (i, j), found in zip(powers, sums.sums, strict=True):
+            terms = [x**i * y**j for x, y in rows]
+            exact = i + j == 1
+            assert abs(found.fractions()[group] - sum(terms)) <= (0 if exact else sum(map(abs, terms)) / 2**100)
+
+
+def test_a_numerator_with_an_error_is_the_product():
+    rng = np.random.default_rng(4)
+    v, w = rng.random((2, 500))
+    a, error = two_product(v, w)
+    assert RatioSums.of(a, w, a_error=error).sums == RatioSums.weighted(v, w).sums
+    alone = RatioSums.of(a, a_error=error)
+    assert alone.sums[0] == ExactSum.of(a, error)
+    assert alone.sums[1] == ExactSum.of_counts([500])
+
+
+def test_rows_beyond_are_counted_and_leave_the_powers():
+    v = np.array([2.0, 2.0**331, -(2.0**330), 1e-300, 0.0])
+    w = np.array([1.0, 1.0, 1.0, 2.0**400, 3.0])
+    plain, weighted = RatioSums.of(v), RatioSums.weighted(v, w)
+    assert (plain.units.tolist(), plain.beyond.tolist()) == ([5], [1])
+    assert (weighted.units.tolist(), weighted.beyond.tolist()) == ([5], [2])
+    assert plain.sums[0].fractions() == [sum(map(Fraction, v))]
+    assert plain.sums[2].fractions() == [4 + Fraction(2) ** 660 + Fraction(1e-300**2)]
+    assert weighted.sums[4].fractions() == [11]
+    assert weighted.sums[0].fractions() == [sum(Fraction(x) * Fraction(y) for x, y in zip(v, w, strict=True))]
+
+
+def test_what_is_not_finite_is_named():
+    for a, b in (([1.0, np.nan], None), ([1.0, 2.0], [1.0, np.inf]), ([1.0, 1e200], [1.0, 1e200])):
+        with pytest.raises(NonFiniteError, match="value 1 is not finite"):
+            RatioSums.weighted(np.array(a), None if b is None else np.array(b))
+    with pytest.raises(NonFiniteError, match="value 0 is not finite"):
+        RatioSums.of(np.ones(1), np.ones(1), a_error=np.array([np.inf]))
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=8), st.integers(1, 20), st.booleans())
+def test_scaled_is_the_rows_repeated(values, count, weighted):
+    v = np.array(values)
+    w = np.sqrt(v + 1) if weighted else None
+    found = RatioSums.weighted(v, w).scaled(count)
+    wanted = RatioSums.weighted(np.tile(v, count), None if w is None else np.tile(w, count))
+    assert (found.units.tolist(), found.sums) == (wanted.units.tolist(), wanted.sums)
+
+
+def test_sums_from_elsewhere_are_checked():
+    r = RatioSums.of(np.array([1.0, 2.0]), groups=np.array([0, 1]), group_count=2)
+    r.check()
+    wrong = [RatioSums(r.units[:1], r.beyond, r.sums), RatioSums(r.units, r.beyond, r.sums[:8])]
+    wrong += [RatioSums(r.units, r.units + 1, r.sums), RatioSums(r.units, -r.units, r.sums)]
+    wrong += [RatioSums(r.units << 54, r.beyond, r.sums)]
+    for sums in wrong:
+        with pytest.raises(ValueError, match="sums of ratios"):
+            sums.check()
 
 
 def test_groups_and_total():

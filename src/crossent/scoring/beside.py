@@ -5,7 +5,7 @@ leave before their values are read, since the outcome of a block leaves out rows
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -80,12 +80,8 @@ class Beside:
         return self.size > 0 if left is None else bool(left.any())
 
     def outcome(self, outcome_of: Callable[..., Outcome], rows: Flags | None) -> Outcome:
-        """The outcome of some rows, [n] flags, or of all: the others get weight 0."""
-        weight = self.weight
-        if rows is not None:
-            weight = np.where(rows, 1.0 if weight is None else weight, 0.0)
-        outcome = outcome_of(sample_weight=weight, source=self.source, first_row=self.first_row)
-        return outcome if self.weight is not None else replace(outcome, weight=None)
+        """The outcome of some rows, [n] flags, or of all."""
+        return outcome_of(sample_weight=self.weight, source=self.source, first_row=self.first_row, rows=rows)
 
     def keys_of(self, outcome: Outcome) -> Keys:
         """The keys of the rows that an outcome holds."""

@@ -14,7 +14,7 @@ from crossent.scoring.score import ReliabilityBin
 from crossent.stats import Estimate, Int64, mass_bins, wilson_estimate
 from crossent.stats.decomposition import decompose
 from crossent.stats.ece import calibration_error
-from crossent.stats.probability_cells import CELLS, CellColumns, odds_edges
+from crossent.stats.probability_cells import CELLS, CellColumns, cell_edges
 from crossent.stats.ranking import auc
 from crossent.stats.redraws import redrawn_hits
 from crossent.stats.score_tests import entropy_gap_test, spiegelhalter_test
@@ -96,7 +96,7 @@ def _tests(parts: Parts) -> dict[str, Any]:
 
 def _reliability(cells: CellColumns, layout: Layout, confidence: float) -> tuple[ReliabilityBin, ...]:
     bins = _mass(cells, layout.bins) if layout.binning == "mass" else _equal_widths(layout.bins)
-    edges = odds_edges()[np.searchsorted(bins, np.arange(layout.bins + 1), side="left")]
+    edges = cell_edges()[np.searchsorted(bins, np.arange(layout.bins + 1), side="left")]
     sums = (np.bincount(bins, weights=column, minlength=layout.bins).tolist() for column in cells)
     found = []
     for k, (n, w, hit, promised, square) in enumerate(zip(*sums, strict=True)):
@@ -112,7 +112,7 @@ def _mass(cells: CellColumns, bins: int) -> Int64:
 
 def _equal_widths(bins: int) -> Int64:
     """The bin of every cell: bins begin at the cell edges nearest to 0, 1 / bins, 2 / bins, ..."""
-    edges = odds_edges()
+    edges = cell_edges()
     wanted = np.arange(1, bins) / bins
     after = np.searchsorted(edges, wanted)
     first = np.where(wanted - edges[after - 1] < edges[after] - wanted, after - 1, after)

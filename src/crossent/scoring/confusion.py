@@ -4,14 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crossent.core.accumulate import ExactSum, two_product
+from crossent.core.accumulate import ExactSum
 from crossent.scoring.outcome import Outcome
 from crossent.stats import Int64
 
-__all__ = ["MOST_CLASSES", "Confusion", "ConfusionSums", "Macro"]
-
-MOST_CLASSES = 200
-_GRID = 2.0**48
+__all__ = ["Confusion", "ConfusionSums", "Macro"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +19,7 @@ class ConfusionSums:
         counts: [K, K] rows by true and predicted class.
         zeros: [K, K] rows of true class t with p_j = 0.
         surprise: [K * K] groups: sum of w (-log p_j) over the rows of true class t with p_j > 0, each rounded to a
-            multiple of 2^-48 as in crossent.scoring.moments.
+            multiple of 2^-39 as in crossent.scoring.moments.
         weight: [K * K] groups: sum of w by true and predicted class; None where no row has a weight.
     """
 
@@ -32,21 +29,15 @@ class ConfusionSums:
     weight: ExactSum | None
 
     @classmethod
-    def of(cls, outcome: Outcome, class_count: int) -> "ConfusionSums":
-        """The sums of one block."""
-        k = class_count
+    def of(cls, outcome: Outcome, class_count: int) -> "ConfusionSums | None":
+        """The sums of one block; None above 200 classes."""
+        sums, w, k = outcome.sums, outcome.weight, class_count
+        if sums.surprise is None or sums.zeros is None:
+            return None
         cell = outcome.targets * k + outcome.predicted
         counts = np.bincount(cell, minlength=k * k).reshape(k, k)
-        zeros = np.zeros((k, k), np.int64)
-        np.add.at(zeros, outcome.targets, outcome.probs == 0)
-        lost = np.where(outcome.probs > 0, -outcome.log_probs, 0.0)
-        lost = (np.rint(lost * _GRID) / _GRID).reshape(-1)
-        place = (outcome.targets[:, None] * k + np.arange(k)).reshape(-1)
-        w = outcome.weight
-        terms = (lost,) if w is None else two_product(np.repeat(w, k), lost)
-        surprise = ExactSum.of(*terms, groups=place, group_count=k * k)
         weight = None if w is None else ExactSum.of(w, groups=cell, group_count=k * k)
-        return cls(counts, zeros, surprise, weight)
+        return cls(counts, sums.zeros, sums.surprise, weight)
 
     def __add__(self, other: "ConfusionSums") -> "ConfusionSums":
         weight = None

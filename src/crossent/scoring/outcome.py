@@ -1,27 +1,25 @@
-"""What one block of predictions says row by row: loss, probability at the target, prediction, confidence.
+"""What one block of predictions says row by row: loss, probability at the target, prediction, confidence, and its sums.
 
-Everything here depends on the row alone. Values are checked here once for a tally: the losses come from the
-kernels, which refuse bad logits and labels; distributions (rows of probabilities) are checked for range and
-sum.
+Everything here depends on the row alone. Values are checked here once for a tally: by the kernels, which refuse bad logits,
+labels and distributions, and name the row; the message is made here.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from crossent.activations import log_softmax, logsumexp
-from crossent.core.types import ArrayLike
+from crossent.activations import logsumexp
+from crossent.core.types import ArrayLike, NDArray
 from crossent.errors import CrossentError, NonFiniteError, ProbabilityError, ShapeError, WeightError
 from crossent.losses import binary_cross_entropy, cross_entropy
 from crossent.scoring.layout import Kind
+from crossent.scoring.row_pass import LARGEST_OFF, RowPass, pass_rows
 from crossent.stats import Flags, Float64, Int64
 
-__all__ = ["LARGEST_OFF", "Outcome", "binary_outcome", "class_outcome"]
+__all__ = ["Outcome", "binary_outcome", "class_outcome"]
 
-SILENT_OFF = 1e-5  # a row sum this far from 1 is rounding
-LARGEST_OFF = 1e-2  # and beyond this it is not a distribution
 # The range of weights: the interval needs cubes of w l, which are then normal float64 for losses from 1e-40 to 1e39,
 # so that no result depends on the unit of the weights. Beyond LARGEST_LOSS w l itself would overflow.
 LIGHTEST, HEAVIEST = 1e-60, 1e60
@@ -38,14 +36,11 @@ class Outcome:
         p_target: [n] probability given to the target.
         predicted: [n] class with the largest probability, the first of ties.
         confidence: [n] probability of the positive class (two classes) or of the predicted one.
-        hit: [n] whether the event that `confidence` speaks of came true.
         weight: [n] weights, or None for all ones.
         rows: [n] row in the source.
         source: name of the file or table.
-        sums: smallest and largest row sum, and how many are off 1 by more than 1e-5.
         decimals: fewest decimals that write all probabilities, or None for more than 6.
-        probs: [n, K] probabilities of all classes; as given, of logits by softmax.
-        log_probs: [n, K] their logarithms, -inf for 0.
+        sums: what the pass over the probabilities summed.
     """
 
     targets: Int64
@@ -53,20 +48,17 @@ class Outcome:
     p_target: Float64
     predicted: Int64
     confidence: Float64
-    hit: Flags
     weight: Float64 | None
     rows: Int64
     source: str
-    sums: tuple[float, float, int]
     decimals: int | None
-    probs: Float64
-    log_probs: Float64
+    sums: RowPass
 
 
 @dataclass(frozen=True)
 class _Block:
-    targets: Int64
-    prediction: Float64
+    targets: NDArray
+    prediction: NDArray
     weight: Float64 | None
     rows: Int64
     source: str
@@ -84,36 +76,20 @@ def class_outcome(
     sample_weight: ArrayLike | None,
     source: str,
     first_row: int,
+    tracked: tuple[int, ...] = (),
+    rows: Flags | None = None,
 ) -> Outcome:
-    """The outcome of [n, K] predictions for [n] targets."""
-    block = _block(targets, prediction, sample_weight, source, first_row, columns=len(classes))
+    """The outcome of [n, K] predictions for [n] targets, or of those with a flag in `rows`."""
+    block = _block(targets, prediction, kind, sample_weight, source, first_row, rows, columns=len(classes))
     z = block.prediction
-    if not len(z):
-        return _empty(block)
+    if kind == "log_probs":
+        _check_sums(block, np.exp(np.asarray(logsumexp(z))), classes)
     named: dict[str, Any] = {kind: z}
-
-    def losses_at(t: Int64) -> Any:
-        return cross_entropy(t, **named, reduction="none")
-
-    sums, decimals = (1.0, 1.0, 0), None
-    if kind == "probs":
-        sums, decimals = _check_distributions(block, classes), _decimals(z)
-    elif kind == "log_probs":
-        sums = _check_sums(block, np.exp(np.asarray(logsumexp(z))), classes)
-    losses = _losses(block, losses_at)
-    _refuse_overflow(block, losses)
-    truth = block.targets.astype(np.int64)
-    predicted = z.argmax(axis=1).astype(np.int64)
-    event = np.ones_like(predicted) if len(classes) == 2 else predicted
-    if kind == "probs":
-        rows = np.arange(len(z))
-        p_target, confidence = z[rows, truth], z[rows, event]
-    else:
-        p_target = np.exp(-losses)
-        confidence = np.exp(-_losses(replace(block, targets=event), losses_at))
-    hit = truth == event
-    written = (sums, decimals, *_distributions(z, kind))
-    return Outcome(truth, losses, p_target, predicted, confidence, hit, block.weight, block.rows, source, *written)
+    losses = None
+    if kind != "probs" or block.targets.dtype.kind not in "iu":
+        losses = _losses(block, cross_entropy, named)
+    found = _passed(block, z, kind, losses, classes, tracked, named)
+    return _outcome(block, found, kind, _decimals(z) if kind == "probs" else None)
 
 
 def binary_outcome(
@@ -124,75 +100,108 @@ def binary_outcome(
     sample_weight: ArrayLike | None,
     source: str,
     first_row: int,
+    rows: Flags | None = None,
 ) -> Outcome:
     """The outcome of one column of predictions for the positive class; p is used as it is given."""
-    block = _block(targets, prediction, sample_weight, source, first_row, columns=None)
-    p = block.prediction
-    if not len(p):
-        return _empty(block)
-    named: dict[str, Any] = {kind: p}
-
-    def losses_at(t: Int64) -> Any:
-        return binary_cross_entropy(t, **named, reduction="none")
-
+    block = _block(targets, prediction, kind, sample_weight, source, first_row, rows, columns=None)
+    p = np.asarray(block.prediction, np.float64)
     if kind == "probs":
         _check_range(block, p[:, None], ("positive",))
-    losses = _losses(block, losses_at)
-    _refuse_overflow(block, losses)
-    truth = block.targets.astype(np.int64)
-    hit = truth == 1
-    if kind == "probs":
-        p_target, confidence = np.where(hit, p, 1.0 - p), p
-    else:
-        p_target = np.exp(-losses)
-        confidence = np.exp(-_losses(replace(block, targets=np.ones_like(truth)), losses_at))
-    predicted = (p > {"probs": 0.5, "logits": 0.0, "log_probs": -np.log(2.0)}[kind]).astype(np.int64)
-    both = {
-        "probs": lambda: np.stack([1.0 - p, p], axis=1),
-        "logits": lambda: np.stack([np.zeros_like(p), p], axis=1),
-        "log_probs": lambda: np.stack([np.log(-np.expm1(p)), p], axis=1),
-    }
+    named: dict[str, Any] = {kind: p}
+    losses = _losses(block, binary_cross_entropy, named)
     with np.errstate(divide="ignore"):
-        written = ((1.0, 1.0, 0), _decimals(p) if kind == "probs" else None, *_distributions(both[kind](), kind))
-    return Outcome(truth, losses, p_target, predicted, confidence, hit, block.weight, block.rows, source, *written)
+        other = {
+            "probs": lambda: 1.0 - p,
+            "logits": lambda: np.zeros_like(p),
+            "log_probs": lambda: np.log(-np.expm1(p)),
+        }
+        both = np.stack([other[kind](), p], axis=1)
+    found = _passed(block, both, kind, losses, ("negative", "positive"), (), named)
+    return _outcome(block, found, kind, _decimals(p) if kind == "probs" else None)
+
+
+def _passed(
+    block: _Block,
+    z: NDArray,
+    kind: Kind,
+    losses: Float64 | None,
+    classes: tuple[str, ...],
+    tracked: tuple[int, ...],
+    named: dict[str, Any],
+) -> RowPass:
+    """The pass over the rows, or the error of its lowest bad row."""
+    labels = block.targets.astype(np.int64, copy=False)
+    found = pass_rows(z, labels, kind=kind, losses=losses, weight=block.weight, tracked=tracked)
+    if isinstance(found, RowPass):
+        _refuse_overflow(block, found.losses)
+        return found
+    p = z if kind == "probs" else np.exp(z)
+    _check_range(block, p, classes)
+    _check_sums(block, p.sum(axis=1, dtype=np.float64), classes)
+    _losses(block, cross_entropy, named)
+    raise AssertionError(f"row {found[0]} was refused ({found[1]}), and nothing is wrong with it")
+
+
+def _outcome(block: _Block, found: RowPass, kind: Kind, decimals: int | None) -> Outcome:
+    return Outcome(
+        targets=block.targets.astype(np.int64, copy=False),
+        losses=found.losses,
+        p_target=found.target if kind == "probs" else np.exp(-found.losses),
+        predicted=found.predicted,
+        confidence=found.confidence,
+        weight=block.weight,
+        rows=block.rows,
+        source=block.source,
+        decimals=decimals,
+        sums=found,
+    )
 
 
 def _block(
     targets: ArrayLike,
     prediction: ArrayLike,
+    kind: Kind,
     sample_weight: ArrayLike | None,
     source: str,
     first_row: int,
+    chosen: Flags | None,
     *,
     columns: int | None,
 ) -> _Block:
-    """The arrays in one shape, without the rows of weight 0."""
-    t = np.asarray(targets)
-    z = np.ascontiguousarray(prediction, dtype=np.float64)
+    """The arrays in one shape, without the rows of weight 0 and those that are not chosen."""
+    t, z = np.asarray(targets), np.asarray(prediction)
+    narrow = kind == "probs" and z.dtype == np.float32  # the losses of float32 logits would be rounded
+    z = np.ascontiguousarray(z, dtype=np.float32 if narrow else np.float64)
     wanted = t.shape if columns is None else (*t.shape, columns)
     if t.ndim != 1 or z.shape != wanted:
         shape = "[n]" if columns is None else f"[n, {columns}]"
         raise ShapeError(
             f"targets have shape {t.shape} and predictions {z.shape}; a tally takes targets [n] and predictions {shape}"
         )
+    w = None if sample_weight is None else _weights(sample_weight, t, source, first_row)
+    kept = np.ones(len(t), np.bool_) if w is None else w > 0
+    if chosen is not None:
+        kept &= chosen
     rows = first_row + np.arange(len(t), dtype=np.int64)
-    if sample_weight is None:
-        return _Block(t, z, None, rows, source)
-    w = np.ascontiguousarray(sample_weight, dtype=np.float64)
-    if w.shape != t.shape:
-        raise ShapeError(f"targets have shape {t.shape} and sample_weight {w.shape}; they must be the same")
+    if not kept.all():
+        t, z, rows = t[kept], np.ascontiguousarray(z[kept]), rows[kept]
+        w = None if w is None else w[kept]
+    return _Block(t, z, w, rows, source)
+
+
+def _weights(given: ArrayLike, targets: NDArray, source: str, first_row: int) -> Float64:
+    w = np.ascontiguousarray(given, dtype=np.float64)
+    if w.shape != targets.shape:
+        raise ShapeError(f"targets have shape {targets.shape} and sample_weight {w.shape}; they must be the same")
     bad = ~((w == 0) | ((w >= LIGHTEST) & (w <= HEAVIEST)))
     if bad.any():
         i = int(np.argmax(bad))
         advice = "Only ratios matter: rescale them." if 0 < w[i] < np.inf else "Correct it, or leave the row out."
         raise WeightError(
-            f"{_place(source, int(rows[i]))}: sample weight {w[i]:g}; weights from 1e-60 to 1e60, or 0, are "
+            f"{_place(source, first_row + i)}: sample weight {w[i]:g}; weights from 1e-60 to 1e60, or 0, are "
             f"allowed. {advice}"
         )
-    kept = w > 0
-    if not kept.all():
-        t, z, w, rows = t[kept], np.ascontiguousarray(z[kept]), w[kept], rows[kept]
-    return _Block(t, z, w, rows, source)
+    return w
 
 
 def _place(source: str, row: int) -> str:
@@ -200,10 +209,10 @@ def _place(source: str, row: int) -> str:
     return f"{source} row {row + 1}" if source else f"row {row + 1}"
 
 
-def _losses(block: _Block, losses_at: Callable[[Int64], Any]) -> Float64:
+def _losses(block: _Block, loss: Callable[..., Any], named: dict[str, Any]) -> Float64:
     """Row losses; an error of the kernel, which counts rows from this block, is told where the block lies."""
     try:
-        return np.ascontiguousarray(losses_at(block.targets), dtype=np.float64)
+        return np.ascontiguousarray(loss(block.targets, **named, reduction="none"), dtype=np.float64)
     except CrossentError as error:
         if len(block.rows) and (block.source or block.rows[0]):
             where = f"{block.source} rows" if block.source else "rows"
@@ -225,15 +234,10 @@ def _refuse_overflow(block: _Block, losses: Float64) -> None:
         )
 
 
-def _check_distributions(block: _Block, classes: tuple[str, ...]) -> tuple[float, float, int]:
-    _check_range(block, block.prediction, classes)
-    return _check_sums(block, block.prediction.sum(axis=1), classes)
-
-
-def _check_range(block: _Block, p: Float64, classes: tuple[str, ...]) -> None:
-    if p.min() >= 0 and p.max() <= 1:
-        return
+def _check_range(block: _Block, p: NDArray, classes: tuple[str, ...]) -> None:
     inside = (p >= 0) & (p <= 1)
+    if inside.all():
+        return
     i, j = (int(k) for k in np.unravel_index(int(np.argmin(inside)), p.shape))
     raise ProbabilityError(
         f"{block.place(i)}: the probability of class {classes[j]!r} is {p[i, j]}; it must lie in 0..1. "
@@ -241,9 +245,8 @@ def _check_range(block: _Block, p: Float64, classes: tuple[str, ...]) -> None:
     )
 
 
-def _check_sums(block: _Block, sums: Float64, classes: tuple[str, ...]) -> tuple[float, float, int]:
-    off = np.abs(sums - 1.0)
-    wrong = ~(off <= LARGEST_OFF)
+def _check_sums(block: _Block, sums: Float64, classes: tuple[str, ...]) -> None:
+    wrong = ~(np.abs(sums - 1.0) <= LARGEST_OFF)
     if wrong.any():
         i = int(np.argmax(wrong))
         raise ProbabilityError(
@@ -251,10 +254,9 @@ def _check_sums(block: _Block, sums: Float64, classes: tuple[str, ...]) -> tuple
             f"({int(wrong.sum())} of {len(sums)} rows in this block are off 1). "
             "They must sum to 1 within 0.01. If these are scores before softmax, pass them as logits."
         )
-    return float(sums.min()), float(sums.max()), int((off > SILENT_OFF).sum())
 
 
-def _decimals(p: Float64) -> int | None:
+def _decimals(p: NDArray) -> int | None:
     """The fewest decimals (up to 6) that write every probability; full doubles are told by the first rows."""
     flat = p.reshape(-1)
     for decimals in range(1, 7):
@@ -263,34 +265,6 @@ def _decimals(p: Float64) -> int | None:
     return None
 
 
-def _written(p: Float64, decimals: int) -> bool:
-    scaled = p * 10.0**decimals
+def _written(p: NDArray, decimals: int) -> bool:
+    scaled = np.asarray(p, np.float64) * 10.0**decimals
     return bool(np.all(np.abs(scaled - np.rint(scaled)) < 1e-9))
-
-
-def _distributions(z: Float64, kind: Kind) -> tuple[Float64, Float64]:
-    """Probabilities and their logarithms, [n, K] each."""
-    if kind == "probs":
-        with np.errstate(divide="ignore"):
-            return z, np.log(z)
-    log_p = z if kind == "log_probs" else np.asarray(log_softmax(z))
-    return np.exp(log_p), log_p
-
-
-def _empty(block: _Block) -> Outcome:
-    none, no_rows = np.empty(0), np.empty(0, np.int64)
-    return Outcome(
-        no_rows,
-        none,
-        none,
-        no_rows,
-        none,
-        none.astype(bool),
-        block.weight,
-        block.rows,
-        block.source,
-        (1.0, 1.0, 0),
-        0,
-        none[:, None],
-        none[:, None],
-    )

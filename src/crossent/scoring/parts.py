@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from crossent.scoring.confusion import MOST_CLASSES, ConfusionSums
+from crossent.scoring.confusion import ConfusionSums
 from crossent.scoring.keys import Keys
 from crossent.scoring.layout import Layout
 from crossent.scoring.moments import Moments
@@ -101,7 +101,7 @@ class Parts:
     @classmethod
     def of(cls, outcome: Outcome, layout: Layout, keys: Keys) -> "Parts":
         """The parts of one block."""
-        unclipped, given = outcome, outcome.losses
+        given = outcome.losses
         outcome = outcome if layout.clip is None else _clipped_outcome(outcome, layout.clip)
         w, k, losses = outcome.weight, len(layout.classes), outcome.losses
         changed = losses != given
@@ -119,13 +119,13 @@ class Parts:
             tiny=np.array([int((outcome.p_target < bound).sum()) for bound in TINY]),
             clipped=_clipped(given, w),
             moved=np.array([int(changed.sum()), int((changed & np.isinf(given)).sum())]),
-            reliability=ProbabilityCells.of(outcome.confidence[:, None], outcome.hit[:, None], w),
-            rest=_rest(outcome, layout),
-            moments=Moments.of(unclipped),  # a clipped row is no distribution any more
-            confusion=ConfusionSums.of(outcome, k) if k <= MOST_CLASSES else None,
+            reliability=outcome.sums.reliability,
+            rest=outcome.sums.rest,
+            moments=outcome.sums.moments,  # of the losses as given: a clipped row is no distribution any more
+            confusion=ConfusionSums.of(outcome, k),
             histogram=Cells.of(loss_cell(kept), LOSS_CELLS, kept, weight=kept_w),
             worst=Worst.of(outcome, layout),
-            written=Written(*outcome.sums, outcome.decimals),
+            written=Written(*outcome.sums.off, outcome.decimals),
             segments=tuple(
                 SegmentSums.of(name, by, losses, w, has_loss) for name, by in zip(layout.by, keys.by, strict=True)
             ),
@@ -177,9 +177,3 @@ def _clipped(losses: Float64, weight: Float64 | None) -> ExactSum:
     terms = (clipped,) if weight is None else two_product(np.tile(weight, len(CLIPS)), clipped)
     groups = np.repeat(np.arange(len(CLIPS)), len(losses))
     return ExactSum.of(*terms, groups=groups, group_count=len(CLIPS))
-
-
-def _rest(outcome: Outcome, layout: Layout) -> ProbabilityCells:
-    """Each tracked class against all others."""
-    tracked = np.array(layout.tracked, np.int64)
-    return ProbabilityCells.of(outcome.probs[:, tracked], outcome.targets[:, None] == tracked, outcome.weight)

@@ -14,7 +14,7 @@ from crossent.errors import CrossentError, ProbabilityError
 from crossent.rows.binding import Binding
 from crossent.rows.block import Block
 from crossent.rows.sources import Source
-from crossent.scoring.outcome import LARGEST_OFF
+from crossent.scoring.row_pass import LARGEST_OFF
 from crossent.stats import Flags, Float64
 from crossent.wording import quoted
 

@@ -129,7 +129,14 @@ class Tally:
             key; UnsupportedError for counts where ci="bootstrap" resamples rows. The tally stays as it was.
         """
         self._add(
-            partial(class_outcome, targets, prediction, kind=self.layout.kind, classes=self.layout.classes),
+            partial(
+                class_outcome,
+                targets,
+                prediction,
+                kind=self.layout.kind,
+                classes=self.layout.classes,
+                tracked=self.layout.tracked,
+            ),
             Beside.of(self.layout, np.size(targets), sample_weight, count, by, cluster, source, first_row),
         )
 

@@ -1,9 +1,10 @@
-"""Cells over the odds of a probability, 32 an octave: all that calibration statistics need to know of the rows.
+"""Cells of a probability, 32 an octave of p or of 1 - p: all that calibration statistics need to know of the rows.
 
-A cell is the exponent and the first five bits of the mantissa of p / (1 - p), so that it is found without a logarithm
-and is at most 0.031 wide in logit(p); p = 0 and p = 1 have cells of their own. Rows without weights leave whole numbers
-only: their count, their hits, and their sum of p in units of the cell's smallest bit, in two limbs. Sums are exact for
-p >= 2^-64; smaller ones are rounded to multiples of 2^-118 first.
+A cell is the exponent and the first five bits of the mantissa of p below 1/2, and of 1 - p above, so that it is found
+without a logarithm or a division, its edges are exact, and it is at most 0.042 wide in logit(p); p = 0, 1/2 and 1 have
+cells of their own. Rows without weights leave whole numbers only: their count, their hits, and their sum of p in units
+of the 42nd bit of the cell's largest p (an error below 2^-42 of p), in two limbs. Weighted rows leave exact sums of the
+same rounded p.
 """
 
 from dataclasses import dataclass
@@ -12,12 +13,13 @@ from typing import NamedTuple
 import numpy as np
 
 from crossent.core.accumulate import ExactSum, Float64, Int64, two_product
+from crossent.core.score_rows import CELLS
 from crossent.stats.cells import Flags
 
-__all__ = ["CELLS", "CellColumns", "ProbabilityCells", "odds_cell", "odds_edges"]
+__all__ = ["CELLS", "CellColumns", "ProbabilityCells", "cell_edges", "find_cells"]
 
-_OCTAVES = 64  # below and above even odds
-CELLS = 2 * _OCTAVES * 32 + 2
+_OCTAVES = 64  # of p below 1/2 and of 1 - p above; smaller ones go into the last cell
+_HALF = (_OCTAVES - 1) * 32
 _FIRST = (1023 - _OCTAVES) << 5
 _LIMB = 32
 
@@ -45,37 +47,39 @@ class CellColumns(NamedTuple):
         return CellColumns(*(column[kept] for column in self))
 
 
-def odds_cell(p: Float64) -> Int64:
+def find_cells(p: Float64) -> Int64:
     """The cell of every probability, [n] in 0..CELLS - 1; 0 is p = 0, the last is p = 1.
 
-    >>> odds_cell(np.array([0.0, 0.5, 0.51, 1.0])).tolist()
-    [0, 2049, 2050, 4097]
+    >>> find_cells(np.array([0.0, 0.49, 0.5, 0.51, 1.0])).tolist()
+    [0, 2016, 2017, 2018, 4034]
     """
-    with np.errstate(divide="ignore"):
-        odds = np.ascontiguousarray(p / (1.0 - p))
-    cell = np.clip((odds.view(np.int64) >> 47) - _FIRST, 0, CELLS - 3) + 1
+    lower = p < 0.5
+    step = np.maximum((np.where(lower, p, 1.0 - p).view(np.int64) >> 47) - _FIRST, 0)
+    cell = np.where(lower, step + 1, 2 * _HALF + 1 - step)
     return np.where(p == 0, 0, np.where(p == 1, CELLS - 1, cell))
 
 
-def odds_edges() -> Float64:
-    """Edges in p of the cells, [CELLS + 1]; cell c is [edges[c], edges[c + 1]), the last is [1, 1].
+def cell_edges() -> Float64:
+    """Edges in p of the cells, [CELLS + 1]; below 1/2 a cell is [lower, upper), above (lower, upper].
 
-    >>> edges = odds_edges()
-    >>> edges[[0, 1, 2049, -2, -1]].tolist() == [0.0, 0.0, 0.5, 1.0, 1.0]
+    >>> edges = cell_edges()
+    >>> edges[[0, 1, 2017, 2018, -2, -1]].tolist() == [0.0, 0.0, 0.5, 0.5, 1.0, 1.0]
     True
     """
-    odds = (np.arange(1, CELLS - 2, dtype=np.int64) + _FIRST << 47).view(np.float64)
-    return np.concatenate([[0.0, 0.0], odds / (1.0 + odds), [1.0, 1.0]])
+    below = (np.arange(1, _HALF, dtype=np.int64) + _FIRST << 47).view(np.float64)
+    lower = np.concatenate([[0.0, 0.0], below, [0.5]])
+    return np.concatenate([lower, 1.0 - lower[::-1]])
 
 
 def _scales() -> Float64:
-    """What p is multiplied by in each cell to be a whole number: powers of two, one bit to spare."""
-    low = np.maximum(odds_edges()[:-1], 2.0**-65)
-    exponent = np.frexp(low)[1] - 1
-    return np.ldexp(1.0, 53 - exponent)
+    """What p is multiplied by in each cell to be a number of units: powers of two."""
+    largest = np.nextafter(cell_edges()[1 : _HALF + 2], 0.0)
+    largest[0] = 2.0**-_OCTAVES
+    upper = np.full(CELLS - _HALF - 2, 0.5)
+    return np.ldexp(1.0, 42 - np.frexp(np.concatenate([largest, upper, [1.0]]))[1])
 
 
-SCALES = _scales()
+_SCALES = _scales()
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +87,7 @@ class ProbabilityCells:
     """Rows in cells for each of several events; `+` adds them.
 
     Attributes:
-        table: [events, CELLS, 4] int64: rows, hits, and the sum of p in units of 1 / SCALES, low and high limb.
+        table: [events, CELLS, 4] int64: rows, hits, and the sum of p in units of its cell, low and high limb.
         weighted: None where no row has a weight, else exact sums of w, w hit, w p, w^2 per event and cell.
 
     >>> p = np.array([[0.25], [0.25], [0.5]])
@@ -106,10 +110,10 @@ class ProbabilityCells:
         """
         n, events = p.shape
         flat, hits = np.ascontiguousarray(p).reshape(-1), np.ascontiguousarray(hit).reshape(-1)
-        cell = odds_cell(flat)
+        cell = find_cells(flat)
         place = cell + np.tile(np.arange(events, dtype=np.int64) * CELLS, n)
         size = events * CELLS
-        units = np.rint(flat * SCALES[cell]).astype(np.int64)
+        units = _units(flat, cell)
         table = np.zeros((size, 4), np.int64)
         table[:, 0] = np.bincount(place, minlength=size)
         table[:, 1] = np.bincount(place[hits], minlength=size)
@@ -119,10 +123,15 @@ class ProbabilityCells:
         if weight is None:
             return cells
         w = np.repeat(weight, events)
-        vectors = ((w,), (w[hits],), two_product(w, flat), two_product(w, w))
+        vectors = ((w,), (w[hits],), two_product(w, units / _SCALES[cell]), two_product(w, w))
         groups = (place, place[hits], place, place)
         sums = (ExactSum.of(*v, groups=g, group_count=size) for v, g in zip(vectors, groups, strict=True))
         return cls(cells.table, tuple(sums))
+
+    @classmethod
+    def of_table(cls, table: Int64) -> "ProbabilityCells":
+        """Rows without weights that native code put into cells: `Tables.cells` of crossent.core.score_rows."""
+        return cls(_carried(table.copy()))
 
     def __add__(self, other: "ProbabilityCells") -> "ProbabilityCells":
         table = _carried(self.table + other.table)
@@ -139,7 +148,7 @@ class ProbabilityCells:
             parts = (ExactSum(s.low, s.limbs[rows]).floats() for s in self.weighted)
             return CellColumns(count.astype(np.float64), *parts)
         weight = count.astype(np.float64)
-        promised = (np.ldexp(high.astype(np.float64), _LIMB) + low) / SCALES
+        promised = (np.ldexp(high.astype(np.float64), _LIMB) + low) / _SCALES
         return CellColumns(weight, weight, hits.astype(np.float64), promised, weight)
 
     def _exact(self) -> tuple[ExactSum, ...]:
@@ -149,10 +158,16 @@ class ProbabilityCells:
         flat = self.table.reshape(-1, 4)
         size = len(flat)
         count = ExactSum.of_counts(flat[:, 0])
-        scale = np.tile(SCALES, size // CELLS)
-        limbs = (flat[:, 2] / scale, np.ldexp(flat[:, 3].astype(np.float64), _LIMB) / scale)  # exact: below 2^53 units
+        scale = np.tile(_SCALES, size // CELLS)
+        limbs = (flat[:, 2] / scale, np.ldexp(flat[:, 3].astype(np.float64), _LIMB) / scale)  # exact
         promised = ExactSum.of(*limbs, groups=np.arange(size), group_count=size)
         return count, ExactSum.of_counts(flat[:, 1]), promised, count
+
+
+def _units(p: Float64, cell: Int64) -> Int64:
+    """p in units of its cell, rounded as the kernel rounds: halves up, below the first cell to even."""
+    scaled = p * _SCALES[cell]
+    return np.where(p < 2.0**-_OCTAVES, np.rint(scaled), np.floor(scaled + 0.5)).astype(np.int64)
 
 
 def _carried(table: Int64) -> Int64:
