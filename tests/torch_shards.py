@@ -1,7 +1,8 @@
 """Processes for tests that hold a vocabulary, or score rows, together: each runs the same named cases on its own part.
 
 `run` starts them, waits, and leaves none behind. A case is a dict: "do", the name of a function below, "cuts", where
-the classes are cut, or "blocks" of rows by process, and what that function takes. Results come back by process and case; an exception as type and text.
+the classes are cut, or "blocks" of rows by process, and what that function takes. Results come back by process and
+case; an exception as type and text.
 """
 
 import subprocess

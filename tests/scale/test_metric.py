@@ -49,9 +49,18 @@ def test_rows_of_any_shape_and_weights() -> None:
     flat.update(targets, logits=logits, sample_weight=weight)
     shaped.update(targets.reshape(4, 6), logits=logits.reshape(4, 6, 3), sample_weight=weight.reshape(4, 6))
     assert shaped.compute() == flat.compute()
-    by = TallyMetric(["a", "b", "c"], by=("part",), cluster=True)
-    by.update(targets, logits=logits, by={"part": targets % 2}, cluster=np.arange(24) // 3)
-    assert {segment.n for segment in by.compute().segments} == {int((targets % 2 == k).sum()) for k in (0, 1)}
+    keys, parts = np.arange(24) // 3, targets % 2
+    flat, shaped = (TallyMetric(np.int64(3), by=("part",), cluster=True) for _ in range(2))
+    flat.update(targets, logits=logits, by={"part": parts}, cluster=keys)
+    shaped.update(
+        targets.reshape(4, 6),
+        logits=logits.reshape(4, 6, 3),
+        by={"part": parts.reshape(4, 6)},
+        cluster=keys.reshape(4, 6),
+    )
+    assert shaped.compute() == flat.compute()
+    assert sorted(segment.n for segment in flat.compute().segments) == sorted(np.bincount(parts).tolist())
+    assert flat.compute().log_loss.n == 8
 
 
 def test_two_classes_take_one_column_or_two() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import pickle
 from fractions import Fraction
 
 import mpmath
@@ -287,6 +288,7 @@ REFUSED = {
     "no text": (OptionError, "no UTF-8", {"log_probs": [-1.0], "bytes": ["\udc80"]}),
     "mask": (OptionError, "mask holds 2", {"log_probs": [-1.0], "mask": [2]}),
     "mask length": (ShapeError, r"mask\[1\] has shape", {"log_probs": [[-1.0], [-1.0, -2.0]], "mask": [[1], [1]]}),
+    "vocabulary": (ProbabilityError, "all 8 tokens of a vocabulary", {"log_probs": np.full((2, 3, 8), -math.log(8))}),
     "nothing": (UnsupportedError, "log_probs", {}),
     "two": (UnsupportedError, "log_probs", {"log_probs": [-1.0], "logits": [[1.0]], "targets": [0]}),
     "no targets": (UnsupportedError, "targets", {"logits": [[1.0]]}),
@@ -322,3 +324,13 @@ def test_tallies_that_do_not_add_up():
     with pytest.raises(EmptyBatchError):
         LanguageTally().result()
     assert (LanguageTally() + tally).result() == before
+    assert (pickle.loads(pickle.dumps(tally)) + LanguageTally()).result() == before
+
+
+def test_many_small_blocks_add_up_in_few_sums():
+    log_p, sizes = corpus(300)
+    tally = LanguageTally()
+    for d in np.random.default_rng(5).permutation(300).tolist():
+        tally.update(log_p[d], documents=d, bytes=sizes[d])
+    assert tally.result() == score_language(log_p, bytes=sizes)
+    assert len(tally._runs) <= 9

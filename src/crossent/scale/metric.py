@@ -14,6 +14,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+import numpy as np
+
 from crossent.core.check import prediction
 from crossent.core.interchange import as_array
 from crossent.core.types import ArrayLike, NDArray
@@ -45,7 +47,9 @@ class TallyMetric:
     """
 
     def __init__(self, classes: Sequence[str] | int, **options: Any) -> None:
-        self._classes = tuple(map(str, range(classes))) if isinstance(classes, int) else tuple(classes)
+        self._classes = (
+            tuple(map(str, range(int(classes)))) if isinstance(classes, int | np.integer) else tuple(classes)
+        )
         self._options = options
         self._fresh("probs")  # wrong options are an error here, not in the first step of training
         self._tally: Tally | None = None
@@ -64,7 +68,9 @@ class TallyMetric:
         logits: ArrayLike | None = None,
         log_probs: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
-        **columns: Any,
+        count: ArrayLike | None = None,
+        by: Mapping[str, ArrayLike] | None = None,
+        cluster: ArrayLike | None = None,
     ) -> None:
         """Add one block: NumPy arrays, or tensors in the CPU's memory.
 
@@ -73,8 +79,8 @@ class TallyMetric:
             probs: [..., K] probabilities; [...] of the positive class alone if there are two.
             logits: [..., K] scores, or [...] of the positive class.
             log_probs: [..., K] logarithms of probabilities, or [...]. Exactly one of the three, always the same.
-            sample_weight: [...] weights as in `Tally.update`.
-            columns: count, by and cluster of `Tally.update`, one value a row in the order of `targets`.
+            sample_weight, count, cluster: [...] as in `Tally.update`.
+            by: column -> [...] values.
         Raises: as `Tally.update`; OptionError if an earlier block named another of the three; UnsupportedError for
             memory of a device. The metric stays as it was.
         """
@@ -91,9 +97,10 @@ class TallyMetric:
                 f"targets have shape {labels.shape} and {kind} {values.shape}; "
                 f"targets [...] and {kind} [..., {len(self._classes)}] are needed"
             )
-        rows = {name: value for name, value in columns.items() if value is not None}
-        if sample_weight is not None:
-            rows["sample_weight"] = _flat(sample_weight, "sample_weight")
+        beside = {"sample_weight": sample_weight, "count": count, "cluster": cluster}
+        rows: dict[str, Any] = {name: _flat(value, name) for name, value in beside.items() if value is not None}
+        if by is not None:
+            rows["by"] = {name: _flat(value, f"by[{name!r}]") for name, value in by.items()}
         tally = self._fresh(cast(Kind, kind)) if self._tally is None else self._tally
         add = tally.update_binary if alone else tally.update
         flat = values.reshape(-1) if alone else values.reshape(-1, values.shape[-1])

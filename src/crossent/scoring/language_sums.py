@@ -51,12 +51,24 @@ class LanguageSums:
         infinite = ClusterSums.of(impossible, np.zeros(len(impossible)), np.ones(len(impossible)))
         return cls(len(finite), sums, infinite, _few(block.names))
 
-    def __add__(self, other: "LanguageSums") -> "LanguageSums":
+    @property
+    def size(self) -> int:
+        """How many documents the sums hold, which is what adding costs."""
+        return self.sums["tokens"].clusters + self.infinite.clusters
+
+    def check(self, other: "LanguageSums") -> None:
+        """Refuses to add what counts other things.
+
+        Raises: UnsupportedError.
+        """
         if self.sums.keys() != other.sums.keys():
             found = " and ".join(", ".join(sorted(part.sums)) for part in (self, other))
             raise UnsupportedError(
                 f"these blocks do not add up: they count {found}. Give bytes (and words) with every block or with none."
             )
+
+    def __add__(self, other: "LanguageSums") -> "LanguageSums":
+        self.check(other)
         names = None
         if self.names is not None and other.names is not None:
             names = _few({**self.names, **other.names})

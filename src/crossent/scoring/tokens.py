@@ -26,6 +26,7 @@ from crossent.stats.identity import Identity, key_identity
 __all__ = ["TokenBlock", "token_block"]
 
 _ROUNDING = 1e-3  # nats above 0 that count as rounding
+_WIDE, _SEVERAL = 8, 3  # axes this wide, rows this many: if all of them sum to 1, it is no chance
 
 
 class CountColumn(NamedTuple):
@@ -150,6 +151,7 @@ def token_block(
     if mask is not None:
         counted = counted & rows.spread(*_flags(*rows.beside(mask, "mask")))
     losses = _losses(rows, line, counted, name, nats)
+    _refuse_distributions(rows, line * nats, counted, name)
     owner = _owners(rows, rows.numbers() if documents is None else documents, counted)
     found = {what: _count_column(rows, value, what, owner) for what, value in counts.items() if value is not None}
     return TokenBlock(losses, owner.tokens, found, owner.names)
@@ -200,6 +202,20 @@ def _losses(rows: _Rows, line: Float64, counted: Flags, name: str, nats: float) 
         i = int(np.argmax(above))
         raise _above_zero(rows.place(name, int(places[i])), line[places[i]], log_p, int(above.sum()))
     return np.maximum(-log_p, 0.0)
+
+
+def _refuse_distributions(rows: _Rows, log_p: Float64, counted: Flags, name: str) -> None:
+    """Rows that all sum to 1 are distributions over a vocabulary, whose last axis would be taken for tokens."""
+    if rows.shape is None or rows.shape[-1] < _WIDE:
+        return
+    whole = counted.reshape(-1, rows.shape[-1]).all(axis=1)
+    sums = np.exp(log_p.reshape(-1, rows.shape[-1])[whole]).sum(axis=1)
+    if len(sums) >= _SEVERAL and (np.abs(sums - 1.0) < _ROUNDING).all():
+        raise ProbabilityError(
+            f"every row of {name}, shape {rows.shape}, sums to 1: these look like log-probabilities of all "
+            f"{rows.shape[-1]} tokens of a vocabulary. One number a token is needed, that of the token that came: pass "
+            "them as logits= together with targets=."
+        )
 
 
 def _above_zero(where: str, found: float, log_p: Float64, count: int) -> CrossentError:

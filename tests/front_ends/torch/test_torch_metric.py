@@ -1,4 +1,4 @@
-"""TallyMetric in 2 and 3 processes of torch.distributed, on tensors, in torch's checkpoints; language scores of tensors."""
+"""TallyMetric in processes of torch.distributed, on tensors, in torch's checkpoints; scores of language models."""
 
 import math
 from typing import Any
