@@ -171,7 +171,7 @@ class Tally:
     def __add__(self, other: "Tally") -> "Tally":
         """A new tally of the rows of both.
 
-        Raises: OptionError if their options differ.
+        Raises: OptionError if their options differ; WeightError for more than 2^40 rows.
         """
         for field in fields(Layout):
             mine, theirs = (getattr(tally.layout, field.name) for tally in (self, other))
@@ -230,14 +230,14 @@ class Tally:
         if not beside.some:
             beside.outcome(outcome_of, np.zeros(beside.size, np.bool_))  # shapes are checked without rows too
         else:
-            total = _sum(self._parts, repeated(beside.count, parts))
-            if total is not None and total.truth.counts.sum() > _MOST_ROWS:
-                raise WeightError(f"with this block there are {total.truth.counts.sum():,} rows; 2^40 are allowed")
-            self._parts = total
+            self._parts = _sum(self._parts, repeated(beside.count, parts))
 
 
 def _sum(mine: Parts | None, theirs: Parts | None) -> Parts | None:
     """The sum of what is there."""
+    rows = sum(int(part.truth.counts.sum()) for part in (mine, theirs) if part is not None)
+    if rows > _MOST_ROWS:
+        raise WeightError(f"the tally would hold {rows:,} rows; counts of up to 2^40 rows in all are allowed")
     if mine is None or theirs is None:
         return theirs if mine is None else mine
     return mine + theirs

@@ -1,0 +1,135 @@
+"""Calibration in a Score: scikit-learn's Brier score, brute force on rows, SciPy's best temperature, and what adds up."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, xlogy
+from scipy.stats import entropy, norm
+from sklearn.metrics import brier_score_loss, log_loss
+
+from crossent.scoring import Tally
+
+CLASSES = ["ant", "bee", "cat", "dog"]
+
+
+def batch(n=2000, k=4, seed=0, heat=1.0):
+    """Targets of probabilities that are too sharp by `heat`."""
+    rng = np.random.default_rng(seed)
+    z = rng.normal(size=(n, k)) * 2
+    true = np.exp(log_softmax(z, axis=1))
+    y = (true.cumsum(axis=1) < rng.random((n, 1))).sum(axis=1)
+    return y, np.exp(log_softmax(z * heat, axis=1)), rng.random(n) + 0.1
+
+
+def scored(y, p, w=None, **options):
+    tally = Tally(CLASSES[: p.shape[1]], **options)
+    tally.update(y, p, sample_weight=w)
+    return tally.result(redraws=50)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_brier_score(weighted):
+    y, p, w = batch()
+    w = w if weighted else None
+    onehot = np.eye(4)[y]
+    score = scored(y, p, w)
+    assert score.brier == pytest.approx(np.average(((p - onehot) ** 2).sum(axis=1), weights=w), rel=1e-12)
+    y, p, w = batch(k=2)
+    assert scored(y, p).brier == pytest.approx(2 * brier_score_loss(y, p[:, 1]), rel=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_entropy_gap_and_spiegelhalter_by_brute_force(weighted):
+    y, p, w = batch(heat=1.3)
+    w = w if weighted else np.ones(len(y))
+    score = scored(y, p, w if weighted else None)
+    p_y = p[np.arange(len(y)), y]
+    gap = -np.log(p_y) - entropy(p, axis=1)
+    variance = (xlogy(p, p) * np.log(p)).sum(axis=1) - entropy(p, axis=1) ** 2
+    z = (w * gap).sum() / math.sqrt((w**2 * variance).sum())
+    assert score.entropy_gap.value == pytest.approx(np.average(gap, weights=w), rel=1e-9)
+    assert score.entropy_gap.z == pytest.approx(z, rel=1e-9)
+    assert score.entropy_gap.p_value == pytest.approx(2 * norm.sf(abs(z)), rel=1e-6)
+    excess = 2 * (p**2).sum(axis=1) - 2 * p_y
+    spread = 4 * ((p**3).sum(axis=1) - (p**2).sum(axis=1) ** 2)
+    z = (w * excess).sum() / math.sqrt((w**2 * spread).sum())
+    assert score.spiegelhalter.z == pytest.approx(z, rel=1e-9)
+    assert score.entropy_gap.value > 0
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_temperature_is_that_of_scipy_and_its_decomposition_adds_up(weighted):
+    y, p, w = batch(heat=1.4)
+    w = w if weighted else None
+
+    def loss(temperature):
+        return log_loss(y, np.exp(log_softmax(np.log(p) / temperature, axis=1)), sample_weight=w)
+
+    best = minimize_scalar(loss, bounds=(0.3, 3), method="bounded", options={"xatol": 1e-9})
+    score = scored(y, p, w)
+    assert score.temperature.value == pytest.approx(best.x, rel=2e-3)
+    assert score.temperature.loss == pytest.approx(best.fun, rel=1e-6)
+    parts = score.decomposition
+    assert parts.loss == pytest.approx(score.log_loss.value, rel=1e-14)
+    shares = np.bincount(y, weights=w) / (len(y) if w is None else w.sum())
+    assert parts.unc == pytest.approx(entropy(shares), rel=1e-12)
+    assert parts.unc == pytest.approx(score.baseline, rel=1e-14)
+    assert parts.miscalibration - parts.knowledge + parts.unc == pytest.approx(parts.loss, rel=1e-13)
+    assert parts.miscalibration == pytest.approx(score.log_loss.value - best.fun, rel=1e-4)
+
+
+def test_infinite_rows_leave_temperature_and_its_decomposition():
+    y, p, _ = batch(n=300)
+    p[[3, 9], y[[3, 9]]] = 0.0
+    p /= p.sum(axis=1, keepdims=True)
+    kept = np.ones(300, bool)
+    kept[[3, 9]] = False
+    found, finite = scored(y, p), scored(y[kept], p[kept])
+    assert (found.temperature.left_out, found.temperature.rows) == (2, 298)
+    assert found.temperature.value == finite.temperature.value
+    assert found.decomposition == finite.decomposition
+    assert found.entropy_gap == finite.entropy_gap
+    # a clipped row has a loss, but is no distribution: the temperature is of other rows, so nothing adds up
+    clipped = scored(y, p, clip=1e-6)
+    assert clipped.temperature == found.temperature
+    assert clipped.decomposition is None
+    everywhere = scored(np.zeros(5, int), np.tile([0.0, 0.5, 0.5, 0.0], (5, 1)))
+    assert (everywhere.temperature, everywhere.decomposition) == (None, None)
+    assert everywhere.entropy_gap.value is None
+
+
+def test_two_classes_are_decomposed_by_isotonic_regression():
+    y, p, w = batch(k=2, heat=1.5)
+    score = scored(y, p, w)
+    d = score.decomposition
+    assert d.loss == score.log_loss.value
+    assert d.unc == pytest.approx(score.baseline, rel=1e-12)
+    assert d.mcb - d.dsc + d.unc == pytest.approx(d.loss, rel=1e-12)
+    assert score.top is None
+    assert score.temperature.value > 1
+    p[3, y[3]], p[3, 1 - y[3]] = 0.0, 1.0
+    assert scored(y, p, w).decomposition.mcb == math.inf
+
+
+def test_top_is_the_decomposition_of_the_predicted_class():
+    y, p, w = batch()
+    score = scored(y, p, w)
+    right, top = p.argmax(axis=1) == y, p.max(axis=1)
+    assert score.top.loss == pytest.approx(log_loss(right, top, sample_weight=w), abs=2e-4)
+    assert score.top.unc == pytest.approx(entropy([score.accuracy.value, 1 - score.accuracy.value]), rel=1e-9)
+    assert score.reliability_of == "the predicted class is true"
+    assert score.calibration_error.naive > 0
+    assert score.smooth_calibration_error.value >= 0
+
+
+def test_the_seed_decides_redraws_and_nothing_else():
+    y, p, _ = batch(n=300)
+    tally = Tally(CLASSES)
+    tally.update(y, p)
+    one, two, again = (tally.result(seed=seed, redraws=30) for seed in (1, 2, 1))
+    assert one == again
+    assert one.top.mcb == two.top.mcb
+    assert one.top.mcb_null != two.top.mcb_null
+    assert one.log_loss == two.log_loss
