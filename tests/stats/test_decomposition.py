@@ -98,6 +98,13 @@ def test_null_is_the_statistic_of_redrawn_labels():
     assert decompose(cells, hits=redrawn_hits(cells, 40, 9)) == d
 
 
+def test_parts_do_not_depend_on_redraws():
+    cells = columns_of(*drawn_rows(700, 8))
+    found = [decompose(cells, redraws=n, seed=n) for n in (1, 5, 200)]
+    assert len({(d.loss, d.mcb, d.dsc, d.unc) for d in found}) == 1
+    assert len({d.mcb_null for d in found}) == 3
+
+
 def test_debiased_mcb_is_near_0_under_calibration_and_p_values_have_their_level():
     found = [decompose(columns_of(*drawn_rows(1000, s)), redraws=99, seed=s) for s in range(200)]
     mcb, debiased = (np.array([getattr(d, name) for d in found]) for name in ("mcb", "mcb_debiased"))
@@ -142,6 +149,25 @@ def test_curve_is_isotonic_regression_and_the_band_covers_calibrated_ones():
     rows = IsotonicRegression().fit(p, hit)
     differences = [abs(rows.predict([point.promised])[0] - point.recalibrated) for point in points]
     assert np.median(differences) < 0.02
+
+
+def test_band_is_the_quantiles_of_redrawn_curves():
+    p, hit = drawn_rows(800, 12)
+    weight = np.random.default_rng(12).exponential(size=800)
+    cells = columns_of(p, hit, weight)
+    w, count = (column[cells.count > 0] for column in (cells.weight, cells.count))
+    drawn = redrawn_hits(cells, 60, 1)
+    place = np.arange(len(w))
+    curves = np.array([IsotonicRegression().fit(place, hits / w, w).predict(place) for hits in drawn])
+    first, several = 0, 0
+    for point in decompose(cells, redraws=60, seed=1, confidence=0.8).curve:
+        end = first + int(np.flatnonzero(np.cumsum(count[first:]) == point.n)[0]) + 1
+        means = np.average(curves[:, first:end], axis=1, weights=w[first:end])
+        assert [point.lower, point.upper] == pytest.approx(np.quantile(means, [0.1, 0.9]), rel=1e-9)
+        assert point.promised == pytest.approx(cells.promised[cells.count > 0][first:end].sum() / w[first:end].sum())
+        several, first = several + (end - first > 1), end
+    assert first == len(w)
+    assert several > 5
 
 
 def test_wider_confidence_wider_band():

@@ -82,8 +82,9 @@ def test_no_rows_no_redraws():
 
 
 def test_null_counts_ties_and_infinity():
-    values = np.array([0.1, 0.2, 0.3, 0.1 + 0.2])
-    assert null_of(0.3, values).p_value == 3 / 5
+    values = np.array([0.1, 0.2, 0.3, 0.3])
+    assert null_of(0.3, values).p_value == null_of(0.1 + 0.2, values).p_value == 3 / 5
+    assert 0.1 + 0.2 > 0.3
     assert null_of(np.inf, values).p_value == 1 / 5
     assert null_of(0.0, np.zeros(4)).p_value == 1.0
     assert null_of(0.25, values).mean == pytest.approx(0.225)

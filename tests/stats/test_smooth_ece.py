@@ -60,6 +60,20 @@ def test_value_is_the_fixed_point_for_rows(weighted):
         assert_fixed_point(p, hit, weight, found)
 
 
+@pytest.mark.parametrize("n", [50, 1000, 100_000])
+@pytest.mark.parametrize("sharper", [0.7, 1.0, 1.5])
+def test_nothing_but_cells_and_grid_is_rounded(n, sharper):
+    """Probabilities on the grid, one a cell: the definition, to a tenth of what cells may cost."""
+    rng = np.random.default_rng([n, 9])
+    p = rng.integers(1, 32, n) / 32
+    hit = rng.random(n) < 1 / (1 + (1 / p - 1) ** (1 / sharper))
+    found = smooth_calibration_error(columns_of(p, hit), redraws=2).value
+    values = np.unique(p)
+    trials, hits = (np.array([(p == v).sum() for v in values]), np.array([hit[p == v].sum() for v in values]))
+    wanted = at_width(values, hits / trials, trials, found)
+    assert found == pytest.approx(wanted, abs=1e-4)
+
+
 @pytest.mark.parametrize("gap", [0.0, 0.001, 0.01, 0.05, 0.3])
 def test_neighbours_that_cancel_find_their_width(gap):
     """Always true at 0.4, never at 0.4 + gap: the error falls as fast as 1 / width, where the secant has it hardest."""
@@ -91,6 +105,11 @@ def test_null_is_the_value_of_redrawn_labels():
     assert found.null == pytest.approx(np.mean(values), abs=2e-5)
     assert found.null_upper == pytest.approx(np.quantile(values, 0.95), abs=2e-5)
     assert smooth_calibration_error(cells, hits=redrawn_hits(cells, 20, 4)) == found
+
+
+def test_value_does_not_depend_on_redraws():
+    cells = columns_of(*drawn_rows(300, 8))
+    assert len({smooth_calibration_error(cells, redraws=n, seed=n).value for n in (1, 5, 200)}) == 1
 
 
 def test_level_and_power():
