@@ -196,6 +196,10 @@ class ExactSum:
         """The sum over all groups, as one group."""
         return self.merged(np.zeros(self.group_count, np.int64), 1)
 
+    def taken(self, groups: slice) -> "ExactSum":
+        """The sums of some of the groups."""
+        return self.trimmed(self.low, self.limbs[groups])
+
     def merged(self, groups: Int64, group_count: int) -> "ExactSum":
         """Groups added into fewer, coarser ones: group g becomes groups[g]."""
         return _sum_of(((self, 1, np.ascontiguousarray(groups, np.int64)),), group_count)

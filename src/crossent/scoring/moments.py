@@ -49,9 +49,9 @@ class Moments:
         return cls(
             rows=counts[:2].copy(),
             weight=ExactSum.of_counts(counts[[0, 0]]),
-            sums=ExactSum(total.low, total.limbs[:split]),
+            sums=total.taken(slice(split)),
             largest=scores.largest,
-            temperature=ExactSum(total.low, total.limbs[split:]),
+            temperature=total.taken(slice(split, None)),
         )
 
     @classmethod

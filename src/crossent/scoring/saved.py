@@ -58,6 +58,7 @@ def load(data: bytes) -> tuple[Layout, Parts | None]:
     """
     saved = unpack(data, _Saved, SCHEMA)
     if saved.parts is not None:
+        _check_rows(saved.parts)
         _match(saved.parts, _one_row(saved.layout), "parts")
     return saved.layout, saved.parts
 
@@ -196,10 +197,10 @@ class _Reader:
                 f"{path or 'it'} has the fields {', '.join(node)!s:.200} and should have {', '.join(names)}"
             )
         found = cls(**{name: self.value(node[name], hints[name], f"{path}.{name}".lstrip(".")) for name in names})
+        if cls is not ExactSum and any(not 0 <= a.min() <= a.max() <= _MOST for a in _counts(found)):
+            raise ValueError(f"{path} has counts outside 0..2^53")
         if hasattr(cls, "check"):
             found.check()
-        elif any(a.dtype == np.int64 and a.size and not 0 <= a.min() <= a.max() <= _MOST for a in _arrays(found)):
-            raise ValueError(f"{path} has counts outside 0..2^53")
         return found
 
     def _array(self, node: Any, dtype: np.dtype[Any], path: str) -> Any:
@@ -216,10 +217,10 @@ class _Reader:
         return flat.reshape(shape).astype(dtype.newbyteorder("="))
 
 
-def _arrays(found: Any) -> list[Any]:
-    """The arrays that are fields of a dataclass."""
+def _counts(found: Any) -> list[Any]:
+    """The arrays of whole numbers that are fields of a dataclass, without empty ones."""
     values = (getattr(found, f.name) for f in fields(found))
-    return [v for v in values if isinstance(v, np.ndarray)]
+    return [v for v in values if isinstance(v, np.ndarray) and v.dtype == np.int64 and v.size]
 
 
 def _of(node: Any, cls: type, path: str) -> Any:
@@ -252,6 +253,15 @@ _PLAIN: dict[Any, Callable[[Any, str], Any]] = {
 }
 
 
+def _check_rows(parts: Parts) -> None:
+    """Every part must speak of as many rows."""
+    zeros = parts.zeros.sum()
+    counts = [parts.truth.counts, parts.predicted.counts, parts.losses.units, parts.histogram.counts]
+    rows = [int(c.sum() + extra) for c, extra in zip(counts, (0, 0, zeros, zeros), strict=True)]
+    if len(set(rows)) > 1:
+        raise _damaged(SCHEMA, f"its parts speak of {', '.join(map(str, rows))} rows")
+
+
 def _one_row(layout: Layout) -> Parts:
     """The parts of a tally of these options that has seen one row, with a weight."""
     k = len(layout.classes)
@@ -263,6 +273,7 @@ def _one_row(layout: Layout) -> Parts:
         sample_weight=np.ones(1),
         source="",
         first_row=0,
+        tracked=layout.tracked,
     )
     beside = Beside.of(
         layout, 1, None, None, {name: [""] for name in layout.by}, [""] if layout.cluster else None, "", 0

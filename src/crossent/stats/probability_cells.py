@@ -145,7 +145,7 @@ class ProbabilityCells:
         count, hits, low, high = self.table[event].T
         if self.weighted is not None:
             rows = slice(event * CELLS, (event + 1) * CELLS)
-            parts = (ExactSum(s.low, s.limbs[rows]).floats() for s in self.weighted)
+            parts = (s.taken(rows).floats() for s in self.weighted)
             return CellColumns(count.astype(np.float64), *parts)
         weight = count.astype(np.float64)
         promised = (np.ldexp(high.astype(np.float64), _LIMB) + low) / _SCALES
