@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from crossent.report import verdict
+from crossent.report import to_text, verdict
 from crossent.report.verdicts import calibration_verdict
 from crossent.stats.score_tests import CalibrationTest
 from crossent.stats.temperature import Temperature
@@ -40,6 +40,13 @@ def test_nothing_is_said_without_evidence(k):
     calm = replace(parts, p_value=0.3)
     score = replace(score, decomposition=calm) if k == 2 else replace(score, top=calm)
     assert calibration_verdict(score) == ""
+
+
+def test_of_rows_in_clusters_no_test_is_claimed():
+    score = score_of(3, method="clusters")
+    assert calibration_verdict(score) == ""
+    assert "take rows as independent" in to_text(score)
+    assert "take rows as independent" not in to_text(score_of(3))
 
 
 def test_an_unreliable_test_is_no_evidence():

@@ -69,10 +69,14 @@ def _facts(compare: Compare) -> Table:
         ("equal in", f"{share(compare.tied)} of the rows"),
         ("correlation of the losses", number(compare.correlation, digits=3)),
         ("standard error, paired", standard_error(compare.finite)),
-        ("as independent samples", number(compare.unpaired_se, digits=3)),
-        ("detectable difference", f"{number(compare.detectable, digits=3)} nat, with probability 0.8"),
+        ("if not of the same rows", number(compare.unpaired_se, digits=3)),
+        ("found with probability 0.8", _nats(compare.detectable)),
     ]
     return Table("facts", tuple(facts), left=2)
+
+
+def _nats(x: float | None) -> str:
+    return "not estimable" if x is None else f"a difference of {number(x, digits=3)} nat"
 
 
 def _judged(compare: Compare) -> str:

@@ -73,13 +73,17 @@ def _facts(score: Score) -> Table:
         ("interval", method(score.method) + units),
         ("skill", "not estimable" if score.skill is None else number(score.skill)),
         ("effective classes", f"{number(score.effective_classes)} of {len(score.classes):,}"),
-        ("worst 1 % of rows", f"{share(score.worst_share)} of the {finite(score)}loss"),
+        ("worst 1 % of rows", _known(score.worst_share, f"of the {finite(score)}loss")),
         ("accuracy", f"{share(score.accuracy.value)} ({told_interval(score.accuracy, write=share)})"),
         ("mean over classes", f"precision {means[0]}, recall {means[1]}, F1 {means[2]}"),
         ("Brier score", number(score.brier)),
     ]
     facts += [] if score.auc is None else [("AUC", number(score.auc))]
     return Table("facts", tuple(facts), left=2)
+
+
+def _known(x: float | None, of: str) -> str:
+    return "not estimable" if x is None else f"{share(x)} {of}"
 
 
 def _infinities(score: Score) -> Table:
@@ -125,7 +129,7 @@ def _calibration(score: Score) -> Table:
         rows.append(_redrawn("miscalibration [nat]", corp.mcb, *null, corp.p_value))
     if binned is not None:
         null = (binned.naive_null, binned.naive_null_upper)
-        rows.append(_redrawn(f"ECE, {binned.bins} bins", binned.naive, *null, binned.p_value))
+        rows.append(_redrawn(f"ECE, {counted(binned.bins, 'bin')}", binned.naive, *null, binned.p_value))
         rows.append(("ECE\N{SUPERSCRIPT TWO}, debiased", number(binned.debiased_square), "0", "", "", ""))
     if smooth is not None:
         rows.append(_redrawn("smooth ECE", smooth.value, smooth.null, smooth.null_upper, smooth.p_value))
@@ -149,6 +153,8 @@ def _calibration_remarks(score: Score) -> list[str]:
     remarks = []
     if any((score.calibration_error, score.smooth_calibration_error, score.top)):
         remarks.append(f"Miscalibration and ECE are of the event that {clean(score.reliability_of)}.")
+    if score.method == "clusters":
+        remarks.append("All p-values here take rows as independent; rows of one cluster may not be.")
     tests = {"Entropy gap": score.entropy_gap, "Spiegelhalter": score.spiegelhalter}
     remarks += [f"! {name}: {test.mark}." for name, test in tests.items() if test.mark]
     remarks += [f"{name}: no test, {test.why}." for name, test in tests.items() if test.why]

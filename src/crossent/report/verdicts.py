@@ -56,7 +56,12 @@ def _infinite_verdict(score: Score) -> str:
 
 
 def calibration_verdict(score: Score) -> str:
-    """A sentence about calibration if a test of it says something, else "": no sentence is no proof of calibration."""
+    """A sentence about calibration if a test of it says something, else "": no sentence is no proof of calibration.
+
+    The tests take rows as independent, so nothing is claimed of rows in clusters.
+    """
+    if score.method == "clusters":
+        return ""
     gap, best = score.entropy_gap, score.temperature
     if gap.p_value is not None and gap.p_value < _SMALL and gap.mark is None and gap.value is not None:
         way = "Over-confident" if gap.value > 0 else "Under-confident"

@@ -162,7 +162,7 @@ def told_interval(estimate: Estimate, *, write: Callable[[float], str] | None = 
     'interval not estimable: one row'
     """
     if estimate.lower is None or estimate.upper is None:
-        return f"interval not estimable: {estimate.why}"
+        return f"interval not estimable: {(estimate.why or '').removesuffix(': not estimable')}"
     ends = interval(estimate) if write is None else f"{write(estimate.lower)} to {write(estimate.upper)}"
     return f"{level(estimate.confidence)} interval {ends}"
 
