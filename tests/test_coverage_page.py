@@ -24,6 +24,7 @@ sys.path.append(str(ROOT / "benchmarks"))
 from coverage_study import calibration, designs, intervals, looks, losses, page, pairs  # noqa: E402  a path is set first
 
 PAGE = (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8")
+STATISTICS = " ".join((ROOT / "docs" / "statistics.md").read_text(encoding="utf-8").split())
 KNOWN = {**losses.LOSSES, **{f"pair {name}": pair for name, pair in (pairs.PAIRS | pairs.HEAVY_BOTH_WAYS).items()}}
 
 
@@ -61,7 +62,9 @@ def test_moments_of_a_classifier_by_another_quadrature() -> None:
 
         def integrand(s: float, r: int = r) -> float:
             p = 1 / (1 + np.exp(-s))
-            return stats.norm.pdf(s, scale=2) * (p * np.log1p(np.exp(-2 * s)) ** r + (1 - p) * np.log1p(np.exp(2 * s)) ** r)
+            return stats.norm.pdf(s, scale=2) * (
+                p * np.log1p(np.exp(-2 * s)) ** r + (1 - p) * np.log1p(np.exp(2 * s)) ** r
+            )
 
         assert integrate.quad(integrand, -30, 30, limit=400)[0] == pytest.approx(moment, rel=1e-7)
 
@@ -114,7 +117,9 @@ def test_coverage_at_a_base_rate_is_the_exact_one() -> None:
         found = RatioSums.of(np.repeat([high, low], [k, n - k])).estimate(floor=0.0)
         holds = found.lower is not None and found.lower <= truth <= found.upper
         exact += stats.binom.pmf(k, n, p) * holds
-    assert round(exact, 2) == 0.6
+    assert (
+        f"With a base rate of 1 % and 100 rows it holds the truth in {100 * exact:.0f} % of the samples" in STATISTICS
+    )
     design = next(each for each in designs.DESIGNS["plain"] if each.losses == "base rate 1 %, p = 0.01")
     assert design.truth == pytest.approx(truth, rel=1e-12)
     found = intervals.coverage_of(design, n, replicates=1000, seed=5)
@@ -125,8 +130,8 @@ def test_coverage_at_a_base_rate_is_the_exact_one() -> None:
 
 def test_intervals_hold_where_they_are_promised() -> None:
     """Each line within binomial slack, all lines together closely; the normal interval lies below the truth."""
-    replicates = 300
-    found = intervals.coverages(replicates=replicates, seed=11, sizes=(100, 500))
+    replicates = 200
+    found = intervals.coverages(replicates=replicates, seed=11, sizes=(200,))
     promised = [c for c in found if c.promised and c.design != page.HEAVY]
     assert {c.design for c in promised} == set(designs.DESIGNS) - {"heavy"}
     slack = 3 * (0.95 * 0.05 / replicates) ** 0.5
@@ -135,7 +140,7 @@ def test_intervals_hold_where_they_are_promised() -> None:
     plain = [c for c in promised if c.design == "plain"]
     assert np.mean([c.normal_below for c in plain]) > 2 * np.mean([c.normal_above for c in plain])
     beyond = [c for c in found if not c.promised and c.design != page.HEAVY]
-    assert min(c.hall for c in beyond) < 0.65
+    assert min(c.hall for c in beyond) < 0.8
     assert min(c.marked for c in beyond if c.rare is not None and c.rare < 10) > 0.95
 
 
@@ -204,4 +209,6 @@ def test_the_page_keeps_what_is_promised() -> None:
     assert min(rejected["2", "1.2", "5000"]) > 60
     rare = [row for row in whole["## Too few events"][2:] if row[1] == "base rate 1 %, p = 0.01" and row[2] == "100"]
     assert 57 < float(rare[0][4]) < 62
-    assert all(float(row[1].split()[0]) == pytest.approx(1, abs=0.1) for row in [r[1:] for r in whole["## Bootstrap"][2:]] if "+-" in row[1])
+    ratios = [float(row[2].partition(" ")[0]) for row in whole["## Bootstrap"][2:]]
+    assert ratios == pytest.approx([1] * len(ratios), abs=0.02)
+    assert all(float(row[2]) < 10 < float(row[3]) for row in whole["## Looking after every row"][2:])
