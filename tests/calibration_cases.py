@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from crossent.stats.probability_cells import CELLS, CellColumns, ProbabilityCells, odds_cell
+from crossent.stats.probability_cells import CELLS, CellColumns, ProbabilityCells, find_cells
 
 __all__ = ["columns_of", "drawn_rows", "few_values", "rounded_columns_of"]
 
@@ -14,7 +14,7 @@ def columns_of(p, hit, weight=None) -> CellColumns:
 
 def rounded_columns_of(p, hit, weight) -> CellColumns:
     """The same by sums that round, for tests over many sets of weighted rows."""
-    cell = odds_cell(p)
+    cell = find_cells(p)
     sums = (np.ones(len(p)), weight, weight * hit, weight * p, weight**2)
     return CellColumns(*(np.bincount(cell, x, CELLS) for x in sums))
 

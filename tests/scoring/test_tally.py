@@ -191,8 +191,7 @@ def test_reliability_bins_are_those_of_numpy_between_their_edges(weighted):
 
 @pytest.mark.parametrize("bins", [1, 2, 7, 10, 100])
 def test_equally_wide_bins_end_at_the_nearest_cell(bins):
-    """A cell is 2^-5 of an octave of the odds, so no edge is further than half of p (1 - p) / 32 from where it
-    should be."""
+    """A cell is 2^-5 of an octave of p or 1 - p, so no edge is further than a 64th of these from where it should be."""
     p = np.random.default_rng(0).random(20_000)
     tally = Tally(["a", "b"], bins=bins)
     tally.update_binary((p > 0.5).astype(int), p)
@@ -200,7 +199,7 @@ def test_equally_wide_bins_end_at_the_nearest_cell(bins):
     edges = np.array([found[0].lower, *(b.upper for b in found)])
     wanted = np.arange(bins + 1) / bins
     assert len(found) == bins
-    assert np.all(np.abs(edges - wanted) <= wanted * (1 - wanted) / 32 / 2 * 1.04)
+    assert np.all(np.abs(edges - wanted) <= np.minimum(wanted, 1 - wanted) / 64 * 1.04)
     assert all(a.upper == b.lower for a, b in pairwise(found))
     assert [b.n for b in found] == np.histogram(p, edges)[0].tolist()
 

@@ -12,11 +12,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from operator import index
+from typing import Any
 
 from crossent import _native
 from crossent.errors import OptionError
 
-__all__ = ["get_num_threads", "run_shares", "set_num_threads", "with_threads"]
+__all__ = ["get_num_threads", "run_shares", "run_tasks", "set_num_threads", "with_threads"]
 
 
 class _Share:
@@ -180,3 +181,26 @@ def run_shares(work: Callable[[], None], stop: Callable[[], None], tasks: int) -
             raise failure
         finally:
             del failure, shares, share  # its traceback holds this frame
+
+
+def run_tasks(*tasks: Callable[[], Any]) -> list[Any]:
+    """The results of independent tasks, run over the threads; the order in which they begin is the one given.
+
+    >>> run_tasks(lambda: 1, lambda: 2)
+    [1, 2]
+    """
+    results: list[Any] = [None] * len(tasks)
+    numbers = iter(range(len(tasks)))
+    lock = threading.Lock()
+    stopped = threading.Event()
+
+    def draw() -> int | None:
+        with lock:
+            return None if stopped.is_set() else next(numbers, None)
+
+    def work() -> None:
+        while (number := draw()) is not None:
+            results[number] = tasks[number]()
+
+    run_shares(work, stopped.set, len(tasks))
+    return results

@@ -1,10 +1,11 @@
-"""The pass over rows of predictions that scoring needs, on native code: what each row says, and sums that any order gives.
+"""The pass over rows of predictions that scoring needs, on native code: what each row says, and sums over them.
 
 Sums are whole numbers, so each thread has its own and they are added in any order: see native/score_rows.hpp.
 """
 
 import threading
-from dataclasses import dataclass, fields, replace
+from copy import deepcopy
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -30,9 +31,10 @@ class Tables:
     """What rows are added to.
 
     Attributes:
-        cells: [slots, CELLS, 4] int64: rows, hits, and sum of p in units of its cell, low 32 bits and rest. Slot 0 is the
-            confidence.
-        surprise: [K, K, 2] int64: -log p_j by true class in units of 2^-39, low 32 bits and rest; None if not asked for.
+        cells: [slots, CELLS, 4] int64: rows, hits, and sum of p in units of its cell, low 32 bits and rest. Slot 0 is
+            the confidence.
+        surprise: [K, K, 2] int64: -log p_j by true class in units of 2^-39, low 32 bits and rest; None if not
+            asked for.
         zeros: [K, K] int64: rows with p_j = 0 by true class.
         sums: [32, 2] int64: the terms in units of 2^-TERM_BITS, low 32 bits and rest.
         counts: [4] int64: rows in gap and temperature, those with an infinite loss, those in `large`, those with a sum
@@ -139,13 +141,14 @@ def score_rows(
     workers = _Workers(values, labels, {**given, **rows, **extra}, empty)
     workers.run()
     found = np.concatenate([worker.found[None] for worker in workers.done])
+    large = np.sort(np.concatenate([worker.large[: worker.tables.counts[2]] for worker in workers.done]))
     return RowScores(
         losses=rows["own_losses"],
         target=rows["target"],
         confidence=rows["confidence"],
         predicted=rows["predicted"],
         tables=workers.total(),
-        large=np.sort(np.concatenate([w.large[: w.tables.counts[2]] for w in workers.done])),
+        large=large,
         largest=found[:, :2].max(axis=0),
         sums=(float(found[:, 2].min()), float(found[:, 3].max())),
         bad=None if workers.bad == _NO_BAD_ROW else divmod(workers.bad, 8),
@@ -157,7 +160,7 @@ class _Worker:
     """What one thread adds to."""
 
     def __init__(self, empty: Tables, rows: int) -> None:
-        self.tables = replace(empty, **{f.name: _zeros(getattr(empty, f.name)) for f in fields(Tables)})
+        self.tables = deepcopy(empty)
         self.found = np.array([0.0, 0.0, np.inf, -np.inf])
         self.large = np.empty(rows, np.int64)
         self.cells = np.zeros((*empty.cells.shape[:2], 2), np.int64)
@@ -233,7 +236,3 @@ class _Workers:
         if worker.rows > _native.SCORE_ROWS - _CHUNK:
             worker.carry()
         return bad
-
-
-def _zeros(table: NDArray | None) -> NDArray | None:
-    return None if table is None else np.zeros_like(table)

@@ -99,18 +99,22 @@ def _columns(y: NDArray, shape: tuple[int, ...], classes: Sequence[Hashable] | N
     if y.dtype.kind == "b" and k == 2:
         y = y.astype(np.int64)
         classes = (False, True) if classes is None else classes
-    if classes is None:
-        read = class_targets(y, shape, 1, classes=None, ignore_index=None)
-        names: tuple[str, ...] = tuple(str(column) for column in range(k))
-    else:
-        position = class_position(classes)
-        names = tuple(str(canonical_text(name)) for name in position)
-        # whole numbers cannot be meant as names where all classes are texts
-        numbered = y.dtype.kind in "iu" and len(names) == k and all(isinstance(name, str) for name in position)
-        read = class_targets(y, shape, 1, classes=None if numbered else classes, ignore_index=None)
+    names = tuple(str(column) for column in range(k)) if classes is None else _names(classes)
+    known = None if _numbered(y, classes) and len(names) == k else classes
+    read = class_targets(y, shape, 1, classes=known, ignore_index=None)
     if read.labels is None:
         raise ShapeError(f"targets have shape {y.shape}; score takes one class a row, shape {shape[:1]}")
     return Labels(read.labels, names, single=False)
+
+
+def _names(classes: Sequence[Hashable]) -> tuple[str, ...]:
+    """Class names as text; they must be distinct, and in an order."""
+    return tuple(str(canonical_text(name)) for name in class_position(classes))
+
+
+def _numbered(y: NDArray, classes: Sequence[Hashable] | None) -> bool:
+    """Whether targets are column numbers though there are names: numbers are no names where all names are text."""
+    return classes is not None and y.dtype.kind in "biu" and all(isinstance(name, str) for name in classes)
 
 
 def _two_classes(y: NDArray, classes: Sequence[Hashable] | None, positive: Hashable | None) -> Labels:
@@ -125,15 +129,18 @@ def _two_classes(y: NDArray, classes: Sequence[Hashable] | None, positive: Hasha
                          target_values=texts)  # fmt: skip
         names = bound.classes
     else:
-        names = tuple(str(canonical_text(name)) for name in class_position(classes))
+        names = _names(classes)
         if len(names) != 2:
             raise ShapeError(f"classes has {len(names)} names; a single prediction needs 2, (negative, positive).")
         if wanted is not None and wanted != names[1]:
             raise LabelError(f"positive is {wanted!r}, but classes are {names}, (negative, positive). Leave one out.")
-    unknown = [text for text in texts if text not in names]
+    known = names
+    if _numbered(y, classes):
+        known = ("false", "true") if y.dtype.kind == "b" else ("0", "1")
+    unknown = [text for text in texts if text not in known]
     if unknown:
-        raise LabelError(f"targets take the value {unknown[0]!r}, which is none of the classes {names}.")
-    table = np.array([names.index(str(text)) for text in texts], np.int64)
+        raise LabelError(f"targets take the value {unknown[0]!r}, which is none of the classes {known}.")
+    table = np.array([known.index(str(text)) for text in texts], np.int64)
     return Labels(table[place] if len(table) else np.zeros(0, np.int64), names, single=True)
 
 

@@ -1,6 +1,6 @@
 """What one block of predictions says row by row: loss, probability at the target, prediction, confidence, and its sums.
 
-Everything here depends on the row alone. Values are checked here once for a tally: by the kernels, which refuse bad logits,
+Everything here depends on the row alone. Values are checked once for a tally: by the kernels, which refuse bad logits,
 labels and distributions, and name the row; the message is made here.
 """
 
@@ -15,7 +15,7 @@ from crossent.core.types import ArrayLike, NDArray
 from crossent.errors import CrossentError, NonFiniteError, ProbabilityError, ShapeError, WeightError
 from crossent.losses import binary_cross_entropy, cross_entropy
 from crossent.scoring.layout import Kind
-from crossent.scoring.row_pass import LARGEST_OFF, RowPass, pass_rows
+from crossent.scoring.row_pass import LARGEST_OFF, PassSums, RowPass, pass_rows
 from crossent.stats import Flags, Float64, Int64
 
 __all__ = ["Outcome", "binary_outcome", "class_outcome"]
@@ -52,7 +52,7 @@ class Outcome:
     rows: Int64
     source: str
     decimals: int | None
-    sums: RowPass
+    sums: PassSums
 
 
 @dataclass(frozen=True)
@@ -109,15 +109,20 @@ def binary_outcome(
         _check_range(block, p[:, None], ("positive",))
     named: dict[str, Any] = {kind: p}
     losses = _losses(block, binary_cross_entropy, named)
-    with np.errstate(divide="ignore"):
-        other = {
-            "probs": lambda: 1.0 - p,
-            "logits": lambda: np.zeros_like(p),
-            "log_probs": lambda: np.log(-np.expm1(p)),
-        }
-        both = np.stack([other[kind](), p], axis=1)
+    both = np.stack([_other_side(p, kind), p], axis=1)
     found = _passed(block, both, kind, losses, ("negative", "positive"), (), named)
     return _outcome(block, found, kind, _decimals(p) if kind == "probs" else None)
+
+
+def _other_side(p: Float64, kind: Kind) -> Float64:
+    """The same kind of number for the other class."""
+    if kind == "probs":
+        return 1.0 - p
+    if kind == "logits":
+        return np.zeros_like(p)
+    with np.errstate(divide="ignore"):
+        rest: Float64 = np.log(-np.expm1(p))
+    return rest
 
 
 def _passed(
@@ -153,7 +158,7 @@ def _outcome(block: _Block, found: RowPass, kind: Kind, decimals: int | None) ->
         rows=block.rows,
         source=block.source,
         decimals=decimals,
-        sums=found,
+        sums=found.sums,
     )
 
 
@@ -178,10 +183,10 @@ def _block(
         raise ShapeError(
             f"targets have shape {t.shape} and predictions {z.shape}; a tally takes targets [n] and predictions {shape}"
         )
-    w = None if sample_weight is None else _weights(sample_weight, t, source, first_row)
-    kept = np.ones(len(t), np.bool_) if w is None else w > 0
-    if chosen is not None:
-        kept &= chosen
+    kept = np.ones(len(t), np.bool_) if chosen is None else chosen
+    w = None if sample_weight is None else _weights(sample_weight, t, kept, source, first_row)
+    if w is not None:
+        kept = kept & (w > 0)
     rows = first_row + np.arange(len(t), dtype=np.int64)
     if not kept.all():
         t, z, rows = t[kept], np.ascontiguousarray(z[kept]), rows[kept]
@@ -189,11 +194,11 @@ def _block(
     return _Block(t, z, w, rows, source)
 
 
-def _weights(given: ArrayLike, targets: NDArray, source: str, first_row: int) -> Float64:
+def _weights(given: ArrayLike, targets: NDArray, looked_at: Flags, source: str, first_row: int) -> Float64:
     w = np.ascontiguousarray(given, dtype=np.float64)
     if w.shape != targets.shape:
         raise ShapeError(f"targets have shape {targets.shape} and sample_weight {w.shape}; they must be the same")
-    bad = ~((w == 0) | ((w >= LIGHTEST) & (w <= HEAVIEST)))
+    bad = looked_at & ~((w == 0) | ((w >= LIGHTEST) & (w <= HEAVIEST)))
     if bad.any():
         i = int(np.argmax(bad))
         advice = "Only ratios matter: rescale them." if 0 < w[i] < np.inf else "Correct it, or leave the row out."

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from crossent.core.pool import run_tasks
 from crossent.scoring.confusion import ConfusionSums
 from crossent.scoring.keys import Keys
 from crossent.scoring.layout import Layout
@@ -66,7 +67,7 @@ class Parts:
         predicted: cells by predicted class: w, w^2.
         zeros: [1] rows with p = 0 at the target.
         tiny: [3] rows with p below 1e-15, 1e-12, 1e-7 at the target.
-        clipped: [2] exact sums of w times the clipped loss, one for each of CLIPS.
+        clipped: [2] what the sum of w times the finite loss lacks of that of the clipped loss, for each of CLIPS.
         moved: [2] rows whose loss the layout's clip changed, and those of them that had p = 0.
         reliability: cells by confidence: one event.
         rest: cells of each tracked class against all others; none for two classes.
@@ -111,19 +112,28 @@ class Parts:
         kept, kept_w = (losses, w) if whole else (losses[finite], None if w is None else w[finite])
         kept_targets = outcome.targets if whole else outcome.targets[finite]
         correct = outcome.predicted == outcome.targets
+        classes, again = outcome.targets, _again(outcome)
+        losses_of, truth, predicted, histogram, clipped, confusion = run_tasks(
+            lambda: RatioSums.weighted(kept, kept_w, groups=kept_targets, group_count=k),
+            lambda: Cells.of(classes, k, again, correct, weight=w),
+            lambda: Cells.of(outcome.predicted, k, again, weight=w),
+            lambda: Cells.of(loss_cell(kept), LOSS_CELLS, kept, weight=kept_w),
+            lambda: _clipped(given, losses, w),
+            lambda: ConfusionSums.of(outcome, k),
+        )
         return cls(
-            losses=RatioSums.weighted(kept, kept_w, groups=kept_targets, group_count=k),
-            truth=Cells.of(outcome.targets, k, _again(outcome), correct, weight=w),
-            predicted=Cells.of(outcome.predicted, k, _again(outcome), weight=w),
+            losses=losses_of,
+            truth=truth,
+            predicted=predicted,
             zeros=np.array([len(losses) - len(finite)]),
             tiny=np.array([int((outcome.p_target < bound).sum()) for bound in TINY]),
-            clipped=_clipped(given, w),
+            clipped=clipped,
             moved=np.array([int(changed.sum()), int((changed & np.isinf(given)).sum())]),
             reliability=outcome.sums.reliability,
             rest=outcome.sums.rest,
             moments=outcome.sums.moments,  # of the losses as given: a clipped row is no distribution any more
-            confusion=ConfusionSums.of(outcome, k),
-            histogram=Cells.of(loss_cell(kept), LOSS_CELLS, kept, weight=kept_w),
+            confusion=confusion,
+            histogram=histogram,
             worst=Worst.of(outcome, layout),
             written=Written(*outcome.sums.off, outcome.decimals),
             segments=tuple(
@@ -171,9 +181,14 @@ def _clipped_outcome(outcome: Outcome, clip: float) -> Outcome:
     return replace(outcome, losses=losses, p_target=p_target)
 
 
-def _clipped(losses: Float64, weight: Float64 | None) -> ExactSum:
-    """For each of CLIPS the sum that a library clipping p to [eps, 1 - eps] would have formed."""
-    clipped = np.concatenate([_clip(losses, eps) for _, eps in CLIPS])
-    terms = (clipped,) if weight is None else two_product(np.tile(weight, len(CLIPS)), clipped)
-    groups = np.repeat(np.arange(len(CLIPS)), len(losses))
-    return ExactSum.of(*terms, groups=groups, group_count=len(CLIPS))
+def _clipped(given: Float64, losses: Float64, weight: Float64 | None) -> ExactSum:
+    """For each of CLIPS what the sum of w times the loss lacks of that which a library clipping p would have formed."""
+    total = ExactSum.zeros(len(CLIPS))
+    for k, (_, eps) in enumerate(CLIPS):
+        clipped = _clip(given, eps)
+        rows = np.flatnonzero(clipped != losses)
+        if len(rows):
+            steps = np.concatenate([clipped[rows], np.where(np.isfinite(losses[rows]), -losses[rows], 0.0)])
+            w = np.ones(2 * len(rows)) if weight is None else np.tile(weight[rows], 2)
+            total = total + ExactSum.of_products(w, steps).merged(np.array([k]), len(CLIPS))
+    return total

@@ -1,10 +1,14 @@
 """One pass over the rows of a block: what each row says, and the sums that need all of its probabilities.
 
-Rows without weights are summed by native code. Weighted rows, and the few whose terms are too large for its integers, leave
-their terms, which are weighed and added exactly here: some thousand rows at a time, for terms take more room than rows.
+Rows without weights are summed by native code. Weighted rows, and the few whose terms are too large for its integers,
+leave their terms, which are weighed and added exactly here: some thousand rows at a time, for terms take more room than
+rows.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,7 +19,7 @@ from crossent.scoring.moments import Moments, exact_units
 from crossent.stats import Float64, Int64
 from crossent.stats.probability_cells import ProbabilityCells
 
-__all__ = ["LARGEST_OFF", "MOST_SQUARES", "RowPass", "pass_rows"]
+__all__ = ["LARGEST_OFF", "MOST_SQUARES", "PassSums", "RowPass", "pass_rows"]
 
 SILENT_OFF = 1e-5  # a row sum this far from 1 is rounding
 LARGEST_OFF = 1e-2  # and beyond this it is not a distribution
@@ -25,11 +29,10 @@ _TERM_ELEMENTS = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
-class RowPass:
-    """What a pass finds.
+class PassSums:
+    """Sums over rows; `+` adds them.
 
     Attributes:
-        losses, target, confidence, predicted: [n] as in RowScores.
         off: smallest and largest row sum among those that are off 1, and how many these are.
         moments: sums for tests of calibration and the temperature.
         surprise: [K * K] groups: sum of w (-log p_j) by true class where p_j > 0; None above 200 classes.
@@ -38,16 +41,33 @@ class RowPass:
         rest: cells of each tracked class.
     """
 
-    losses: Float64
-    target: Float64
-    confidence: Float64
-    predicted: Int64
     off: tuple[float, float, int]
     moments: Moments
     surprise: ExactSum | None
     zeros: Int64 | None
     reliability: ProbabilityCells
     rest: ProbabilityCells
+
+    def __add__(self, other: "PassSums") -> "PassSums":
+        (low, high, off), (other_low, other_high, other_off) = self.off, other.off
+        return PassSums(
+            off=(min(low, other_low), max(high, other_high), off + other_off),
+            moments=self.moments + other.moments,
+            surprise=None if self.surprise is None or other.surprise is None else self.surprise + other.surprise,
+            zeros=None if self.zeros is None or other.zeros is None else self.zeros + other.zeros,
+            reliability=self.reliability + other.reliability,
+            rest=self.rest + other.rest,
+        )
+
+
+class RowPass(NamedTuple):
+    """What a pass finds: of every row [n] as in RowScores, and sums over all of them."""
+
+    losses: Float64
+    target: Float64
+    confidence: Float64
+    predicted: Int64
+    sums: PassSums
 
 
 @dataclass(frozen=True)
@@ -63,7 +83,9 @@ class _Rows:
 
     @property
     def squares(self) -> bool:
-        return self.values.shape[1] <= MOST_SQUARES
+        """Whether sums by true and predicted class are kept."""
+        classes: int = self.values.shape[1]
+        return classes <= MOST_SQUARES
 
     def part(self, rows: slice | Int64) -> "_Rows":
         """Some of the rows."""
@@ -113,24 +135,30 @@ def pass_rows(
     scores = rows.scores(terms=False)
     if scores.bad is not None:
         return scores.bad
-    tables = scores.tables
-    moments, surprise, zeros = Moments.of_scores(scores), None, tables.zeros
+    sums = _summed(scores)
+    if len(scores.large):
+        large = _by_terms(_Rows(values, labels, kind, scores.losses, None, slots).part(scores.large), tracked)
+        assert isinstance(large, RowPass)
+        # their probabilities are in the cells already
+        empty = ProbabilityCells.of_table(np.zeros_like(scores.tables.cells))
+        uncounted = replace(large.sums, off=(1.0, 1.0, 0), reliability=empty.part(slice(1)))
+        sums += replace(uncounted, rest=empty.part(slice(1, None)))
+    return RowPass(scores.losses, scores.target, scores.confidence, scores.predicted, sums)
+
+
+def _summed(scores: RowScores) -> PassSums:
+    """The sums that native code formed."""
+    tables, surprise = scores.tables, None
     if tables.surprise is not None:
         surprise = exact_units(tables.surprise.reshape(-1, 2), np.full(tables.surprise.size // 2, _SURPRISE_BITS))
-    if len(scores.large):
-        large = _by_terms(_Rows(values, labels, kind, scores.losses, None, slots).part(scores.large), ())
-        assert isinstance(large, RowPass)
-        moments = moments + large.moments
-        if surprise is not None and large.surprise is not None and zeros is not None:
-            surprise, zeros = surprise + large.surprise, zeros + large.zeros
-    return RowPass(
-        *_columns(scores),
+    cells = ProbabilityCells.of_table(tables.cells)
+    return PassSums(
         off=_off(scores),
-        moments=moments,
+        moments=Moments.of_scores(scores),
         surprise=surprise,
-        zeros=zeros,
-        reliability=ProbabilityCells.of_table(tables.cells[:1]),
-        rest=ProbabilityCells.of_table(tables.cells[1:]),
+        zeros=tables.zeros,
+        reliability=cells.part(slice(1)),
+        rest=cells.part(slice(1, None)),
     )
 
 
@@ -138,17 +166,24 @@ def _by_terms(rows: _Rows, tracked: tuple[int, ...]) -> RowPass | tuple[int, int
     """The same from the terms of each row, with weights or without."""
     n, k = rows.values.shape
     step = max(1, _TERM_ELEMENTS // (k + 32))
-    found: list[RowPass] = []
+    parts: list[RowPass] = []
     for first in range(0, max(n, 1), step):
         part = rows.part(slice(first, first + step))
         scores = part.scores(terms=True)
         if scores.bad is not None:
             return first + scores.bad[0], scores.bad[1]
-        found.append(_weighed(part, scores, tracked))
-    return _joined(found)
+        sums = _weighed(part, scores, tracked)
+        parts.append(RowPass(scores.losses, scores.target, scores.confidence, scores.predicted, sums))
+    return RowPass(
+        np.concatenate([part.losses for part in parts]),
+        np.concatenate([part.target for part in parts]),
+        np.concatenate([part.confidence for part in parts]),
+        np.concatenate([part.predicted for part in parts]),
+        reduce(add, [part.sums for part in parts]),
+    )
 
 
-def _weighed(rows: _Rows, scores: RowScores, tracked: tuple[int, ...]) -> RowPass:
+def _weighed(rows: _Rows, scores: RowScores, tracked: tuple[int, ...]) -> PassSums:
     """The sums of some thousand rows."""
     assert scores.terms is not None
     assert scores.logs is not None
@@ -157,8 +192,7 @@ def _weighed(rows: _Rows, scores: RowScores, tracked: tuple[int, ...]) -> RowPas
     surprise, zeros = _surprise(scores.logs, rows.labels, rows.weight) if rows.squares else (None, None)
     chosen = np.array(tracked, np.int64)
     hit = (rows.labels == event)[:, None]
-    return RowPass(
-        *_columns(scores),
+    return PassSums(
         off=_off(scores),
         moments=Moments.of_terms(scores.terms, scores.losses, rows.weight),
         surprise=surprise,
@@ -178,27 +212,6 @@ def _surprise(logs: Float64, labels: Int64, weight: Float64 | None) -> tuple[Exa
     place = (labels[:, None] * k + np.arange(k)).reshape(-1)
     terms = (lost,) if weight is None else two_product(np.repeat(weight, k), lost)
     return ExactSum.of(*terms, groups=place, group_count=k * k), zeros
-
-
-def _joined(parts: list[RowPass]) -> RowPass:
-    """Rows one after the other, and the sum of their sums."""
-    total = parts[0]
-    for part in parts[1:]:
-        low, high, off = total.off
-        total = RowPass(
-            *(np.concatenate([a, b]) for a, b in zip(_columns(total), _columns(part), strict=True)),
-            off=(min(low, part.off[0]), max(high, part.off[1]), off + part.off[2]),
-            moments=total.moments + part.moments,
-            surprise=None if total.surprise is None or part.surprise is None else total.surprise + part.surprise,
-            zeros=None if total.zeros is None or part.zeros is None else total.zeros + part.zeros,
-            reliability=total.reliability + part.reliability,
-            rest=total.rest + part.rest,
-        )
-    return total
-
-
-def _columns(found: RowScores | RowPass) -> tuple[Float64, Float64, Float64, Int64]:
-    return found.losses, found.target, found.confidence, found.predicted
 
 
 def _off(scores: RowScores) -> tuple[float, float, int]:

@@ -45,8 +45,15 @@ class Cells:
         cell = np.ascontiguousarray(cell, np.int64)
         counts = np.bincount(cell, minlength=cell_count).astype(np.int64)
 
+        if weight is None:
+            weights = ExactSum.of_counts(counts)
+        else:
+            weights = ExactSum.of(weight, groups=cell, group_count=cell_count)
+
         def added(value: Float64 | Flags) -> ExactSum:
             if value.dtype == np.bool_:
+                if value.all():
+                    return weights
                 if weight is None:
                     return ExactSum.of_counts(np.bincount(cell[value], minlength=cell_count))
                 return ExactSum.of(weight[value], groups=cell[value], group_count=cell_count)
@@ -55,10 +62,6 @@ class Cells:
                 return ExactSum.of(exact, groups=cell, group_count=cell_count)
             return ExactSum.of_products(weight, exact, groups=cell, group_count=cell_count)
 
-        if weight is None:
-            weights = ExactSum.of_counts(counts)
-        else:
-            weights = ExactSum.of(weight, groups=cell, group_count=cell_count)
         return cls(counts, (weights, *(added(v) for v in values)))
 
     def __add__(self, other: "Cells") -> "Cells":

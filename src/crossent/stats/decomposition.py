@@ -3,10 +3,11 @@
     loss = mcb - dsc + unc;  mcb = loss(p) - loss(PAV);  dsc = loss(r) - loss(PAV);  unc = loss(r), r the base rate
 
 Isotonic regression (PAV) sees cells, so the promise that it is held against is the cell's mean p: then mcb is never
-negative, and redraws of the labels, which exist in cells only, say what it is under calibration. The exact loss of the
-rows, where it is known, differs from the loss of the means by what probabilities tell apart within a cell (at most
-0.031 wide in logit(p): 3e-5 nat if they keep their promise, and noise of 0.01 / sqrt n). That is discrimination, which
-cells cannot see, so it is counted there, and the three parts add up to the exact loss.
+negative, and redraws of the labels, which exist in cells only, say what it is under calibration. PAV of single rows
+overfits more, so its mcb and the null of that are larger; their difference is the same. The exact loss of the rows,
+where it is known, differs from the loss of the means by what probabilities tell apart within a cell (at most 0.031 wide
+in logit(p): 1e-5 nat if they keep their promise, and noise of 0.005 / sqrt n; only below p = 2^-64 is it more). That is
+discrimination, which cells cannot see, so it is counted there, and the three parts add up to the exact loss.
 
 A hit where p = 0, or a miss where p = 1, makes loss and mcb infinite; unc, dsc and the curve need finite numbers only
 and stay. PAV is never applied to rows that it was not fitted to.

@@ -1,10 +1,10 @@
 """Cells of a probability, 32 an octave of p or of 1 - p: all that calibration statistics need to know of the rows.
 
 A cell is the exponent and the first five bits of the mantissa of p below 1/2, and of 1 - p above, so that it is found
-without a logarithm or a division, its edges are exact, and it is at most 0.042 wide in logit(p); p = 0, 1/2 and 1 have
-cells of their own. Rows without weights leave whole numbers only: their count, their hits, and their sum of p in units
-of the 42nd bit of the cell's largest p (an error below 2^-42 of p), in two limbs. Weighted rows leave exact sums of the
-same rounded p.
+without a logarithm or a division, its edges are exact (within 2^-48 of 1 they are rounded), and it is at most 0.042
+wide in logit(p); p = 0, 1/2 and 1 have cells of their own. Rows without weights leave whole numbers only: their count,
+their hits, and their sum of p in units of the 42nd bit of the cell's largest p (an error below 2^-42 of p), in two
+limbs. Weighted rows leave exact sums of the same rounded p.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class CellColumns(NamedTuple):
         square: sum of w^2.
     """
 
-    count: Float64
+    count: Float64  # type: ignore[assignment]  # the column takes the place of a tuple's method
     weight: Float64
     hits: Float64
     promised: Float64
@@ -76,7 +76,8 @@ def _scales() -> Float64:
     largest = np.nextafter(cell_edges()[1 : _HALF + 2], 0.0)
     largest[0] = 2.0**-_OCTAVES
     upper = np.full(CELLS - _HALF - 2, 0.5)
-    return np.ldexp(1.0, 42 - np.frexp(np.concatenate([largest, upper, [1.0]]))[1])
+    scales: Float64 = np.ldexp(1.0, 42 - np.frexp(np.concatenate([largest, upper, [1.0]]))[1])
+    return scales
 
 
 _SCALES = _scales()
@@ -132,6 +133,10 @@ class ProbabilityCells:
     def of_table(cls, table: Int64) -> "ProbabilityCells":
         """Rows without weights that native code put into cells: `Tables.cells` of crossent.core.score_rows."""
         return cls(_carried(table.copy()))
+
+    def part(self, events: slice) -> "ProbabilityCells":
+        """Some of the events of rows without weights."""
+        return ProbabilityCells(self.table[events])
 
     def __add__(self, other: "ProbabilityCells") -> "ProbabilityCells":
         table = _carried(self.table + other.table)
