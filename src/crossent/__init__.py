@@ -65,6 +65,9 @@ if _typing.TYPE_CHECKING:
     )
     from crossent.scale.metric import TallyMetric
     from crossent.scoring.arrays import score
+    from crossent.scoring.compare import Compare
+    from crossent.scoring.compare_arrays import compare
+    from crossent.scoring.compare_tally import CompareTally
     from crossent.scoring.language import LanguageTally, score_language
     from crossent.scoring.score import Score
     from crossent.scoring.tally import Tally
@@ -85,6 +88,8 @@ __all__ = [
     "BinaryFocal",
     "Bootstrap",
     "ClippedWarning",
+    "Compare",
+    "CompareTally",
     "ConvergenceWarning",
     "CrossEntropy",
     "CrossentError",
@@ -126,6 +131,7 @@ __all__ = [
     "binary_cross_entropy",
     "binary_focal",
     "bootstrap",
+    "compare",
     "cross_entropy",
     "cross_entropy_of",
     "effective_classes",
@@ -195,6 +201,9 @@ _ON_FIRST_USE = {
     ),
     "scale.metric": ("TallyMetric",),
     "scoring.arrays": ("score",),
+    "scoring.compare": ("Compare",),
+    "scoring.compare_arrays": ("compare",),
+    "scoring.compare_tally": ("CompareTally",),
     "scoring.language": ("LanguageTally", "score_language"),
     "scoring.score": ("Score",),
     "scoring.tally": ("Tally",),

@@ -80,8 +80,11 @@ VERBS = {
     "score",
     "score_language",
 }
+COMPARED = {"Compare", "CompareTally", "compare"}
 BOOSTING = {"lightgbm_metric", "lightgbm_objective", "xgboost_metric", "xgboost_objective"}
-PUBLIC = LOSSES | FAMILY | SHARDS | TARGETS | ACTIVATIONS | MEASURES | ERRORS | SETTINGS | VERBS | {"__version__"}
+PUBLIC = (
+    LOSSES | FAMILY | SHARDS | TARGETS | ACTIVATIONS | MEASURES | ERRORS | SETTINGS | VERBS | COMPARED | {"__version__"}
+)
 
 
 def test_the_list_is_the_written_one() -> None:

@@ -95,13 +95,13 @@ def test_looks_are_those_of_the_formula():
 
 def test_looks_miss_seldom_however_often_one_looks():
     misses = {"looks": 0, "intervals": 0}
-    for seed in range(40):
+    for seed in range(30):
         states = list(accumulate(blocks(100, count=8, seed=seed)[0]))
         truth = 0.0
         misses["looks"] += any(not look.lower <= truth <= look.upper for look in sequence(states, expect_n=400))
         ends = [state.result().difference for state in states]
         misses["intervals"] += any(not e.lower <= truth <= e.upper for e in ends)
-    assert misses["looks"] <= 5 < misses["intervals"]
+    assert misses["looks"] <= 3 < misses["intervals"], misses
 
 
 def test_verdict_and_gates_are_those_of_the_last_look():

@@ -1,6 +1,7 @@
 """Columns: from a block of a table to what the `update` of a tally takes."""
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from crossent.wording import quoted
 __all__ = ["Columns", "predictions"]
 
 
-class Columns(NamedTuple):
+@dataclass(frozen=True)
+class Columns:
     """Names of the columns that come beside the target and the predictions.
 
     Attributes:

@@ -68,6 +68,14 @@ class Compare:
         notes: remarks.
         sequence: every look of an anytime-valid sequence, the last one at these rows; empty if not asked for. Verdict
             and gates are then those of the last look, so that one may stop at any of them.
+
+    >>> from crossent.scoring.compare_arrays import compare
+    >>> truth, old, new = [0, 1, 1, 0], [0.4, 0.6, 0.7, 0.2], [0.3, 0.8, 0.75, 0.1]
+    >>> found = compare(truth, probs={"old": old, "new": new}, margin=0.01)
+    >>> found.verdict, found.is_not_worse, found.better.value
+    ('better', True, 1.0)
+    >>> repr(found).partition(" = ")[0]
+    'Compare(new - old: -0.1572 nat [-0.7646, -0.04461]'
     """
 
     names: tuple[str, str]

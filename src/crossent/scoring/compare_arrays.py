@@ -1,23 +1,21 @@
 """compare: from two sets of predictions in arrays or tables to a Compare, in one call.
 
-Rows are matched by their order, so both sets must be as long. With two tables the target stands in both and must agree
-row by row, since tables in different orders would be compared without a warning otherwise.
+Rows are matched by their order, so both sets must be as long.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, cast
 
 from crossent.core.check import float_array
 from crossent.core.types import ArrayLike
 from crossent.errors import OptionError, ShapeError, UnsupportedError
 from crossent.scoring.compare import Compare
+from crossent.scoring.compare_tables import EXAMPLE, Two, table_tally
 from crossent.scoring.compare_tally import CompareTally
-from crossent.scoring.inputs import keyed_columns, labels_of, row_blocks
+from crossent.scoring.inputs import array_blocks, keyed_columns, labels_of
 from crossent.scoring.layout import Interval, Kind
 
 __all__ = ["compare"]
-
-_EXAMPLE = "probs=[a, b] or probs={'old': a, 'new': b}"
 
 
 def compare(
@@ -78,7 +76,7 @@ def compare(
     >>> old, new = [[0.8, 0.2], [0.5, 0.5], [0.4, 0.6]], [[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]]
     >>> found = compare([0, 1, 1], probs={"old": old, "new": new})
     >>> round(found.difference.value, 6), found.verdict
-    (-0.247313, 'undecided')
+    (-0.247312, 'undecided')
     """
     if anytime != (expect_n is not None):
         missing = "anytime=True came without expect_n" if anytime else "expect_n came without anytime=True"
@@ -90,30 +88,8 @@ def compare(
     elif classes is not None:
         raise UnsupportedError("classes= and table= were given; the names of a table's columns tell the classes.")
     else:
-        tally = _table_tally(table, targets, predicted, positive, beside, ci)
+        tally = table_tally(table, targets, predicted, positive, beside, ci)
     return tally.result(margin=margin, confidence=confidence, seed=seed, expect_n=expect_n)
-
-
-class _Two(NamedTuple):
-    """Two of something, with their names."""
-
-    names: tuple[str, str]
-    members: tuple[Any, Any]
-
-    @classmethod
-    def of(cls, given: Any, what: str) -> "_Two":
-        """From a mapping of two names, or a list or tuple of two."""
-        if isinstance(given, Mapping):
-            names, members = [str(name) for name in given], list(given.values())
-        elif isinstance(given, list | tuple):
-            names, members = ["A", "B"], list(given)
-        else:
-            shape = getattr(given, "shape", None)
-            found = type(given).__name__ + ("" if shape is None else f" of shape {tuple(shape)}")
-            raise UnsupportedError(f"{what} is one {found}; compare takes two sets: {_EXAMPLE}. score takes one.")
-        if len(members) != 2:
-            raise UnsupportedError(f"{what} has {len(members)} sets; compare takes two: {_EXAMPLE}.")
-        return cls((names[0], names[1]), (members[0], members[1]))
 
 
 def _one_kind(predicted: Mapping[str, Any]) -> tuple[Kind, Any]:
@@ -123,7 +99,7 @@ def _one_kind(predicted: Mapping[str, Any]) -> tuple[Kind, Any]:
         found = " and ".join(f"{name}=" for name in given) + " were" if given else "none was"
         raise UnsupportedError(
             f"{found} given; name exactly one: logits= for raw scores, probs= for probabilities, log_probs= for their "
-            f"logarithms, each for two sets: {_EXAMPLE}."
+            f"logarithms, each for two sets: {EXAMPLE}."
         )
     return cast(Kind, given[0]), predicted[given[0]]
 
@@ -138,7 +114,7 @@ def _array_tally(
 ) -> CompareTally:
     """The tally of two sets of predictions in arrays."""
     kind, given = _one_kind(predicted)
-    names, members = _Two.of(given, kind)
+    names, members = Two.of(given, kind)
     a, b = (float_array(member, f"{kind} of {name}") for name, member in zip(names, members, strict=True))
     if a.shape != b.shape:
         raise ShapeError(
@@ -146,20 +122,15 @@ def _array_tally(
             "same rows, in the same order, and of the same classes."
         )
     labels = labels_of(targets, a.shape, classes=classes, positive=positive)
-    by = keyed_columns(beside["by"])
     tally = CompareTally(
-        labels.classes, kind=kind, names=names, by=tuple(by), cluster=beside["cluster"] is not None, ci=ci
+        labels.classes,
+        kind=kind,
+        names=names,
+        by=tuple(keyed_columns(beside["by"])),
+        cluster=beside["cluster"] is not None,
+        ci=ci,
     )
-    columns = {name: _column(beside[name], name) for name in ("sample_weight", "count", "cluster")}
-    keys = {name: _column(column, f"by[{name!r}]") for name, column in by.items()}
-    update = tally.update_binary if labels.single else tally.update
-    for rows in row_blocks(len(labels.targets), len(labels.classes)):
-        update(
-            labels.targets[rows],
-            a[rows],
-            b[rows],
-            **{name: None if column is None else column[rows] for name, column in columns.items()},
-            by={name: column[rows] for name, column in keys.items()},
-            first_row=rows.start,
-        )
+    update: Callable[..., None] = tally.update_binary if labels.single else tally.update
+    for rows, more in array_blocks(beside, rows=len(labels.targets), classes=len(labels.classes)):
+        update(labels.targets[rows], a[rows], b[rows], **more)
     return tally
