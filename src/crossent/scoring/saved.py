@@ -6,7 +6,7 @@ The tree is JSON and follows the dataclasses that a tally is made of, field by f
 shape, and its numbers follow in the order of the tree, little-endian. What a field holds is told by its annotation, so
 that a new part of a tally needs nothing here, and nothing in a file names a type. Equal tallies have equal bytes.
 
-Loading refuses, in this order: other bytes, another version, more than 4 GiB, a tree that is not that of the
+Loading refuses, in this order: other bytes, another version, more than 1 GiB, a tree that is not that of the
 dataclasses, whole numbers outside 0..2^53 and NaN, whatever a class's own `check` refuses, and shapes other than those
 of a tally of the same options that has seen one row.
 """
@@ -33,7 +33,7 @@ __all__ = ["SCHEMA", "dump", "load", "pack", "unpack"]
 
 SCHEMA = "crossent.tally/1"
 _SIZES = struct.Struct("<QQ")
-_LARGEST = 1 << 32
+_LARGEST = 1 << 30
 _MOST = 1 << 53
 _NON_FINITE = {"inf": math.inf, "-inf": -math.inf}
 
@@ -56,10 +56,15 @@ def load(data: bytes) -> tuple[Layout, Parts | None]:
 
     Raises: DataError for anything else.
     """
-    saved = unpack(data, _Saved, SCHEMA)
+    saved: _Saved = unpack(data, _Saved, SCHEMA)
     if saved.parts is not None:
-        _check_rows(saved.parts)
-        _match(saved.parts, _one_row(saved.layout), "parts")
+        like = _one_row(saved.layout)
+        for f in fields(Parts):
+            mine, theirs = getattr(saved.parts, f.name), getattr(like, f.name)
+            if (mine is None) != (theirs is None):
+                raise _damaged(SCHEMA, f"{f.name} does not fit the options of the tally")
+            _match(mine, theirs, f.name)
+        _check_rows(saved.parts, saved.layout)
     return saved.layout, saved.parts
 
 
@@ -68,6 +73,10 @@ def pack(state: Any, schema: str) -> bytes:
     arrays: list[bytes] = []
     tree = json.dumps(_node(state, type(state), arrays), separators=(",", ":")).encode()
     body = b"".join(arrays)
+    if len(tree) + len(body) > _LARGEST:
+        raise DataError(
+            f"the state takes {len(tree) + len(body)} bytes; at most {_LARGEST} can be saved. Track fewer classes."
+        )
     return schema.encode() + b"\n" + _SIZES.pack(len(tree), len(body)) + zlib.compress(tree + body, 1)
 
 
@@ -253,8 +262,10 @@ _PLAIN: dict[Any, Callable[[Any, str], Any]] = {
 }
 
 
-def _check_rows(parts: Parts) -> None:
-    """Every part must speak of as many rows."""
+def _check_rows(parts: Parts, layout: Layout) -> None:
+    """Every part must speak of as many rows, and the worst be as many as the options say."""
+    if parts.worst.limit != layout.worst:
+        raise _damaged(SCHEMA, f"it keeps {parts.worst.limit} worst rows, and its options say {layout.worst}")
     zeros = parts.zeros.sum()
     counts = [parts.truth.counts, parts.predicted.counts, parts.losses.units, parts.histogram.counts]
     rows = [int(c.sum() + extra) for c, extra in zip(counts, (0, 0, zeros, zeros), strict=True)]
@@ -303,4 +314,4 @@ def _match(found: Any, like: Any, path: str) -> None:
     else:
         return
     if not same:
-        raise _damaged(SCHEMA, f"the size of {path} does not fit the other options of the tally")
+        raise _damaged(SCHEMA, f"the size of {path} does not fit the options of the tally")
