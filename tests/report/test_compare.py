@@ -4,7 +4,7 @@ import json
 import math
 
 from crossent.report import to_fragment, to_json, to_text
-from crossent.scoring.compare import Look
+from crossent.stats.sequence import Look
 from results import HOSTILE, MARK, compare_of, estimate
 
 
@@ -23,7 +23,8 @@ def test_text_has_both_losses_and_their_difference():
     for part in (
         "A: old",
         "B: new",
-        "p of no difference         0.0027",
+        "p of no difference",
+        " 0.0027",
         "61.0 % of the rows",
         "0.94",
         "Note: a remark",
@@ -33,21 +34,21 @@ def test_text_has_both_losses_and_their_difference():
 
 
 def test_infinities_margin_segments_and_looks_are_told():
-    looks = tuple(Look(100 * k, -0.03, -0.1, 0.04) for k in range(1, 41))
+    looks = tuple(Look(100 * k, -0.03, -0.1, 0.04, 0.95, 2000) for k in range(1, 41))
     lost = estimate(math.inf)
     compare = compare_of(
         segments=50, infinite=(0, 2, 1), margin=0.01, verdict="worse", sequence=looks, difference=lost,
         losses=(estimate(0.5, 0.03, mark=MARK), lost),
     )  # fmt: skip
     text = to_text(compare)
-    assert "infinite losses            0 of A only, 2 of B only, 1 of both (left out)" in text
+    assert "  0 of A only, 2 of B only, 1 of both (left out)" in text
     assert "0.01 nat: B is worse" in text
     assert "! too few events" in text
     assert "and 10 smaller segments" in text
     assert "over 50 segments" in text
     assert "\n11     1,100 " in text
     assert "\n10     1,000 " not in text
-    assert "Asymptotically valid at every look." in text
+    assert "95 % confidence sequence, asymptotically valid at every look, tightest at 2,000 rows." in text
 
 
 def test_json_reads_back():

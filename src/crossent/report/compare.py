@@ -91,9 +91,13 @@ def _looks(compare: Compare) -> Table:
     rows = [("looks", "rows", "difference", "lower", "upper")]
     first = len(compare.sequence) - len(looks) + 1
     rows += [
-        (str(first + k), f"{look.n:,}", number(look.difference), number(look.lower), number(look.upper))
+        (str(first + k), f"{look.n:,}", number(look.value), number(look.lower), number(look.upper))
         for k, look in enumerate(looks)
     ]
-    remarks = ["Asymptotically valid at every look."]
-    remarks += [f"Last look: {looks[-1].why}."] if looks[-1].why else []
+    last = looks[-1]
+    remarks = [
+        f"{level(last.confidence)} confidence sequence, asymptotically valid at every look, tightest at "
+        f"{last.expect_n:,} rows."
+    ]
+    remarks += [f"Last look: {last.why}."] if last.why else []
     return Table("looks", tuple(rows), remarks=tuple(remarks))

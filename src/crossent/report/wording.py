@@ -90,7 +90,7 @@ def number(x: float | None, *, digits: int = 4) -> str:
 def alike(column: Sequence[float | None], *, digits: int = 4) -> list[str]:
     """Numbers of one column with as many decimals, so many that the largest has `digits` significant ones.
 
-    >>> alike([0.69315, 0.00123, None, math.inf])
+    >>> alike([0.69314, 0.00123, None, math.inf])
     ['0.6931', '0.0012', '–', 'inf']
     """
     largest = max((abs(x) for x in column if x is not None and math.isfinite(x)), default=0.0)
