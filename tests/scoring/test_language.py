@@ -7,6 +7,8 @@ from fractions import Fraction
 
 import mpmath
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ from statsmodels.regression.linear_model import WLS
 
 from closeness import assert_close
 from crossent.errors import (
+    DataError,
     EmptyBatchError,
     LabelError,
     NonFiniteError,
@@ -110,6 +113,14 @@ def test_texts_count_their_bytes_in_utf8():
         assert score_language(log_p, bytes=given_texts) == wanted
     assert score_language([-1.0, -2.0], bytes="naïve 語").bytes == 10
     assert score_language([[-1.0, -2.0]], bytes=[["ï", "ab"]]).bytes == 4
+
+
+def test_columns_of_tables():
+    rows = {"lp": [[-1.0, -2.0], [-1.0]], "text": ["a b", "ï"], "name": ["x", "y"]}
+    wanted = score_language(rows["lp"], bytes=rows["text"], documents=rows["name"])
+    assert wanted.bytes == 5
+    for table in (pd.DataFrame(rows), pl.DataFrame(rows)):
+        assert score_language(table["lp"], bytes=table["text"], documents=table["name"]) == wanted
 
 
 def test_names_of_documents_are_compared_as_text():
@@ -286,6 +297,7 @@ REFUSED = {
     "bytes below 0": (OptionError, "holds -2", {"log_probs": [-1.0], "bytes": [-2]}),
     "half bytes": (OptionError, "holds 0.5", {"log_probs": [-1.0], "bytes": [0.5]}),
     "no text": (OptionError, "no UTF-8", {"log_probs": [-1.0], "bytes": ["\udc80"]}),
+    "no document": (DataError, "None or NaN", {"log_probs": [[-1.0], [-2.0]], "documents": [None, "a"]}),
     "mask": (OptionError, "mask holds 2", {"log_probs": [-1.0], "mask": [2]}),
     "mask length": (ShapeError, r"mask\[1\] has shape", {"log_probs": [[-1.0], [-1.0, -2.0]], "mask": [[1], [1]]}),
     "vocabulary": (ProbabilityError, "all 8 tokens of a vocabulary", {"log_probs": np.full((2, 3, 8), -math.log(8))}),

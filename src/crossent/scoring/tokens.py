@@ -18,7 +18,15 @@ from crossent.core.check import float_array
 from crossent.core.interchange import as_array
 from crossent.core.text import canonical_text
 from crossent.core.types import NDArray
-from crossent.errors import CrossentError, NonFiniteError, OptionError, ProbabilityError, ShapeError, UnsupportedError
+from crossent.errors import (
+    CrossentError,
+    DataError,
+    NonFiniteError,
+    OptionError,
+    ProbabilityError,
+    ShapeError,
+    UnsupportedError,
+)
 from crossent.losses import cross_entropy
 from crossent.stats import Flags, Float64, Int64
 from crossent.stats.identity import Identity, key_identity
@@ -67,6 +75,7 @@ class _Rows(NamedTuple):
     @classmethod
     def of(cls, value: Any, name: str) -> tuple["_Rows", Float64]:
         """The rows of a value, and its numbers in one line, [n] float64."""
+        value = _listed(value, name)
         if _is_ragged(value):
             parts = [float_array(part, f"{name}[{i}]") for i, part in enumerate(value)]
             for i, part in enumerate(parts):
@@ -91,6 +100,7 @@ class _Rows(NamedTuple):
 
     def beside(self, value: Any, name: str) -> tuple[NDArray, bool]:
         """A value that comes beside the tokens in one line, and whether it has one element a token (else one a row)."""
+        value = _listed(value, name)
         if self.shape is None:
             return self._beside_list(value, name)
         array = as_array(value, name)
@@ -157,6 +167,14 @@ def token_block(
     return TokenBlock(losses, owner.tokens, found, owner.names)
 
 
+def _listed(value: Any, name: str) -> Any:
+    """A list as it is; a column of lists, as tables have them, as a list; anything else as an array."""
+    if isinstance(value, list | tuple):
+        return value
+    array = as_array(value, name)
+    return array.tolist() if array.dtype == np.dtype(object) and array.ndim else array
+
+
 def _is_ragged(value: Any) -> bool:
     """Whether this is a list of rows, which may differ in length: its first element has elements itself."""
     if not isinstance(value, list | tuple) or not value or isinstance(value[0], str | bytes):
@@ -172,6 +190,7 @@ def _of_logits(logits: Any, targets: Any, ignore_index: int) -> tuple[Any, Flags
         found: NDArray = -np.asarray(cross_entropy(t, logits=z, ignore_index=ignore_index, reduction="none"))
         return found
 
+    targets = _listed(targets, "targets")
     if not _is_ragged(targets):
         return negated(logits, targets), as_array(targets, "targets").reshape(-1) != ignore_index
     if len(logits) != len(targets):
@@ -247,7 +266,12 @@ def _owners(rows: _Rows, documents: Any, counted: Flags) -> _Owners:
     row = np.repeat(np.arange(len(rows.lengths)), rows.lengths)
     used = np.bincount(row[counted], minlength=len(rows.lengths)) > 0
     keys = keys[counted if per_token else used]  # documents of padding may be missing
-    identity = key_identity(keys)
+    try:
+        identity = key_identity(keys)
+    except DataError as error:
+        raise DataError(
+            "documents holds None or NaN where a token counts. Name every document, or leave out such tokens by mask=."
+        ) from error
     every, first = np.unique(identity, return_index=True)
     names = {int(each): str(canonical_text(keys[i])) for each, i in zip(every, first, strict=True)}
     if per_token:
@@ -270,15 +294,14 @@ def _count_column(rows: _Rows, value: Any, name: str, owner: _Owners) -> CountCo
 
 def _byte_counts(value: Any) -> Any:
     """Numbers as they are; texts by the length of their UTF-8, without an array as wide as the longest of them."""
+    if isinstance(value, list | tuple):
+        return [_byte_counts(part) if isinstance(part, str | bytes | list | tuple) else part for part in value]
+    if isinstance(value, bytes):
+        return len(value)
     if isinstance(value, str):
         try:
             return len(value.encode())
         except UnicodeEncodeError as error:
             raise OptionError(f"bytes holds a text that is no UTF-8 ({error}); pass its number of bytes.") from None
-    if isinstance(value, bytes):
-        return len(value)
-    if isinstance(value, list | tuple):
-        return [_byte_counts(part) for part in value]
-    if getattr(getattr(value, "dtype", None), "kind", None) in ("O", "U", "S"):
-        return _byte_counts(value.tolist())
-    return value
+    array = as_array(value, "bytes")
+    return _byte_counts(array.tolist()) if array.dtype.kind in "OUS" and array.ndim else array
