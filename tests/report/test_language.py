@@ -27,9 +27,9 @@ def test_the_text_has_every_number_and_the_worst_documents():
 
 
 def test_the_page_is_well_formed_and_escapes_names():
-    score = score_language(LOG_P, documents=["<script>", "a&b", "c"])
+    score = score_language(LOG_P, documents=["x", "<script>&", "c"])
     page = ElementTree.fromstring(to_fragment(score))
-    assert {"<script>", "a&b"} <= {cell.text for cell in page.iter("td")}
+    assert "<script>&" in {cell.text for cell in page.iter("td")}
     assert page.find("script") is None
     assert score._repr_html_() == to_fragment(score)
 
