@@ -70,9 +70,21 @@ ERRORS = {
 }
 SETTINGS = {"empty_cache", "get_num_threads", "set_num_threads", "show_config"}
 TARGETS = {"balanced_weights", "soften"}
-VERBS = {"Score", "SoftmaxClassifier", "SoftmaxClassifierCV", "Tally", "score"}
+VERBS = {
+    "LanguageTally",
+    "Score",
+    "SoftmaxClassifier",
+    "SoftmaxClassifierCV",
+    "Tally",
+    "TallyMetric",
+    "score",
+    "score_language",
+}
+COMPARED = {"Compare", "CompareTally", "compare"}
 BOOSTING = {"lightgbm_metric", "lightgbm_objective", "xgboost_metric", "xgboost_objective"}
-PUBLIC = LOSSES | FAMILY | SHARDS | TARGETS | ACTIVATIONS | MEASURES | ERRORS | SETTINGS | VERBS | {"__version__"}
+PUBLIC = (
+    LOSSES | FAMILY | SHARDS | TARGETS | ACTIVATIONS | MEASURES | ERRORS | SETTINGS | VERBS | COMPARED | {"__version__"}
+)
 
 
 def test_the_list_is_the_written_one() -> None:

@@ -100,6 +100,23 @@ def test_infinite_rows_leave_temperature_and_its_decomposition():
     assert everywhere.entropy_gap.value is None
 
 
+def test_probabilities_that_underflow_still_have_a_logarithm():
+    z = np.array([[0.0, -800.0, 1.0], [0.0, 3.0, 1.0], [2.0, 1.0, 0.0]])
+    tally = Tally(CLASSES[:3], kind="logits")
+    tally.update(np.array([1, 1, 0]), z)
+    score = tally.result(redraws=2)
+
+    def loss(beta):
+        return -log_softmax(beta * z, axis=1)[np.arange(3), [1, 1, 0]].mean()
+
+    assert score.temperature.beyond == "above 8"
+    assert score.temperature.loss == pytest.approx(loss(1 / 8), rel=1e-12)
+    assert score.decomposition.loss == pytest.approx(loss(1), rel=1e-12)
+    far = np.where(z == -800, -1e300, z)
+    tally.update(np.array([1, 1, 0]), far)
+    assert tally.result(redraws=2).temperature.left_out == 1
+
+
 def test_two_classes_are_decomposed_by_isotonic_regression():
     y, p, w = batch(k=2, heat=1.5)
     score = scored(y, p, w)

@@ -7,13 +7,20 @@ file. A row's identity is its number.
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, cast
 
-from crossent.core.check import prediction, unmasked
+from crossent.core.check import prediction
 from crossent.core.text import canonical_text
 from crossent.core.types import ArrayLike
-from crossent.errors import OptionError, ShapeError, UnsupportedError
+from crossent.errors import OptionError, UnsupportedError
 from crossent.rows import from_table
 from crossent.scoring.files import bind_source, score_file
-from crossent.scoring.inputs import column_names, keyed_columns, labels_of, python_words, row_blocks
+from crossent.scoring.inputs import (
+    array_blocks,
+    column_name,
+    column_names,
+    keyed_columns,
+    labels_of,
+    python_words,
+)
 from crossent.scoring.layout import Binning, Interval, Kind, Prior
 from crossent.scoring.score import Score
 from crossent.scoring.tally import Tally
@@ -111,35 +118,14 @@ def _array_score(
     """The tally of all rows."""
     kind, values = prediction(**predicted)
     labels = labels_of(targets, values.shape, classes=classes, positive=positive)
-    by, cluster = keyed_columns(beside["by"]), beside["cluster"]
     tally = Tally(
-        labels.classes, kind=cast(Kind, kind), by=tuple(by), cluster=cluster is not None, tracked=labels.tracked,
-        **options,
+        labels.classes, kind=cast(Kind, kind), by=tuple(keyed_columns(beside["by"])),
+        cluster=beside["cluster"] is not None, tracked=labels.tracked, **options,
     )  # fmt: skip
     update: Callable[..., None] = tally.update_binary if labels.single else tally.update
-    n = len(labels.targets)
-    given = {name: _column(beside[name], name, n) for name in ("sample_weight", "count", "cluster")}
-    keys = {name: _column(column, f"by[{name!r}]", n) for name, column in by.items()}
-    for rows in row_blocks(n, len(labels.classes)):
-        update(
-            labels.targets[rows],
-            values[rows],
-            **{name: None if column is None else column[rows] for name, column in given.items()},
-            by={name: column[rows] for name, column in keys.items()},
-            first_row=rows.start,
-        )
+    for rows, more in array_blocks(beside, rows=len(labels.targets), classes=len(labels.classes)):
+        update(labels.targets[rows], values[rows], **more)
     return tally
-
-
-def _column(values: Any, name: str, rows: int) -> Any:
-    """What can be cut into blocks; a list stays one, since NumPy would make one type of it."""
-    if values is None:
-        return None
-    column = values if isinstance(values, list | tuple) else unmasked(values, name)
-    found = (len(column),) if isinstance(column, list | tuple) else column.shape
-    if found != (rows,):
-        raise ShapeError(f"{name} has shape {found}; one value for each of the {rows} targets is needed")
-    return column
 
 
 def _table_score(
@@ -151,8 +137,8 @@ def _table_score(
     options: Mapping[str, Any],
 ) -> Score:
     """The score of columns of a table."""
-    names = {name: _name(column, name) for name, column in {**predicted, **beside}.items() if name != "by"}
-    target, by = _name(targets, "targets"), column_names(beside["by"], "by")
+    names = {name: column_name(column, name) for name, column in {**predicted, **beside}.items() if name != "by"}
+    target, by = column_name(targets, "targets"), column_names(beside["by"], "by")
     weight, count, cluster = names["sample_weight"], names["count"], names["cluster"]
     if target is None:
         raise OptionError("targets is None; with table= the name of the column with the truth is needed")
@@ -167,10 +153,3 @@ def _table_score(
             besides=[name for name in (count, cluster, *by) if name is not None],
         )
         return score_file(source, binding, weight=weight, count=count, by=by, cluster=cluster, **options)
-
-
-def _name(column: Any, what: str) -> str | None:
-    """The name of a column."""
-    if column is not None and not isinstance(column, str):
-        raise OptionError(f"{what} is {type(column).__name__}; with table= the name of a column is needed")
-    return column

@@ -1,12 +1,21 @@
-"""Compare: two sets of predictions of the same rows, by the mean difference of their losses."""
+"""Compare: two sets of predictions of the same rows, by the mean difference of their losses.
 
-from dataclasses import dataclass
+A row in which B rules out the truth (infinite loss) and A does not is worse than any finite gain is good: it decides,
+whatever the other rows say. A row in which only A does counts for B. Rows in which both do say nothing and are left
+out, but counted.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from crossent.stats import Estimate
+from crossent.stats.sequence import Look
 
-__all__ = ["Compare", "SegmentDifference"]
+__all__ = ["SCHEMA", "Compare", "SegmentDifference", "deciding_ends"]
 
 SCHEMA = "crossent.compare/1"
+_NATS_PER_BIT = math.log(2.0)
 
 
 @dataclass(frozen=True)
@@ -47,16 +56,26 @@ class Compare:
         method: "hall", "bootstrap" or "clusters".
         p_value: of no difference.
         infinite: rows infinite in A only, in B only, in both (these are left out).
-        correlation: of the two losses over the rows.
+        correlation: of the two losses over the rows where both are finite; with weights, of w (loss - mean), so that it
+            is the one that makes the paired standard error smaller than the unpaired one.
         better: share of the rows in which B's loss is smaller, with Wilson's interval.
-        tied: share of the rows in which both are equal.
+        tied: share of the rows in which both are equal; None if every row was left out.
         unpaired_se: standard error that two independent samples of this size would have.
         detectable: difference that this number of rows finds with probability 0.8.
         margin: what B may be worse by, or None.
         verdict: "better", "worse", "not worse" (upper < margin), "worse than the margin" (lower > margin), "undecided".
-        sequence: lower and upper end at every look of an anytime-valid sequence; empty if not asked for.
         segments: one entry a value of each column asked for.
         notes: remarks.
+        sequence: every look of an anytime-valid sequence, the last one at these rows; empty if not asked for. Verdict
+            and gates are then those of the last look, so that one may stop at any of them.
+
+    >>> from crossent.scoring.compare_arrays import compare
+    >>> truth, old, new = [0, 1, 1, 0], [0.4, 0.6, 0.7, 0.2], [0.3, 0.8, 0.75, 0.1]
+    >>> found = compare(truth, probs={"old": old, "new": new}, margin=0.01)
+    >>> found.verdict, found.is_not_worse, found.better.value
+    ('better', True, 1.0)
+    >>> repr(found).partition(" = ")[0]
+    'Compare(new - old: -0.1572 nat [-0.7646, -0.04461]'
     """
 
     names: tuple[str, str]
@@ -70,10 +89,85 @@ class Compare:
     infinite: tuple[int, int, int]
     correlation: float | None
     better: Estimate
-    tied: float
+    tied: float | None
     unpaired_se: float | None
     detectable: float | None
     margin: float | None
     verdict: str
     segments: tuple[SegmentDifference, ...]
     notes: tuple[str, ...]
+    sequence: tuple[Look, ...] = ()
+
+    @property
+    def difference_bits(self) -> Estimate:
+        """The difference in bits."""
+        return self.difference.scaled(1.0 / _NATS_PER_BIT)
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether B is worse by more than the margin (0 without one): lower > margin, or B infinite where A is finite.
+
+        What is not estimable is not shown to be worse.
+        """
+        ends = self._ends()
+        return ends is not None and ends[0] > (self.margin or 0.0)
+
+    @property
+    def is_not_worse(self) -> bool:
+        """Whether B is shown not to be worse by the margin (0 without one): upper < margin; the gate of a release.
+
+        What is not estimable is not shown. Never so where B is infinite and A finite; always so where it is only the
+        other way round.
+        """
+        ends = self._ends()
+        return ends is not None and ends[1] < (self.margin or 0.0)
+
+    def _ends(self) -> tuple[float, float] | None:
+        return deciding_ends(self.difference, self.infinite, self.sequence)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionaries, lists and numbers under stable names; infinities stay floats."""
+        plain = {"schema": SCHEMA, **asdict(self)}
+        plain["difference_bits"] = asdict(self.difference_bits)
+        plain["is_worse"], plain["is_not_worse"] = self.is_worse, self.is_not_worse
+        if self.correlation is None:
+            plain["correlation_why"] = "the losses of one of the two do not vary"
+        return plain
+
+    def __repr__(self) -> str:
+        a, b = self.names
+        share = "" if self.better.value is None else f"; better in {100 * self.better.value:.1f} %"
+        return (
+            f"Compare({b} - {a}: {_told(self.difference, 'nat')} = {_told(self.difference_bits, 'bit')}: {self.verdict}"
+            f"{share} of {self.n} rows)"
+        )
+
+    def _repr_html_(self) -> str:
+        from crossent.report import to_fragment
+
+        return to_fragment(self)
+
+
+def deciding_ends(
+    difference: Estimate, infinite: tuple[int, int, int], sequence: tuple[Look, ...]
+) -> tuple[float, float] | None:
+    """The interval that decides, with what infinite losses make of it; None where there is none.
+
+    Args:
+        difference: with its interval.
+        infinite: rows infinite in A only, in B only, in both.
+        sequence: looks; the last one's ends take the place of the interval.
+    """
+    if infinite[1] or infinite[0]:
+        return (math.inf, math.inf) if infinite[1] else (-math.inf, -math.inf)
+    last = sequence[-1] if sequence else difference
+    return None if last.lower is None or last.upper is None else (last.lower, last.upper)
+
+
+def _told(estimate: Estimate, unit: str) -> str:
+    """A value with its unit and interval, as far as there are any."""
+    if estimate.value is None:
+        return "no value"
+    if estimate.lower is None or estimate.upper is None:
+        return f"{estimate.value:+.4g} {unit}"
+    return f"{estimate.value:+.4g} {unit} [{estimate.lower:+.4g}, {estimate.upper:+.4g}]"

@@ -30,7 +30,7 @@ def repeated(count: Int64 | None, of: Callable[[Flags | None], _T]) -> _T:
     """What `of` makes of the rows, each counted as often as its count says.
 
     Args:
-        count: [n] whole numbers >= 1, or None for 1 everywhere.
+        count: [n] whole numbers >= 0, one of them > 0, or None for 1 everywhere; rows of count 0 are left out.
         of: makes a sum of the rows that are true in [n] flags, of all rows for None; its sums add up with `+`.
     Returns: the sum over sum(count) rows.
 

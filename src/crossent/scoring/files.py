@@ -6,20 +6,18 @@ finds the commonest, which get cells of their own.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
-from crossent.errors import DataError, NonFiniteError, ProbabilityError
+from crossent.errors import DataError, ProbabilityError
 from crossent.rows.binding import Binding, bind
-from crossent.rows.block import Block
 from crossent.rows.columns import require_column
 from crossent.rows.sources import Source
+from crossent.scoring.columns import Columns, predictions
 from crossent.scoring.layout import MOST_TRACKED, Binning, Interval, Prior, commonest
 from crossent.scoring.refusal import no_probabilities
 from crossent.scoring.score import Score
 from crossent.scoring.tally import Tally
-from crossent.stats import Float64
 from crossent.wording import quoted
 
 __all__ = ["bind_source", "score_file"]
@@ -131,19 +129,10 @@ def score_file(
         binding.classes, kind=binding.kind, worst=worst, bins=bins, binning=binning, clip=clip, by=by,
         cluster=cluster is not None, ci=ci, threshold=threshold, prior=prior, tracked=_tracked(source, binding),
     )  # fmt: skip
-    beside = [name for name in (weight, count, cluster, *by) if name is not None]
-    for block in source.blocks((binding.target, *binding.columns, *beside)):
-        targets, prediction = block.codes(binding.target, binding.classes), _prediction(block, binding)
-        rows: dict[str, Any] = {
-            "sample_weight": None
-            if weight is None
-            else _filled(block, (weight,), block.numbers(weight)[:, None])[:, 0],
-            "count": None if count is None else block.numbers(count),
-            "by": {name: block.text(name) for name in by},
-            "cluster": None if cluster is None else block.text(cluster),
-            "source": source.name,
-            "first_row": block.first_row,
-        }
+    beside = Columns(weight, count, cluster, tuple(by))
+    for block in source.blocks((binding.target, *binding.columns, *beside.names)):
+        targets, prediction = block.codes(binding.target, binding.classes), predictions(block, binding)
+        rows = beside.of(block)
         try:
             if binding.positive is None:
                 tally.update(targets, prediction, **rows)
@@ -165,37 +154,3 @@ def _tracked(source: Source, binding: Binding) -> Sequence[int] | None:
     for block in source.blocks([binding.target]):
         counts += np.bincount(block.codes(binding.target, binding.classes), minlength=k)
     return commonest(counts)
-
-
-def _prediction(block: Block, binding: Binding) -> Float64:
-    """The prediction columns [n, K] or [n, 1], every cell a number; the tally looks at ranges and row sums of
-    probabilities."""
-    values = _filled(block, binding.columns, block.matrix(binding.columns))
-    if binding.kind == "logits":
-        if (top := values == np.inf).any():
-            row, column = (int(k) for k in np.argwhere(top)[0])
-            raise NonFiniteError(
-                f"{block.place(row)}: column {quoted(binding.columns[column])} is inf; a logit may be any number or "
-                "-inf. Correct the cell."
-            )
-        ruled_out = np.isneginf(values).all(axis=1)
-        if ruled_out.any() and binding.positive is None:
-            i = int(np.argmax(ruled_out))
-            raise DataError(f"{block.place(i)}: every logit is -inf, so no class is left. Correct the row.")
-    return values
-
-
-def _weights(block: Block, name: str) -> Float64:
-    return _filled(block, (name,), block.numbers(name)[:, None])[:, 0]
-
-
-def _filled(block: Block, columns: tuple[str, ...], values: Float64) -> Float64:
-    """The values, if none is missing or NaN."""
-    bad = np.isnan(values)
-    if bad.any():
-        row, column = (int(k) for k in np.argwhere(bad)[0])
-        raise DataError(
-            f"{block.place(row)}: column {quoted(columns[column])} is missing or NaN there; a number is needed. "
-            "Fill in the cell, or leave out the row."
-        )
-    return values

@@ -19,7 +19,16 @@ from crossent.errors import CrossentError, LabelError, OptionError, ShapeError, 
 from crossent.rows import bind
 from crossent.scoring.layout import MOST_TRACKED, commonest
 
-__all__ = ["Labels", "column_names", "keyed_columns", "labels_of", "python_words", "row_blocks"]
+__all__ = [
+    "Labels",
+    "array_blocks",
+    "column_name",
+    "column_names",
+    "keyed_columns",
+    "labels_of",
+    "python_words",
+    "row_blocks",
+]
 
 _BLOCK = 2**21  # probabilities in a block
 _MOST_ROWS = 65536  # and rows
@@ -164,6 +173,16 @@ def keyed_columns(by: Any) -> dict[str, ArrayLike]:
     return {str(name): values for name, values in by.items()}
 
 
+def column_name(name: Any, what: str) -> str | None:
+    """The name of a column of a table, or None.
+
+    Raises: OptionError for anything else.
+    """
+    if name is not None and not isinstance(name, str):
+        raise OptionError(f"{what} is {type(name).__name__}; with table= the name of a column is needed")
+    return name
+
+
 def column_names(names: Any, what: str) -> tuple[str, ...]:
     """Names of columns of a table, given as one, several or none.
 
@@ -173,6 +192,37 @@ def column_names(names: Any, what: str) -> tuple[str, ...]:
     if isinstance(several, Mapping) or not all(isinstance(name, str) for name in several):
         raise OptionError(f"{what} is {type(names).__name__}; with table= the name of a column is needed")
     return tuple(several)
+
+
+def array_blocks(beside: Mapping[str, Any], *, rows: int, classes: int) -> Iterator[tuple[slice, dict[str, Any]]]:
+    """Blocks of rows, each with what comes beside its predictions, as keywords for the `update` of a tally.
+
+    Args:
+        beside: sample_weight, count and cluster, [n] each or None, and by, a mapping of column name to [n] values.
+        rows: n.
+        classes: K, which bounds the length of a block.
+    Raises: ShapeError for columns of another length; OptionError unless by is a mapping.
+
+    >>> given = {"sample_weight": [0.5, 2.0], "count": None, "cluster": None, "by": {"kind": ["x", "y"]}}
+    >>> next(array_blocks(given, rows=2, classes=3))[1]["by"]
+    {'kind': ['x', 'y']}
+    """
+    given = {name: _column(beside[name], name, rows) for name in ("sample_weight", "count", "cluster")}
+    keys = {name: _column(column, f"by[{name!r}]", rows) for name, column in keyed_columns(beside["by"]).items()}
+    for block in row_blocks(rows, classes):
+        some = {name: None if column is None else column[block] for name, column in given.items()}
+        yield block, {**some, "by": {name: column[block] for name, column in keys.items()}, "first_row": block.start}
+
+
+def _column(values: Any, name: str, rows: int) -> Any:
+    """What can be cut into blocks; a list stays one, since NumPy would make one type of it."""
+    if values is None:
+        return None
+    column = values if isinstance(values, list | tuple) else unmasked(values, name)
+    found = (len(column),) if isinstance(column, list | tuple) else column.shape
+    if found != (rows,):
+        raise ShapeError(f"{name} has shape {found}; one value for each of the {rows} targets is needed")
+    return column
 
 
 def row_blocks(rows: int, classes: int) -> Iterator[slice]:

@@ -81,6 +81,11 @@ class Layout:
             raise OptionError(f"by names a column twice: {listed(self.by)}. Name each once.")
         self._check_tracked()
 
+    @property
+    def method(self) -> str:
+        """How intervals are formed: "hall", "bootstrap" (of rows or whole clusters), or "clusters"."""
+        return "clusters" if self.cluster and self.ci == "hall" else self.ci
+
     def _check_tracked(self) -> None:
         k = len(self.classes)
         if len(self.tracked) > MOST_TRACKED or len(set(self.tracked)) < len(self.tracked):

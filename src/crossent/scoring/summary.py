@@ -44,7 +44,7 @@ def summarise(parts: Parts, layout: Layout, *, drawn: Drawn) -> Score:
         infinities=infinities(parts, finite, total),
         baseline=beside,
         baseline_of="these rows" if layout.prior is None else "the given prior",
-        method=_method(layout),
+        method=layout.method,
         accuracy=wilson_estimate(float(correct / total), n=n, effective_n=effective_n, confidence=drawn.confidence),
         macro=macro(classes),
         confusion=confusion(parts.confusion, layout),
@@ -68,13 +68,11 @@ def _finite_loss(parts: Parts, drawn: Drawn) -> Estimate:
         finite = parts.clusters.estimate(**coverage)
     else:
         finite = parts.losses.total().estimate(**coverage)
-    if np.any((parts.truth.counts > 0) & (parts.truth.counts < FEW_ROWS)):
+    rows = parts.truth.counts
+    expected = rows > 0 if len(rows) > 2 else rows >= 0  # of many columns some may be for classes of other data
+    if np.any(expected & (rows < FEW_ROWS)):
         finite = finite.marked(TOO_FEW_EVENTS)
     return finite
-
-
-def _method(layout: Layout) -> str:
-    return "clusters" if layout.cluster and layout.ci == "hall" else layout.ci
 
 
 def _notes(parts: Parts, n: int, layout: Layout) -> tuple[str, ...]:

@@ -1,0 +1,214 @@
+"""From the sums of a comparison to a Compare: every mean, interval, share and verdict is formed here, once."""
+
+import math
+from fractions import Fraction
+from typing import TypedDict
+
+from crossent.errors import OptionError
+from crossent.scoring.compare import Compare, SegmentDifference, deciding_ends
+from crossent.scoring.compare_sums import A_ONLY, B_ONLY, BETTER, BOTH, TIED, CompareSums, SegmentRows
+from crossent.scoring.layout import Layout
+from crossent.scoring.loss_summary import with_infinities
+from crossent.stats import Estimate, RatioSums, t_quantile, wilson_estimate
+from crossent.stats.multiple import benjamini_hochberg
+from crossent.stats.sequence import Look
+from crossent.wording import counted
+
+__all__ = ["compared", "difference"]
+
+_POWER = 0.8
+
+
+class _Coverage(TypedDict):
+    """Of all intervals, and the seed of those that draw."""
+
+    confidence: float
+    seed: int
+
+
+def compared(
+    sums: CompareSums,
+    layout: Layout,
+    names: tuple[str, str],
+    *,
+    margin: float | None,
+    confidence: float,
+    seed: int,
+    looks: tuple[Look, ...],
+) -> Compare:
+    """The Compare of at least one row.
+
+    Args:
+        sums: the sums, of this layout.
+        layout: the options of the comparison.
+        names: of A and B.
+        margin: what B may be worse by, >= 0, in nats; None asks for the direction of the difference only.
+        confidence: coverage of all intervals, in (0, 1).
+        seed: of the bootstrap.
+        looks: of an anytime-valid sequence, the last one at these rows; none if not asked for.
+    Returns: the Compare.
+    Raises: OptionError for another margin or confidence.
+    """
+    if margin is not None and not 0 <= margin < math.inf:
+        raise OptionError(f"margin is {margin}; it is what B may be worse by, in nats: a finite number >= 0")
+    counts = sums.kinds.counts.tolist()
+    infinite = _infinite(sums)
+    weights, squares = (s.fractions() for s in sums.kinds.sums)
+    effective_n = float(sum(weights) ** 2 / sum(squares))
+    coverage: _Coverage = {"confidence": confidence, "seed": seed}
+    finite = sums.difference.estimate(**coverage)
+    found = _unbounded(finite, infinite, names)
+    se_a, se_b = (spread.estimate(**coverage).se for spread in (sums.a, sums.b))
+    better, tied = _shares(counts, weights, squares, confidence)
+    return Compare(
+        names=names,
+        n=sum(counts),
+        effective_n=effective_n,
+        losses=_losses(sums, infinite, sum(counts), effective_n, coverage),
+        difference=found,
+        finite=finite,
+        method=layout.method,
+        p_value=found.p_value(0.0),
+        infinite=infinite,
+        correlation=_correlation(sums),
+        better=better,
+        tied=tied,
+        unpaired_se=None if se_a is None or se_b is None else math.hypot(se_a, se_b),
+        detectable=_detectable(finite),
+        margin=margin,
+        verdict=_verdict(deciding_ends(found, infinite, looks), margin),
+        segments=tuple(s for rows in sums.segments for s in _segments(rows, names, confidence)),
+        notes=_notes(infinite, names, layout, same=counts[TIED] == sum(counts)),
+        sequence=looks,
+    )
+
+
+def difference(sums: CompareSums, names: tuple[str, str], *, confidence: float, seed: int) -> Estimate:
+    """The mean of loss_B - loss_A alone, with what infinite losses make of it."""
+    return _unbounded(sums.difference.estimate(confidence=confidence, seed=seed), _infinite(sums), names)
+
+
+def _infinite(sums: CompareSums) -> tuple[int, int, int]:
+    """Rows infinite in A only, in B only, in both."""
+    a_only, b_only, both = (int(sums.kinds.counts[kind]) for kind in (A_ONLY, B_ONLY, BOTH))
+    return a_only, b_only, both
+
+
+def _unbounded(finite: Estimate, infinite: tuple[int, int, int], names: tuple[str, str]) -> Estimate:
+    """The difference over all rows: the finite one, or what rows with one infinite loss make of it.
+
+    Args:
+        finite: the difference over the rows in which both losses are finite.
+        infinite: rows infinite in A only, in B only, in both.
+        names: of A and B.
+    """
+    a_only, b_only, _ = infinite
+    if not a_only and not b_only:
+        return finite
+    value = None if a_only and b_only else math.inf if b_only else -math.inf
+    told = [
+        f"{name} alone is infinite in {counted(rows)}"
+        for name, rows in zip(names, (a_only, b_only), strict=True)
+        if rows
+    ]
+    n = finite.n + a_only + b_only
+    return Estimate(value, None, None, None, finite.confidence, n, finite.effective_n, why=" and ".join(told))
+
+
+def _losses(
+    sums: CompareSums, infinite: tuple[int, int, int], n: int, effective_n: float, coverage: _Coverage
+) -> tuple[Estimate, Estimate]:
+    a_only, b_only, both = infinite
+    pairs = ((sums.a + sums.a_alone, a_only + both), (sums.b + sums.b_alone, b_only + both))
+    a, b = (with_infinities(spread.estimate(**coverage, floor=0.0), zeros, n, effective_n) for spread, zeros in pairs)
+    return a, b
+
+
+def _shares(
+    counts: list[int], weights: list[Fraction], squares: list[Fraction], confidence: float
+) -> tuple[Estimate, float | None]:
+    """The shares of rows in which B is better, and in which both are equal, among those that say something."""
+    n, total = sum(counts[:BOTH]), sum(weights[:BOTH])
+    if not n:
+        return Estimate(None, None, None, None, confidence, 0, 0.0, why="no rows"), None
+    better = wilson_estimate(
+        float((weights[BETTER] + weights[A_ONLY]) / total),
+        n=n,
+        effective_n=float(total**2 / sum(squares[:BOTH])),
+        confidence=confidence,
+    )
+    return better, float(weights[TIED] / total)
+
+
+def _correlation(sums: CompareSums) -> float | None:
+    """Of the deviations u = w (l - mean) of both losses: (V_A + V_B - V_d) / (2 sqrt(V_A V_B)), V = sum u^2."""
+    a, b, d = sums.a.rows, sums.b.rows, sums.difference.rows
+    if any(r.estimate().se is None for r in (a, b)):
+        return None
+    v_a, v_b, v_d = (_deviation(r) for r in (a, b, d))
+    twice = v_a + v_b - v_d
+    return math.copysign(min(1.0, math.sqrt(float(twice * twice / (4 * v_a * v_b)))), float(twice))
+
+
+def _deviation(ratios: RatioSums) -> Fraction:
+    """sum (a - R b)^2 over rows."""
+    a, b, aa, ab, bb = (s.fractions()[0] for s in ratios.sums[:5])
+    ratio = a / b
+    return aa - 2 * ratio * ab + ratio * ratio * bb
+
+
+def _detectable(difference: Estimate) -> float | None:
+    """(t_{1 - alpha / 2} + t_{0.8}) SE: the true difference that a two-sided test finds with probability 0.8.
+
+    Source: Bloom, Evaluation Review 19 (1995), 547-556.
+    """
+    if difference.se is None:
+        return None
+    df = difference.n - 1
+    return (t_quantile(0.5 + difference.confidence / 2, df) + t_quantile(_POWER, df)) * difference.se
+
+
+def _verdict(ends: tuple[float, float] | None, margin: float | None) -> str:
+    """The answer to the margin's question first, then the direction."""
+    if ends is None:
+        return "undecided"
+    lower, upper = ends
+    if margin is not None and lower > margin:
+        return "worse than the margin"
+    if upper < 0:
+        return "better"
+    if margin is not None and upper < margin:
+        return "not worse"
+    return "worse" if lower > 0 else "undecided"
+
+
+def _segments(rows: SegmentRows, names: tuple[str, str], confidence: float) -> list[SegmentDifference]:
+    """The segments of one column, those first in which B loses most."""
+    finite = rows.finite.ratios.estimates(confidence=confidence)
+    lost = rows.finite.ratios.sums[0].fractions()
+    a_only, b_only = (part.ratios.units.tolist() for part in (rows.a_only, rows.b_only))
+    differences = [_unbounded(e, (a, b, 0), names) for e, a, b in zip(finite, a_only, b_only, strict=True)]
+    p_values = [e.p_value(0.0) for e in differences]
+    adjusted = benjamini_hochberg(p_values)
+    n, values = rows.finite.rows.tolist(), rows.finite.values
+    return [
+        SegmentDifference(rows.finite.column, values[k], n[k], differences[k], b_only[k], p_values[k], adjusted[k])
+        for k in sorted(range(len(n)), key=lambda k: (-b_only[k], a_only[k], -lost[k], values[k]))
+    ]
+
+
+def _notes(infinite: tuple[int, int, int], names: tuple[str, str], layout: Layout, *, same: bool) -> tuple[str, ...]:
+    a_only, b_only, both = infinite
+    a, b = names
+    found = []
+    if b_only:
+        found.append(f"{b} is infinite in {counted(b_only)} in which {a} is finite: worse, whatever the other rows say")
+    if a_only:
+        found.append(f"{a} is infinite in {counted(a_only)} in which {b} is finite: that counts for {b}")
+    if both:
+        found.append(f"{counted(both)} in which both are infinite {'is' if both == 1 else 'are'} left out")
+    if same:
+        found.append(f"{a} and {b} have the same loss in every row")
+    if layout.by and layout.cluster:
+        found.append("clusters widen the interval of the difference; those of segments are over rows")
+    return tuple(found)
