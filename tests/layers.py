@@ -44,7 +44,9 @@ ROOMS: dict[str, set[str]] = {
     "cli": _BELOW_REPORT | {"report", "explore", "demo", "bench", "cli"},
     "__main__": {"cli"},
 }
-PUBLIC = _BASIC | _LOSSES | {"learn", "scoring", "plots", "explain", "report"}  # what crossent/__init__.py may import
+PUBLIC = (
+    _BASIC | _LOSSES | {"learn", "scoring", "plots", "explain", "scale", "report"}
+)  # what crossent/__init__.py may import
 
 # The first pattern that fits a file (below src/crossent) decides; NumPy is allowed everywhere but in
 # errors.py and wording.py.

@@ -1,7 +1,8 @@
-"""Processes that hold a vocabulary together, for tests: each runs the same named cases on its own classes.
+"""Processes for tests that hold a vocabulary, or score rows, together: each runs the same named cases on its own part.
 
 `run` starts them, waits, and leaves none behind. A case is a dict: "do", the name of a function below, "cuts", where
-the classes are cut, and what that function takes. Results come back by process and case; an exception as type and text.
+the classes are cut, or "blocks" of rows by process, and what that function takes. Results come back by process and
+case; an exception as type and text.
 """
 
 import subprocess
@@ -189,7 +190,31 @@ def alone_in_trouble(case: dict[str, Any]) -> Any:
     return _call({**case, "target": case["target"].tolist()}, parts)
 
 
+def scored(case: dict[str, Any]) -> Any:
+    """The Score of the rows of all processes, asked for twice; the state after a sync; how many rows are its own."""
+    metric = _metric(case)
+    once, again = metric.compute(), metric.compute()
+    return repr(once.to_dict()), repr(again.to_dict()), metric.sync().state_dict(), metric.n
+
+
+def scored_within(case: dict[str, Any]) -> Any:
+    """Rows of the group of processes 0 and 1 only."""
+    group = dist.new_group([0, 1], timeout=timedelta(seconds=_SECONDS))
+    return _metric(case).sync(group).n if dist.get_rank() < 2 else None
+
+
+def _metric(case: dict[str, Any]) -> Any:
+    from crossent.scale import TallyMetric
+
+    metric = TallyMetric(case["classes"], **case.get("options", {}))
+    for block in case["blocks"][dist.get_rank()]:
+        metric.update(**block)
+    return metric
+
+
 _DO = (
+    scored,
+    scored_within,
     written_over,
     alone_in_trouble,
     loss_and_grads,

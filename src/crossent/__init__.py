@@ -63,10 +63,12 @@ if _typing.TYPE_CHECKING:
         mutual_information,
         perplexity,
     )
+    from crossent.scale.metric import TallyMetric
     from crossent.scoring.arrays import score
     from crossent.scoring.compare import Compare
     from crossent.scoring.compare_arrays import compare
     from crossent.scoring.compare_tally import CompareTally
+    from crossent.scoring.language import LanguageTally, score_language
     from crossent.scoring.score import Score
     from crossent.scoring.tally import Tally
     from crossent.shards import ShardStatistics, merge_shards, shard_statistics, shard_value_and_grad
@@ -99,6 +101,7 @@ __all__ = [
     "GradHess",
     "LabelError",
     "LabelWarning",
+    "LanguageTally",
     "LinearBinaryCrossEntropy",
     "LinearCrossEntropy",
     "LinearLossGrad",
@@ -120,6 +123,7 @@ __all__ = [
     "SoftmaxClassifierCV",
     "SymmetricCrossEntropy",
     "Tally",
+    "TallyMetric",
     "UnsupportedError",
     "WeightError",
     "__version__",
@@ -149,6 +153,7 @@ __all__ = [
     "perplexity",
     "poly1",
     "score",
+    "score_language",
     "set_num_threads",
     "shard_statistics",
     "shard_value_and_grad",
@@ -194,10 +199,12 @@ _ON_FIRST_USE = {
         "mutual_information",
         "perplexity",
     ),
+    "scale.metric": ("TallyMetric",),
     "scoring.arrays": ("score",),
     "scoring.compare": ("Compare",),
     "scoring.compare_arrays": ("compare",),
     "scoring.compare_tally": ("CompareTally",),
+    "scoring.language": ("LanguageTally", "score_language"),
     "scoring.score": ("Score",),
     "scoring.tally": ("Tally",),
     "shards": ("ShardStatistics", "merge_shards", "shard_statistics", "shard_value_and_grad"),

@@ -70,7 +70,16 @@ ERRORS = {
 }
 SETTINGS = {"empty_cache", "get_num_threads", "set_num_threads", "show_config"}
 TARGETS = {"balanced_weights", "soften"}
-VERBS = {"Score", "SoftmaxClassifier", "SoftmaxClassifierCV", "Tally", "score"}
+VERBS = {
+    "LanguageTally",
+    "Score",
+    "SoftmaxClassifier",
+    "SoftmaxClassifierCV",
+    "Tally",
+    "TallyMetric",
+    "score",
+    "score_language",
+}
 COMPARED = {"Compare", "CompareTally", "compare"}
 BOOSTING = {"lightgbm_metric", "lightgbm_objective", "xgboost_metric", "xgboost_objective"}
 PUBLIC = (

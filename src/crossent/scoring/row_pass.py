@@ -15,7 +15,7 @@ import numpy as np
 from crossent.core.accumulate import ExactSum, two_product
 from crossent.core.score_rows import RowScores, score_rows
 from crossent.core.types import NDArray
-from crossent.scoring.moments import Moments, exact_units
+from crossent.scoring.moments import Moments, exact_units, rounded
 from crossent.stats import Float64, Int64
 from crossent.stats.probability_cells import ProbabilityCells
 
@@ -208,7 +208,7 @@ def _surprise(logs: Float64, labels: Int64, weight: Float64 | None) -> tuple[Exa
     zero = np.isneginf(logs)
     zeros = np.zeros((k, k), np.int64)
     np.add.at(zeros, labels, zero)
-    lost = np.ldexp(np.rint(np.ldexp(np.where(zero, 0.0, -logs), _SURPRISE_BITS)), -_SURPRISE_BITS).reshape(-1)
+    lost = rounded(np.where(zero, 0.0, -logs), _SURPRISE_BITS).reshape(-1)
     place = (labels[:, None] * k + np.arange(k)).reshape(-1)
     terms = (lost,) if weight is None else two_product(np.repeat(weight, k), lost)
     return ExactSum.of(*terms, groups=place, group_count=k * k), zeros

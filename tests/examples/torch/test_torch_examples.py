@@ -83,6 +83,22 @@ def test_character_model_beats_frequencies(example: Example) -> None:
     assert bits.unigram < bits.uniform - 1
     assert bits.bigram < bits.unigram - 0.5
     assert bits.model < bits.bigram - 0.5
+    lower, upper = bits.interval
+    assert lower < bits.model < upper < bits.bigram
+
+
+def test_character_model_prints_what_it_found(example: Example, capsys: Any) -> None:
+    example("character_model").main(["--steps", "2"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[:4]] == ["uniform", "unigram", "bigram", "model"]
+    assert lines[4].endswith("with 95 % confidence, over topics")
+
+
+def test_every_held_out_character_has_its_topic(example: Example) -> None:
+    text = example("character_model").load_text()
+    assert text.topic.shape == text.held.shape
+    ends = np.flatnonzero(np.diff(text.topic))
+    assert len(set(text.held[ends].tolist())) == 1  # line ends
 
 
 def test_character_windows(example: Example) -> None:
