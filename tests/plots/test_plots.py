@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+import crossent
 from crossent import plots
 from crossent.plots.training import trace_points
 from crossent.scoring import Tally
@@ -31,6 +32,10 @@ def test_draws_on_given_axes_and_on_its_own(draw, k, zero):
     assert draw(score, ax=ax) is ax
     ax.figure.canvas.draw()
     assert draw(score).figure is not ax.figure
+
+
+def test_pictures_are_reached_from_the_package():
+    assert crossent.plots is plots
 
 
 def test_reliability_shows_the_bins():

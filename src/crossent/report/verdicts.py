@@ -2,7 +2,7 @@
 
 import math
 
-from crossent.report.wording import caveat, number, percent, prior, told_interval, told_p, value
+from crossent.report.wording import caveat, level, number, percent, prior, told_interval, told_p, value
 from crossent.scoring import Score
 from crossent.scoring.compare import Compare
 from crossent.stats import Estimate
@@ -102,7 +102,12 @@ def _judged(compare: Compare, a: str, b: str) -> str:
 
 def _told(compare: Compare) -> str:
     gap = compare.finite
-    told = f"loss of B \N{MINUS SIGN} loss of A is {value(gap)} nat ({told_interval(gap)}) over {counted(compare.n)}"
+    ends = told_interval(gap)
+    if compare.sequence:  # its last look is what the judgement rests on
+        last = compare.sequence[-1]
+        ends = f"{level(last.confidence)} confidence sequence {number(last.lower)} to {number(last.upper)}"
+        ends = ends if last.lower is not None else f"no statement yet: {last.why}"
+    told = f"loss of B \N{MINUS SIGN} loss of A is {value(gap)} nat ({ends}) over {counted(compare.n)}"
     return f"{told}; {caveat(gap)}" if gap.mark else told
 
 
