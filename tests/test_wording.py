@@ -2,7 +2,7 @@
 
 import pytest
 
-from crossent.wording import aligned, did_you_mean, listed, quoted
+from crossent.wording import aligned, clean, did_you_mean, listed, quoted
 
 
 def test_did_you_mean_looks_past_case_and_spaces_and_says_nothing_of_strangers():
@@ -26,3 +26,14 @@ def test_columns_are_padded_left_and_right_and_lines_end_without_blanks():
 def test_rows_of_another_length_are_refused():
     with pytest.raises(ValueError, match="zip"):
         aligned([("a", "b"), ("c",)])
+
+
+@pytest.mark.parametrize("character", ["\x1b", "\n", "\r", "\u202e", "\u2066", "\u200f", "\u2028", "\x00", "\ud800"])
+def test_clean_writes_out_what_would_act(character):
+    assert clean(f"a{character}b") == f"a\\u{ord(character):04x}b"
+
+
+def test_clean_cuts_long_text():
+    assert clean("x" * 10_000) == "x" * 59 + "…"
+    assert clean("x" * 60) == "x" * 60
+    assert len(clean("\u202e" * 10_000)) <= 60

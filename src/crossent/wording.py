@@ -1,9 +1,13 @@
 """Words for messages and tables of text: names in quotes, lists of names, counts, the name that was probably meant."""
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Sequence
 
-__all__ = ["aligned", "counted", "did_you_mean", "listed", "quoted"]
+__all__ = ["aligned", "clean", "counted", "did_you_mean", "listed", "quoted"]
+
+# controls, direction marks, surrogates, unassigned, line ends
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 def quoted(text: str, limit: int = 60) -> str:
@@ -13,6 +17,25 @@ def quoted(text: str, limit: int = 60) -> str:
     ("'a\\\\nb'", "'xxx...'")
     """
     return repr(text if len(text) <= limit else text[: limit - 3] + "...")
+
+
+def clean(text: object, *, width: int = 60) -> str:
+    """One harmless line: control and direction characters are written out, long text is cut with an ellipsis.
+
+    >>> clean("a" + chr(0x202E) + "b" + chr(10) + "c" * 100, width=16)
+    'a\\\\u202eb\\\\u000ac…'
+    """
+    kept: list[str] = []
+    length = 0
+    for character in str(text):
+        shown = character
+        if unicodedata.category(character) in _HIDDEN:
+            shown = f"\\u{ord(character):04x}"
+        length += len(shown)
+        if length > width:
+            return "".join(kept)[: width - 1] + "\N{HORIZONTAL ELLIPSIS}"
+        kept.append(shown)
+    return "".join(kept)
 
 
 def listed(names: Iterable[str], limit: int = 8) -> str:

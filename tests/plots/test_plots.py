@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from crossent import plots
 from crossent.plots.training import trace_points
 from crossent.scoring import Tally
+from results import score_of as made_score
 
 
 def score_of(k=3, n=200, zero=False):
@@ -42,10 +43,37 @@ def test_reliability_shows_the_bins():
     assert {str(b.n) for b in score.reliability} <= texts
 
 
+@pytest.mark.parametrize("k", [2, 3])
+def test_reliability_shows_the_calibration_curve_in_its_band(k):
+    score = made_score(k)
+    points = (score.decomposition if k == 2 else score.top).curve
+    ax = plots.reliability(score)
+    curve = next(line for line in ax.lines if line.get_label() == "isotonic regression")
+    assert list(zip(*curve.get_data(), strict=True)) == [(p.promised, p.recalibrated) for p in points]
+    (band,) = ax.collections
+    corners = {tuple(corner) for corner in band.get_paths()[0].vertices.tolist()}
+    assert {(p.promised, p.lower) for p in points} | {(p.promised, p.upper) for p in points} <= corners
+    without = plots.reliability(made_score(2, decomposition=None))
+    assert not without.collections
+    assert [t.get_text() for t in without.get_legend().get_texts()] == ["bins"]
+
+
+def test_the_tail_holds_one_per_cent_of_the_rows():
+    rng = np.random.default_rng(0)
+    p = rng.beta(4, 1, 20_000)
+    tally = Tally(["a", "b"])
+    tally.update(np.ones(len(p), np.int64), np.column_stack([1 - p, p]))
+    score = tally.result()
+    ax = plots.loss_histogram(score)
+    start = next(line for line in ax.lines if line.get_linewidth() == 0.8).get_xdata()[0]
+    assert np.mean(-np.log(p) > start) == pytest.approx(0.01, abs=0.002)
+    assert f"worst 1 %: {100 * score.worst_share:.3g} % of the loss" in [t.get_text() for t in ax.texts]
+
+
 def test_histogram_bars_add_up_and_infinite_rows_are_said():
     score = score_of(zero=True)
     ax = plots.loss_histogram(score)
-    assert sum(bar.get_height() for bar in ax.patches if hasattr(bar, "get_height")) == pytest.approx(199 / 200)
+    assert sum(bar.get_height() for bars in ax.containers for bar in bars) == pytest.approx(199 / 200)
     assert any("1 row at" in t.get_text() for t in ax.texts)
 
 

@@ -10,6 +10,7 @@ import pytest
 from crossent.report import write_page
 from crossent.scoring import Tally
 from programs import need_program
+from results import compare_of, score_of
 
 pytestmark = pytest.mark.browser
 
@@ -20,8 +21,9 @@ LABELS = ["<script>alert('x')</script>", "\u202egnissim", "x" * 10_000, "owl"]
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     targets, z = rng.integers(0, 4, 300), rng.normal(size=(300, 4)) * 2
-    tally = Tally(LABELS, kind="logits")
-    tally.update(targets, z, source="preds.parquet")
+    tally = Tally(LABELS, kind="logits", by=("city",))
+    cities = np.array([*LABELS, "x"])[rng.integers(0, 5, 300)]
+    tally.update(targets, z, source="preds.parquet", by={"city": cities})
     path = tmp_path_factory.mktemp("page") / "report.html"
     write_page(path, tally.result(), model={"trace": [1.4, 0.9, 0.7], "solver": "lbfgs"}, title="</title><b>x")
     return path
@@ -78,3 +80,16 @@ def test_colours_follow_the_scheme(chromium: Any, page_file: Path) -> None:
         page.close()
     assert lightness["light"] > 200
     assert lightness["dark"] < 60
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_a_notebook_piece_stays_inside_and_quiet(chromium: Any, width: int) -> None:
+    complaints: list[str] = []
+    page = chromium.new_page(viewport={"width": width, "height": 800})
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("dialog", lambda dialog: complaints.append(dialog.message))
+    page.set_content("".join(result._repr_html_() for result in (score_of(LABELS), compare_of(segments=3))))
+    assert complaints == []
+    assert page.locator("svg").count() == 3
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    page.close()

@@ -57,7 +57,7 @@ def test_text_shows_infinities_with_remedy_and_clipping():
 def test_text_is_harmless_with_hostile_labels():
     text = to_text(score_of(HOSTILE))
     assert not set(text) & {"\x1b", "\u202e", "\r"}
-    assert max(map(len, text.splitlines())) < 200
+    assert max(map(len, text.splitlines())) < 300
 
 
 def test_text_of_many_classes_is_short():

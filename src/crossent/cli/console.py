@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from crossent.errors import DataError
-from crossent.report.wording import clean
+from crossent.wording import clean
 
 __all__ = ["data", "error", "note", "progress", "quiet_status", "say", "silence_stdout", "stderr", "stdout"]
 

@@ -7,11 +7,14 @@ from crossent.wording import counted
 __all__ = ["loss_histogram"]
 
 _LEGEND = ("of the rows", "of the loss", "mean")
+_TAIL = 0.01
 _SMALLEST = 2.0**-14  # rows with less loss than this share one bar
 
 
 def loss_histogram(score: Score, *, ax: Axes | None = None) -> Axes:
     """Share of the rows (bars) and share of the loss (line) by size of the loss, on a logarithmic axis.
+
+    The shaded tail holds the worst 1 % of the rows; its label tells their share of the loss.
 
     Args:
         score: a Score.
@@ -28,19 +31,42 @@ def loss_histogram(score: Score, *, ax: Axes | None = None) -> Axes:
         ax.bar(low, height, high - low, align="edge", color=SOFT, linewidth=0, label=label)
     if bars:
         _draw_loss_shares(bars, ax)
+    _draw_tail(score, bars, ax)
     mean = score.infinities.finite.value
     if mean is not None and mean >= _SMALLEST:
-        ax.axvline(mean, color=INK, linewidth=1, linestyle=(0, (2, 2)), label="mean")
+        ax.axvline(mean, ymax=0.86, color=INK, linewidth=1, linestyle=(0, (2, 2)), label="mean")
     plain_log_ticks(ax.xaxis)
     ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
-    ax.set_ylim(0, 1.15 * ax.get_ylim()[1] if score.infinities.rows else None)
+    ax.set_ylim(0, 1.15 * ax.get_ylim()[1])
     _draw_legend(ax)
     if score.infinities.rows:
         text = f"and {counted(score.infinities.rows)} at \N{INFINITY}"
-        ax.text(0.995, 0.98, text, transform=ax.transAxes, ha="right", va="top", color=WARM, fontsize=FONT_SIZE)
+        ax.text(0.995, 0.88, text, transform=ax.transAxes, ha="right", va="top", color=WARM, fontsize=FONT_SIZE)
     elif not bars:
         ax.text(0.5, 0.5, "no finite loss", transform=ax.transAxes, ha="center", color=MUTED, fontsize=FONT_SIZE)
     return ax
+
+
+def _draw_tail(score: Score, bars: list[tuple[float, float, float, float]], ax: Axes) -> None:
+    """Shades the losses of the worst 1 % of the rows, and tells the share of the loss that they hold."""
+    start = _tail_start(bars)
+    if score.worst_share is None or start is None:
+        return
+    end = bars[-1][1]
+    ax.axvspan(start, end, color=WARM, alpha=0.13, linewidth=0)
+    ax.axvline(start, color=WARM, linewidth=0.8)
+    text = f"worst 1 %: {100 * score.worst_share:.3g} % of the loss"
+    ax.text(0.995, 0.98, text, transform=ax.transAxes, ha="right", va="top", color=WARM, fontsize=FONT_SIZE)
+
+
+def _tail_start(bars: list[tuple[float, float, float, float]]) -> float | None:
+    """The loss above which 1 % of the rows with a finite loss lie; inside a bar rows are spread evenly on the axis."""
+    wanted = _TAIL * sum(share for _, _, share, _ in bars)
+    for low, high, share, _ in reversed(bars):
+        if share >= wanted:
+            return float(high * (low / high) ** (wanted / share))
+        wanted -= share
+    return None
 
 
 def _draw_legend(ax: Axes) -> None:

@@ -1,7 +1,8 @@
 """The reliability diagram: what was promised against what happened, and how many rows say so."""
 
-from crossent.plots.style import ACCENT, FONT_SIZE, MUTED, RULE, SOFT, Axes, bare, own_axes
+from crossent.plots.style import ACCENT, FONT_SIZE, INK, MUTED, RULE, SOFT, Axes, bare, legend, own_axes, short_count
 from crossent.scoring import Score
+from crossent.stats.decomposition import Decomposition
 
 __all__ = ["reliability"]
 
@@ -10,32 +11,53 @@ _TALLEST = 0.15
 
 
 def reliability(score: Score, *, ax: Axes | None = None) -> Axes:
-    """Observed share against mean confidence per bin, with Wilson intervals; bars below count the rows.
+    """The calibration curve (CORP: isotonic regression, so no bins to choose) inside its consistency band.
+
+    The band is where the curve of that many rows lies if promises are kept; a curve outside it is evidence that they
+    are not. Dots with Wilson intervals are the shares in bins of confidence; bars below count the rows of these.
 
     Args:
         score: a Score.
         ax: axes to draw on; None makes a figure.
     Returns: the axes.
     Raises: MissingExtraError without matplotlib.
+    Source: Dimitriadis, Gneiting and Jordan, PNAS 118 (2021), e2016191118.
     """
     ax = own_axes(ax)
-    bins = score.reliability
     two_classes = len(score.classes) == 2
     promised = "probability of the positive class" if two_classes else "confidence in the predicted class"
     bare(ax, x=promised, y="share that came true")
     ax.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-    x = [b.confidence for b in bins]
-    y = [b.observed.value for b in bins]
-    for b in bins:
-        ax.plot([b.confidence] * 2, [b.observed.lower, b.observed.upper], color=ACCENT, linewidth=1.3, alpha=0.55)
-    ax.plot(x, y, color=ACCENT, linewidth=1.3)
-    ax.plot(x, y, color=ACCENT, linestyle="none", marker="o", markersize=4.5)
+    curve_of = score.decomposition if two_classes else score.top
+    if isinstance(curve_of, Decomposition):
+        _draw_curve(curve_of, ax)
+    _draw_bins(score, ax)
     _draw_counts(score, ax)
     ax.set_xlim(0, 1)
     ax.set_ylim(_FOOT, 1.03)
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
     ax.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
+    legend(ax, loc="lower right", bbox_to_anchor=(1.02, -_FOOT / (1.03 - _FOOT)), labelspacing=0.3)
     return ax
+
+
+def _draw_curve(decomposition: Decomposition, ax: Axes) -> None:
+    points = decomposition.curve
+    x = [p.promised for p in points]
+    band = f"{100 * decomposition.confidence:g} % of calibrated forecasts"
+    ax.fill_between(
+        x, [p.lower for p in points], [p.upper for p in points], color=SOFT, alpha=0.55, linewidth=0, label=band
+    )
+    dot = "." if len(points) == 1 else None
+    ax.plot(x, [p.recalibrated for p in points], color=ACCENT, linewidth=1.8, marker=dot, label="isotonic regression")
+
+
+def _draw_bins(score: Score, ax: Axes) -> None:
+    bins = score.reliability
+    for b in bins:
+        ax.plot([b.confidence] * 2, [b.observed.lower, b.observed.upper], color=INK, linewidth=1, alpha=0.45)
+    x, y = [b.confidence for b in bins], [b.observed.value for b in bins]
+    ax.plot(x, y, color=INK, linestyle="none", marker="o", markersize=3.5, label="bins")
 
 
 def _draw_counts(score: Score, ax: Axes) -> None:
@@ -58,15 +80,3 @@ def _draw_counts(score: Score, ax: Axes) -> None:
             )
     ax.axhline(0, color=RULE, linewidth=0.8)
     ax.text(-0.02, _FOOT + 0.05, "rows", color=MUTED, fontsize=FONT_SIZE - 1, ha="right", va="center")
-
-
-def short_count(n: int) -> str:
-    """A count in at most four characters or so.
-
-    >>> [short_count(n) for n in (7, 1234, 56_000, 2_500_000)]
-    ['7', '1.2k', '56k', '2.5M']
-    """
-    for size, suffix in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if n >= size:
-            return f"{n / size:.1f}".rstrip("0").rstrip(".") + suffix if n < 10 * size else f"{n // size}{suffix}"
-    return str(n)

@@ -4,16 +4,16 @@ import json
 import math
 from typing import Any
 
-from crossent.scoring import Score
+from crossent.report.contents import Result
 
 __all__ = ["json_text", "to_json"]
 
 
-def to_json(score: Score, *, indent: int | None = 2) -> str:
-    """The whole Score as standard JSON; numbers read back to the same bits.
+def to_json(result: Result, *, indent: int | None = 2) -> str:
+    """The whole result as standard JSON; numbers read back to the same bits.
 
     Args:
-        score: a Score.
+        result: a Score, a Compare or a LanguageScore.
         indent: blanks per level; None puts all into one line.
     Returns: text, ending in a newline.
 
@@ -23,7 +23,7 @@ def to_json(score: Score, *, indent: int | None = 2) -> str:
     >>> json.loads(to_json(tally.result()))["log_loss"]["value"]
     'inf'
     """
-    return json_text(score.to_dict(), indent=indent)
+    return json_text(result.to_dict(), indent=indent)
 
 
 def json_text(result: dict[str, Any], *, indent: int | None = 2) -> str:

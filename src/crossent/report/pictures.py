@@ -7,29 +7,32 @@ numbers.
 import io
 import os
 import re
+import warnings
 from collections.abc import Callable
 from html import escape
 from typing import Any
 
 from crossent.errors import DataError, MissingExtraError
-from crossent.plots.style import ACCENT, INK, MUTED, RULE, SOFT, WARM
+from crossent.plots.style import ACCENT, INK, MUTED, PAPER, RULE, SOFT, WARM
 from crossent.rows.filesafe import atomic_write
 from crossent.wording import listed, quoted
 
 __all__ = ["picture", "picture_format", "write_picture"]
 
-_ROLES = {INK: "ink", MUTED: "muted", RULE: "rule", ACCENT: "accent", SOFT: "soft", WARM: "warm"}
+_ROLES = {INK: "ink", MUTED: "muted", RULE: "rule", ACCENT: "accent", SOFT: "soft", WARM: "warm", PAPER: "paper"}
 _SUFFIXES = (".png", ".svg")
-_SIZE = (4.5, 3.15)  # inches of 72 units: text of 9.5 units reads well from phone to desk
+_WIDTH = 4.5  # inches of 72 units: text of 9.5 units reads well from phone to desk
+_HEIGHT = 3.15
 
 
-def picture(name: str, draw: Callable[[Any], Any], *, alt: str) -> str:
+def picture(name: str, draw: Callable[[Any], Any], *, alt: str, height: float = _HEIGHT) -> str:
     """An <svg> element, ready to be inlined.
 
     Args:
         name: prefix that keeps ids of several pictures apart on one page.
         draw: draws on the axes it is given.
         alt: what the picture shows, for readers who do not see it.
+        height: inches; the width is 4.5.
     Raises: MissingExtraError without matplotlib.
     """
     try:
@@ -45,8 +48,10 @@ def picture(name: str, draw: Callable[[Any], Any], *, alt: str) -> str:
         "text.parse_math": False,
     }
     buffer = io.StringIO()
-    with matplotlib.style.context(["default", settings]):
-        figure = Figure(figsize=_SIZE, layout="constrained")
+    with matplotlib.style.context(["default", settings]), warnings.catch_warnings():
+        # Text stays text, so a letter that this font lacks is drawn by the reader's own.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure = Figure(figsize=(_WIDTH, height), layout="constrained")
         FigureCanvasSVG(figure)
         draw(figure.add_subplot())
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
@@ -89,17 +94,26 @@ def write_picture(path: str | os.PathLike[str], draw: Callable[[], Any]) -> None
 
 
 def _inlined(svg: str, name: str, alt: str) -> str:
-    """Without prolog, metadata, fixed size and fonts; with own ids, a title and the page's colours."""
+    """Without prolog, metadata, style sheet, fixed size and fonts; with own ids, a title and the page's colours."""
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    svg = re.sub(r'href="#', f'href="#{name}-', svg)
-    svg = re.sub(r"url\(#", f"url(#{name}-", svg)
-    svg = re.sub(r"(font: [0-9.]+px) [^;\"]*", r"\1 var(--font)", svg)
-    for colour, role in _ROLES.items():
-        svg = svg.replace(colour, f"var(--{role})")
+    svg = re.sub(r"\s*<metadata>.*?</metadata>|<!--.*?-->\s*|\s*<style.*?</style>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"<[^>]+>", lambda tag: _restyled(tag.group(), name), svg)  # text between tags is left as it is
     box = re.search(r'viewBox="[^"]+"', svg)
-    head = f'<svg {box.group() if box else ""} role="img" aria-labelledby="{name}-alt" class="picture">'
+    head = (
+        f'<svg {box.group() if box else ""} role="img" aria-labelledby="{name}-alt" class="picture" '
+        'style="stroke-linejoin: round; stroke-linecap: butt">'
+    )
     title = f'<title id="{name}-alt">{escape(alt)}</title>'
     return re.sub(r"<svg[^>]*>", lambda _: head + title, svg, count=1)
+
+
+def _restyled(tag: str, name: str) -> str:
+    """A tag with own ids, the page's font and colours, and coordinates to a hundredth."""
+    tag = re.sub(r'\bid="', f'id="{name}-', tag)
+    tag = re.sub(r'href="#', f'href="#{name}-', tag)
+    tag = re.sub(r"url\(#", f"url(#{name}-", tag)
+    tag = re.sub(r"(font: [0-9.]+px) [^;\"]*", r"\1 var(--font)", tag)
+    tag = re.sub(r'\bd="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path.group()).replace(" \n", " "), tag)
+    for colour, role in _ROLES.items():
+        tag = tag.replace(colour, f"var(--{role})")
+    return tag

@@ -1,40 +1,39 @@
-"""The words of a report: numbers with the digits they deserve, labels made harmless, and the verdict."""
+"""The words of a report: numbers with the digits they deserve, intervals, p-values, and names of methods."""
 
 import math
-import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from crossent.scoring import Score
 from crossent.stats import Estimate
-from crossent.wording import counted
 
+_METHODS = {
+    "hall": "Hall's t interval for skewed means",
+    "bootstrap": "bootstrap of 1,024 groups of rows",
+    "clusters": "Hall's t interval over clusters",
+}
 TOO_FEW = "too few events: the interval may be too short"
+BIT = math.log(2.0)  # in nats
 __all__ = [
+    "BIT",
     "TOO_FEW",
+    "alike",
     "caveat",
-    "clean",
     "clipping_remark",
     "finite",
     "interval",
     "level",
+    "marked",
+    "method",
     "number",
+    "p_value",
     "percent",
+    "prior",
     "share",
     "standard_error",
     "told_interval",
+    "told_p",
     "value",
-    "verdict",
 ]
-
-_HIDDEN = {
-    "Cc",
-    "Cf",
-    "Cs",
-    "Co",
-    "Cn",
-    "Zl",
-    "Zp",
-}  # controls, direction marks, surrogates, unassigned, line ends
 
 
 def finite(score: Score) -> str:
@@ -42,23 +41,37 @@ def finite(score: Score) -> str:
     return "finite " if score.infinities.rows else ""
 
 
-def clean(text: object, *, width: int = 60) -> str:
-    """One harmless line: control and direction characters are written out, long text is cut with an ellipsis.
+def prior(score: Score) -> str:
+    """What the baseline is the loss of."""
+    of = score.baseline_of
+    return "class shares alone" if of == "these rows" else f"{of.removeprefix('the ')} alone"
 
-    >>> clean("a" + chr(0x202E) + "b" + chr(10) + "c" * 100, width=16)
-    'a\\\\u202eb\\\\u000ac…'
+
+def method(name: str) -> str:
+    """How an interval was found, for people.
+
+    >>> method("hall")
+    "Hall's t interval for skewed means"
     """
-    kept: list[str] = []
-    length = 0
-    for character in str(text):
-        shown = character
-        if unicodedata.category(character) in _HIDDEN:
-            shown = f"\\u{ord(character):04x}"
-        length += len(shown)
-        if length > width:
-            return "".join(kept)[: width - 1] + "\N{HORIZONTAL ELLIPSIS}"
-        kept.append(shown)
-    return "".join(kept)
+    return _METHODS.get(name, name)
+
+
+def p_value(p: float | None) -> str:
+    """A p-value to two digits; None is a dash.
+
+    >>> [p_value(p) for p in (0.0312, 0.00002, None)]
+    ['0.031', '<0.0001', '–']
+    """
+    return "–" if p is None else "<0.0001" if p < 1e-4 else f"{p:.2g}"
+
+
+def told_p(p: float) -> str:
+    """A p-value in a sentence.
+
+    >>> told_p(0.0312), told_p(0.00002)
+    ('p = 0.031', 'p < 0.0001')
+    """
+    return f"p {p_value(p).replace('<', '< ')}" if p < 1e-4 else f"p = {p_value(p)}"
 
 
 def number(x: float | None, *, digits: int = 4) -> str:
@@ -72,6 +85,19 @@ def number(x: float | None, *, digits: int = 4) -> str:
     if not math.isfinite(x):
         return str(x)
     return f"{x:,.0f}" if 10**digits <= abs(x) < 1e15 else f"{x:.{digits}g}"
+
+
+def alike(column: Sequence[float | None], *, digits: int = 4) -> list[str]:
+    """Numbers of one column with as many decimals, so many that the largest has `digits` significant ones.
+
+    >>> alike([0.69314, 0.00123, None, math.inf])
+    ['0.6931', '0.0012', '–', 'inf']
+    """
+    largest = max((abs(x) for x in column if x is not None and math.isfinite(x)), default=0.0)
+    if not 1e-6 < largest < 10**digits:
+        return [number(x, digits=digits) for x in column]
+    decimals = max(0, digits - 1 - math.floor(math.log10(largest)))
+    return [number(x) if x is None or not math.isfinite(x) else f"{x:.{decimals}f}" for x in column]
 
 
 def level(confidence: float) -> str:
@@ -136,7 +162,7 @@ def told_interval(estimate: Estimate, *, write: Callable[[float], str] | None = 
     'interval not estimable: one row'
     """
     if estimate.lower is None or estimate.upper is None:
-        return f"interval not estimable: {estimate.why}"
+        return f"interval not estimable: {(estimate.why or '').removesuffix(': not estimable')}"
     ends = interval(estimate) if write is None else f"{write(estimate.lower)} to {write(estimate.upper)}"
     return f"{level(estimate.confidence)} interval {ends}"
 
@@ -155,56 +181,16 @@ def standard_error(estimate: Estimate) -> str:
     return _fixed(estimate.se, estimate)
 
 
+def marked(estimate: Estimate) -> str:
+    """The standard error, with an exclamation mark where its interval has a caveat."""
+    return standard_error(estimate) + (" !" if estimate.mark else "")
+
+
 def _fixed(x: float | None, estimate: Estimate) -> str:
     se = estimate.se
     if x is None or se is None or not math.isfinite(x) or not 1e-7 < se < 1e4:
         return number(x)
     return f"{x:.{max(0, 2 - math.floor(math.log10(se)))}f}"
-
-
-def verdict(score: Score) -> str:
-    """What a reader should take away, in one or two sentences that claim no more than the rows show.
-
-    Args:
-        score: a Score.
-    Returns: plain text in one line.
-
-    >>> from crossent.scoring import Tally
-    >>> tally = Tally(["cat", "dog"])
-    >>> tally.update([0, 1], [[0.0, 1.0], [0.5, 0.5]])
-    >>> verdict(tally.result())
-    'Log loss inf: 1 of 2 rows has probability 0 at the true class. The other 1 row has 0.6931 nat.'
-    """
-    loss = score.log_loss
-    if score.infinities.rows:
-        return _infinite_verdict(score)
-    text = f"Log loss {value(loss)} nat ({told_interval(loss)}) over {counted(score.n)}: {_against_priors(score)}."
-    return f"{text} {caveat(loss).capitalize()}." if loss.mark else text
-
-
-def _against_priors(score: Score) -> str:
-    loss, baseline = score.log_loss, score.baseline
-    priors = f"{number(baseline)} nat of the class shares alone"
-    if score.skill is None:
-        return "all rows have one class, so there is no baseline to compare with"
-    if loss.lower is None or loss.upper is None:
-        return f"beside the {priors}, without an interval to tell them apart"
-    if loss.upper < baseline:
-        return f"{percent(score.skill)} below the {priors}"
-    if loss.lower > baseline:
-        return f"worse than the {priors}"
-    return f"the interval contains the {priors}, so these rows do not show that the model knows more than that"
-
-
-def _infinite_verdict(score: Score) -> str:
-    zeros = score.infinities.rows
-    have = f"{zeros:,} of {counted(score.n)} {'has' if zeros == 1 else 'have'} probability 0 at the true class"
-    finite = score.infinities.finite
-    if finite.value is None:
-        return f"Log loss inf: {have}."
-    told = f" ({told_interval(finite)})" if finite.lower is not None else ""
-    others = f"The other {counted(finite.n)} {'has' if finite.n == 1 else 'have'} {value(finite)} nat{told}."
-    return f"Log loss inf: {have}. {others}"
 
 
 def clipping_remark(score: Score) -> str | None:

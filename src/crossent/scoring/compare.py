@@ -143,9 +143,9 @@ class Compare:
         )
 
     def _repr_html_(self) -> str:
-        from crossent.report import compare_html
+        from crossent.report import to_fragment
 
-        return compare_html(self)
+        return to_fragment(self)
 
 
 def deciding_ends(

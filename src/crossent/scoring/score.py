@@ -256,3 +256,8 @@ class Score:
             f"Score(log loss {loss.value:.4g} nat{interval}, accuracy {self.accuracy.value:.4g}{skill}, "
             f"{self.n} rows, {len(self.classes)} classes)"
         )
+
+    def _repr_html_(self) -> str:
+        from crossent.report import to_fragment
+
+        return to_fragment(self)

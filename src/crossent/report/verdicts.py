@@ -1,0 +1,128 @@
+"""Verdicts: one to three sentences that claim no more than the rows show."""
+
+import math
+
+from crossent.report.wording import caveat, number, percent, prior, told_interval, told_p, value
+from crossent.scoring import Score
+from crossent.scoring.compare import Compare
+from crossent.stats import Estimate
+from crossent.stats.decomposition import Decomposition
+from crossent.wording import clean, counted
+
+__all__ = ["calibration_verdict", "compare_verdict", "score_verdict"]
+
+_SMALL = 0.01  # p-values below it are told; two tests are looked at
+
+
+def score_verdict(score: Score) -> str:
+    """The log loss beside what it should be compared with, and what is known of calibration."""
+    loss = score.log_loss
+    if score.infinities.rows:
+        return _infinite_verdict(score)
+    text = f"Log loss {value(loss)} nat ({told_interval(loss)}) over {counted(score.n)}: {_against_prior(score)}."
+    return " ".join(part for part in (text, _remark(loss), calibration_verdict(score)) if part)
+
+
+def _remark(estimate: Estimate) -> str:
+    return f"{caveat(estimate).capitalize()}." if estimate.mark else ""
+
+
+def _against_prior(score: Score) -> str:
+    loss, baseline = score.log_loss, score.baseline
+    alone = f"{number(baseline)} nat of the {prior(score)}"
+    if math.isinf(baseline):
+        return f"the {prior(score)} gives no probability to a class that occurs, so it is no baseline to compare with"
+    if score.skill is None:
+        return "all rows have one class, so there is no baseline to compare with"
+    if loss.lower is None or loss.upper is None:
+        return f"beside the {alone}, without an interval to tell them apart"
+    if loss.upper < baseline:
+        return f"{percent(score.skill)} below the {alone}"
+    if loss.lower > baseline:
+        return f"worse than the {alone}"
+    return f"the interval contains the {alone}, so these rows do not show that the model knows more than that"
+
+
+def _infinite_verdict(score: Score) -> str:
+    zeros = score.infinities.rows
+    have = f"{zeros:,} of {counted(score.n)} {'has' if zeros == 1 else 'have'} probability 0 at the true class"
+    finite = score.infinities.finite
+    if finite.value is None:
+        return f"Log loss inf: {have}."
+    told = f" ({told_interval(finite)})" if finite.lower is not None else ""
+    rest = score.n - zeros
+    others = f"The other {counted(rest)} {'has' if rest == 1 else 'have'} {value(finite)} nat{told}."
+    return f"Log loss inf: {have}. {others}"
+
+
+def calibration_verdict(score: Score) -> str:
+    """A sentence about calibration if a test of it says something, else "": no sentence is no proof of calibration.
+
+    The tests take rows as independent, so nothing is claimed of rows in clusters.
+    """
+    if score.method == "clusters":
+        return ""
+    gap, best = score.entropy_gap, score.temperature
+    if gap.p_value is not None and gap.p_value < _SMALL and gap.mark is None and gap.value is not None:
+        way = "Over-confident" if gap.value > 0 else "Under-confident"
+        if best is None:
+            return f"{way} (entropy gap {number(gap.value, digits=2)} nat, {told_p(gap.p_value)})."
+        at = f"T {best.beyond}" if best.beyond else f"T = {number(best.value, digits=3)}"
+        gain = number(best.gain, digits=2)
+        return f"{way}: temperature {at} would save {gain} nat on these rows ({told_p(gap.p_value)})."
+    corp = score.decomposition if isinstance(score.decomposition, Decomposition) else score.top
+    if corp is None or not corp.p_value < _SMALL or not math.isfinite(corp.mcb):
+        return ""
+    what = "Not calibrated" if corp is score.decomposition else "Confidence in the predicted class is not calibrated"
+    beyond = number(corp.mcb_debiased, digits=2)
+    return f"{what}: miscalibration {beyond} nat beyond what chance gives ({told_p(corp.p_value)})."
+
+
+def compare_verdict(compare: Compare) -> str:
+    """Which is better, by how much, and what the rows cannot tell."""
+    b = f"B ({clean(compare.names[1], width=40)})"
+    a = f"A ({clean(compare.names[0], width=40)})"
+    only_a, only_b, _ = compare.infinite
+    if only_a or only_b:
+        return " ".join((_infinite_difference(a, b, only_a, only_b), _finite_difference(compare)))
+    if compare.finite.value is None:
+        return f"{a} and {b} cannot be compared: there is no row in which both have a finite loss."
+    return " ".join(part for part in (f"{_judged(compare, a, b)}: {_told(compare)}.", _power(compare)) if part)
+
+
+def _judged(compare: Compare, a: str, b: str) -> str:
+    margin = number(compare.margin)
+    return {
+        "better": f"{b} is better than {a}",
+        "worse": f"{b} is worse than {a}",
+        "not worse": f"{b} is not worse than {a} by the margin of {margin} nat",
+        "worse than the margin": f"{b} is worse than {a} by more than the margin of {margin} nat",
+    }.get(compare.verdict, f"These rows do not tell {a} and {b} apart")
+
+
+def _told(compare: Compare) -> str:
+    gap = compare.finite
+    told = f"loss of B \N{MINUS SIGN} loss of A is {value(gap)} nat ({told_interval(gap)}) over {counted(compare.n)}"
+    return f"{told}; {caveat(gap)}" if gap.mark else told
+
+
+def _power(compare: Compare) -> str:
+    """What an undecided comparison could have found."""
+    if compare.verdict != "undecided" or compare.detectable is None:
+        return ""
+    return f"They would find a difference of {number(compare.detectable, digits=2)} nat with probability 0.8."
+
+
+def _infinite_difference(a: str, b: str, only_a: int, only_b: int) -> str:
+    if only_a and only_b:
+        return f"{a} is infinite in {counted(only_a)} in which B is finite, and {b} in {only_b:,} in which A is finite."
+    worse, better, rows = (b, "A", only_b) if only_b else (a, "B", only_a)
+    return f"{worse} is worse: it has an infinite loss in {counted(rows)} in which {better} is finite."
+
+
+def _finite_difference(compare: Compare) -> str:
+    if compare.finite.value is None:
+        return "No row is finite in both."
+    gap = compare.finite
+    told = f"loss of B \N{MINUS SIGN} loss of A is {value(gap)} nat ({told_interval(gap)})"
+    return f"Over the {counted(compare.n - sum(compare.infinite))} finite in both, {told}."
