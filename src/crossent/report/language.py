@@ -3,10 +3,10 @@
 from html import escape
 
 from crossent.report.json import json_text
-from crossent.report.wording import clean, interval, level, number, standard_error, told_interval, value
+from crossent.report.wording import interval, level, number, standard_error, told_interval, value
 from crossent.scoring.language_score import LanguageScore
 from crossent.stats import Estimate
-from crossent.wording import aligned
+from crossent.wording import aligned, clean
 
 __all__ = ["language_to_html", "language_to_json", "language_to_text"]
 
