@@ -100,7 +100,7 @@ template <class T> struct Score {
     }
 
     static void bind(nb::module_& m, const char* name) {
-        m.def(name, &run, CROSSENT_ARG("values"), CROSSENT_ARG("labels"), nb::arg("classes"), nb::arg("kind"),
+        m.def(name, &run, CROSSENT_ARG("values"), CROSSENT_ARG("labels"), nb::arg("classes"), nb::arg("form"),
               nb::arg("first"), nb::arg("end"), nb::arg("silent"), nb::arg("refused"), CROSSENT_MAYBE("losses"),
               CROSSENT_ARG("own_losses"), CROSSENT_ARG("target"), CROSSENT_ARG("confidence"), CROSSENT_ARG("predicted"),
               CROSSENT_ARG("slots"), CROSSENT_ARG("cells"), CROSSENT_MAYBE("surprise"), CROSSENT_MAYBE("zeros"),

@@ -28,6 +28,10 @@ OF_CELLS = {  # of the functions on cells and exact sums
     "exact_floats": ("floats",), "octave_cells": ("cells",),
 }  # fmt: skip
 
+_OF_ROWS = ("own_losses", "target", "confidence", "predicted", "cells", "sums", "found", "counts", "large")
+OF_SCORES = {"score_rows": (*_OF_ROWS, "surprise", "zeros"), "score_rows terms": (*_OF_ROWS, "terms", "logs")}
+_APART = OF_MATRICES | OF_CELLS | OF_SCORES  # jobs that draw no blocks
+
 
 class Storage(NamedTuple):
     """The numbers in memory, what they are passed as, and the arithmetic's type."""
@@ -227,6 +231,21 @@ def _octave_cells() -> dict[str, Any]:
     return {"numbers": np.linspace(0, 9, ROWS), "edges": edges, "per_octave": 1, "cells": np.zeros(ROWS, np.int64)}
 
 
+def _score_rows(kind: str, *, terms: bool) -> dict[str, Any]:
+    """Probabilities whose losses are computed, or logits whose losses are given."""
+    rows = {name: np.zeros(ROWS) for name in ("own_losses", "target", "confidence")}
+    sums = {"sums": np.zeros((32, 2), np.int64), "found": np.zeros(4), "counts": np.zeros(4, np.int64)}
+    return rows | sums | {
+        "values": stored(np.full((ROWS, K), 1 / K), kind), "labels": np.arange(ROWS) % K, "classes": K,
+        "form": int(terms), "first": 0, "end": ROWS, "silent": 1e-5, "refused": 1e-2,
+        "losses": np.ones(ROWS) if terms else None, "predicted": np.zeros(ROWS, np.int64),
+        "slots": np.array([1, -1, 2, -1, 0]), "cells": np.zeros((3, _native.SCORE_CELLS, 2), np.int64),
+        "surprise": None if terms else np.zeros((K, K, 2), np.int64),
+        "zeros": None if terms else np.zeros((K, K), np.int64), "large": np.zeros(ROWS, np.int64),
+        "terms": np.zeros((ROWS, 32)) if terms else None, "logs": np.zeros((ROWS, K)) if terms else None,
+    }  # fmt: skip
+
+
 CALLS: dict[str, Callable[[str], dict[str, Any]]] = {
     "softmax": lambda kind: _softmax(kind, soft=False),
     "softmax soft": lambda kind: _softmax(kind, soft=True),
@@ -256,6 +275,8 @@ CALLS: dict[str, Callable[[str], dict[str, Any]]] = {
     "exact_trim": lambda kind: _exact_digits(),
     "exact_floats": lambda kind: _exact_digits() | {"low": 30, "floats": np.zeros(3)},
     "octave_cells": lambda kind: _octave_cells(),
+    "score_rows": lambda kind: _score_rows(kind, terms=False),
+    "score_rows terms": lambda kind: _score_rows(kind, terms=True),
 }
 
 
@@ -263,19 +284,19 @@ def kinds_of(name: str) -> tuple[str, ...]:
     """The storages that a function is there for."""
     if name.startswith("of_") or name in OF_CELLS:
         return ("f64",)
-    return ("f32", "f64") if "probability" in name or name in OF_MATRICES else tuple(STORAGES)
+    return ("f32", "f64") if "probability" in name or name in OF_MATRICES | OF_SCORES else tuple(STORAGES)
 
 
 NAMED = [(name, kind) for name in CALLS for kind in kinds_of(name)]
 # jobs that threads share by blocks
-IN_BLOCKS = [(name, kind) for name, kind in NAMED if name not in OF_MATRICES | OF_CELLS]
+IN_BLOCKS = [(name, kind) for name, kind in NAMED if name not in _APART]
 ON_FEATURES = [(name, kind) for name, kind in NAMED if OF_MATRICES.get(name)]  # with outputs
 
 
 def outputs_of(name: str) -> tuple[str, ...]:
     """The arguments that a function writes to."""
     named = tuple(argument for argument in OUTPUTS if argument in CALLS[name](kinds_of(name)[-1]))
-    return (OF_MATRICES | OF_CELLS).get(name, named)
+    return _APART.get(name, named)
 
 
 def call_of(name: str, kind: str, **others: Any) -> dict[str, Any]:

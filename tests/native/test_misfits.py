@@ -84,7 +84,14 @@ SHORTER = {
     ("exact_reach", "values"): ("one less", "no element"),
     ("octave_cells", "edges"): ("one less",),
 }  # or shorter
-LONGER = {("sparse", "other"), ("sparse", "starts"), ("sparse_transposed", "out_starts"), *SHORTER}
+LONGER = {
+    ("score_rows", "cells"),
+    ("score_rows terms", "cells"),
+    ("sparse", "other"),
+    ("sparse", "starts"),
+    ("sparse_transposed", "out_starts"),
+    *SHORTER,
+}
 
 
 def fits(a: Any, b: Any, dtypes: list[Any]) -> bool:
@@ -293,6 +300,21 @@ WRONG_OF_MATRICES: dict[str, list[dict[str, Any]]] = {
         *({"per_octave": wrong} for wrong in (0, 65, *FAR)),
         *({"edges": np.zeros(size)} for size in (0, 1, 2)),
     ],
+    "score_rows": [
+        *({"classes": n} for n in (0, -1, 2**26 + 1, *FAR)),
+        *({"form": n} for n in (-1, 3)),
+        *({"first": n} for n in (-1, ROWS + 1, *FAR)),
+        *({"end": n} for n in (-1, ROWS + 1, *FAR)),
+        {"first": 5, "end": 4},
+        *({"slots": np.array([1, n, 2, -1, 0])} for n in (-2, 3, 2**62, -(2**62))),
+        *({"counts": np.array([0, 0, n, 0])} for n in (-1, 1, ROWS)),
+        {"cells": np.zeros((0, _native.SCORE_CELLS, 2), np.int64)},
+        {"surprise": None},
+        {"zeros": None},
+        {"terms": np.zeros((ROWS, 32))},
+        {"logs": np.zeros((ROWS, K))},
+    ],
+    "score_rows terms": [{"terms": None}, {"logs": None}],
     "of_labels": [
         *({"rows": n} for n in (0, 11, *FAR)),
         *({"columns": n} for n in (0, 7, *FAR)),

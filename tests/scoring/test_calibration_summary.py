@@ -115,6 +115,8 @@ def test_probabilities_that_underflow_still_have_a_logarithm():
     far = np.where(z == -800, -1e300, z)
     tally.update(np.array([1, 1, 0]), far)
     assert tally.result(redraws=2).temperature.left_out == 1
+    tally.update(np.array([0, 2, 0]), far, sample_weight=[1e30, 1.0, 1e60])  # no product leaves the numbers
+    assert math.isfinite(tally.result(redraws=2).log_loss.value)
 
 
 def test_two_classes_are_decomposed_by_isotonic_regression():

@@ -44,7 +44,7 @@ def test_cells_lose_little_of_the_rows(n, sharper):
     exact = decompose(columns_of(p, hit), loss=loss, redraws=50)
     assert exact.loss == loss
     assert exact.unc == pytest.approx(unc, rel=1e-12)
-    assert -1e-4 < mcb - exact.mcb < 0.6 * exact.mcb_null
+    assert -1e-4 < mcb - exact.mcb < 0.8 * exact.mcb_null
     assert exact.dsc - dsc == pytest.approx(exact.mcb - mcb, abs=1e-12)
     of_means = decompose(columns_of(p, hit), redraws=50)
     assert abs(of_means.loss - loss) < 3e-5 + 0.05 / math.sqrt(n)

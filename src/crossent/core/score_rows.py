@@ -132,7 +132,7 @@ def score_rows(
         "confidence": np.empty(n),
         "predicted": np.empty(n, np.int64),
     }
-    given = {"kind": KINDS.index(kind), "silent": silent, "refused": refused, "losses": losses, "slots": slots}
+    given = {"form": KINDS.index(kind), "silent": silent, "refused": refused, "losses": losses, "slots": slots}
     extra = {
         "terms": np.empty((n, len(TERM_BITS))) if terms else None,
         "logs": np.empty((n, classes)) if terms else None,

@@ -77,6 +77,12 @@ class SegmentRows:
             SegmentSums.of(column, by, nothing, None, kind == B_ONLY),
         )
 
+    def check(self) -> None:
+        """Raises ValueError unless all are sums over the same rows by the same column."""
+        parts = (self.finite, self.a_only, self.b_only)
+        if len({(part.column, part.values, tuple(part.rows.tolist())) for part in parts}) > 1:
+            raise ValueError("the rows of a segment differ")
+
     def __add__(self, other: "SegmentRows") -> "SegmentRows":
         return SegmentRows(self.finite + other.finite, self.a_only + other.a_only, self.b_only + other.b_only)
 
@@ -126,6 +132,21 @@ class CompareSums:
                 for column, by in zip(layout.by, pair.keys.by, strict=True)
             ),
         )
+
+    def check(self) -> None:
+        """Whether sums from elsewhere can be used.
+
+        Raises: ValueError unless all are sums over the same rows.
+        """
+        counts = self.kinds.counts.tolist()
+        if len(counts) != _KINDS or len(self.kinds.sums) != 2:
+            raise ValueError(f"a comparison has {len(counts)} kinds of rows, and {len(self.kinds.sums)} sums of each")
+        finite = sum(counts[:A_ONLY])
+        rows = [int(spread.rows.units[0]) for spread in (self.a, self.b, self.difference, self.a_alone, self.b_alone)]
+        if rows != [finite, finite, finite, counts[B_ONLY], counts[A_ONLY]]:
+            raise ValueError(f"the spreads of a comparison speak of {rows} rows, its kinds of {counts}")
+        if any(int(segments.finite.rows.sum()) != sum(counts) for segments in self.segments):
+            raise ValueError("the segments of a comparison do not hold all rows")
 
     def __add__(self, other: "CompareSums") -> "CompareSums":
         segments = tuple(x + y for x, y in zip(self.segments, other.segments, strict=True))

@@ -38,6 +38,18 @@ class _State:
     names: tuple[str, str]
     sums: CompareSums | None
 
+    def check(self) -> None:
+        """Raises ValueError unless names differ and the sums are of this layout."""
+        if self.names[0] == self.names[1]:
+            raise ValueError(f"both names are {self.names[0]!r:.60}")
+        if self.sums is None:
+            return
+        sums, method = self.sums, self.layout.method
+        if any(s.method != method for s in (sums.a, sums.b, sums.difference, sums.a_alone, sums.b_alone)):
+            raise ValueError(f"the sums are not those of the interval {method!r}")
+        if tuple(segments.finite.column for segments in sums.segments) != self.layout.by:
+            raise ValueError("the segments are not those of the columns")
+
 
 class CompareTally:
     """Compares two sets of predictions that arrive in blocks.

@@ -13,7 +13,7 @@ from crossent.core.accumulate import ExactSum, two_product
 from crossent.core.score_rows import TERM_BITS, RowScores
 from crossent.stats import Float64, Int64
 
-__all__ = ["LARGEST_TERM", "MOMENTS", "Moments", "exact_units"]
+__all__ = ["LARGEST_TERM", "MOMENTS", "Moments", "exact_units", "rounded"]
 
 # Of one row with probabilities p, target y, loss l, entropy H: l - H; V = sum p log^2 p - H^2; 2 sum p^2 - 2 p_y, which
 # is Spiegelhalter's B - E; its variance 4 (sum p^3 - (sum p^2)^2); Brier score 1 - 2 p_y + sum p^2.
@@ -65,7 +65,7 @@ class Moments:
         columns = []
         for k, bits in enumerate(TERM_BITS):
             rows = kept if k in _GAPS or k >= split else slice(None)
-            x = np.ldexp(np.rint(np.ldexp(terms[rows, k], bits)), -bits)
+            x = rounded(terms[rows, k], bits)
             factors = (square, error) if k in _SQUARED else (w,)
             columns.append(ExactSum.of(*(part for f in factors for part in two_product(f[rows], x))))
         variances = (terms[:, 1] * kept, terms[:, 3])
@@ -85,6 +85,12 @@ class Moments:
             np.maximum(self.largest, other.largest),
             self.temperature + other.temperature,
         )
+
+
+def rounded(x: Float64, bits: int) -> Float64:
+    """Multiples of 2^-bits; numbers beyond 2^26 as they are."""
+    small = np.abs(x) < LARGEST_TERM
+    return np.where(small, np.ldexp(np.rint(np.ldexp(np.where(small, x, 0.0), bits)), -bits), x)
 
 
 def exact_units(limbs: Int64, bits: Int64) -> ExactSum:

@@ -15,7 +15,7 @@ import numpy as np
 from crossent.core.accumulate import ExactSum, two_product
 from crossent.core.score_rows import RowScores, score_rows
 from crossent.core.types import NDArray
-from crossent.scoring.moments import Moments, exact_units
+from crossent.scoring.moments import Moments, exact_units, rounded
 from crossent.stats import Float64, Int64
 from crossent.stats.probability_cells import ProbabilityCells
 
@@ -25,6 +25,7 @@ SILENT_OFF = 1e-5  # a row sum this far from 1 is rounding
 LARGEST_OFF = 1e-2  # and beyond this it is not a distribution
 MOST_SQUARES = 200  # classes up to which sums by true and predicted class are kept
 _SURPRISE_BITS = 39
+_MOST_SURPRISE = 2.0**200  # its product with any weight is finite
 _TERM_ELEMENTS = 1 << 20
 
 
@@ -203,12 +204,12 @@ def _weighed(rows: _Rows, scores: RowScores, tracked: tuple[int, ...]) -> PassSu
 
 
 def _surprise(logs: Float64, labels: Int64, weight: Float64 | None) -> tuple[ExactSum, Int64]:
-    """Sum of w (-log p_j) by true class, and rows with p_j = 0."""
+    """Sum of w (-log p_j) by true class, and rows with p_j = 0; beyond 2^200 nats it counts as that."""
     k = logs.shape[1]
     zero = np.isneginf(logs)
     zeros = np.zeros((k, k), np.int64)
     np.add.at(zeros, labels, zero)
-    lost = np.ldexp(np.rint(np.ldexp(np.where(zero, 0.0, -logs), _SURPRISE_BITS)), -_SURPRISE_BITS).reshape(-1)
+    lost = rounded(np.minimum(np.where(zero, 0.0, -logs), _MOST_SURPRISE), _SURPRISE_BITS).reshape(-1)
     place = (labels[:, None] * k + np.arange(k)).reshape(-1)
     terms = (lost,) if weight is None else two_product(np.repeat(weight, k), lost)
     return ExactSum.of(*terms, groups=place, group_count=k * k), zeros

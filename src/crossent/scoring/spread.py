@@ -6,7 +6,7 @@ import numpy as np
 
 from crossent.scoring.layout import Layout
 from crossent.stats import Estimate, Float64, RatioSums, two_product
-from crossent.stats.bootstrap import GroupSums
+from crossent.stats.bootstrap import GROUPS, GroupSums
 from crossent.stats.clusters import ClusterSums
 from crossent.stats.identity import Identity
 
@@ -67,6 +67,21 @@ class Spread:
         clusters = None if self.clusters is None or other.clusters is None else self.clusters + other.clusters
         groups = None if self.groups is None or other.groups is None else self.groups + other.groups
         return Spread(self.rows + other.rows, clusters, groups)
+
+    def check(self) -> None:
+        """Whether sums from elsewhere can be used.
+
+        Raises: ValueError unless there is one group of rows, and at most one kind of units that are no rows.
+        """
+        if len(self.rows.units) != 1 or (self.clusters is not None and self.groups is not None):
+            raise ValueError("a spread has several means, or clusters and groups at once")
+        if self.groups is not None and len(self.groups.sums.units) != GROUPS:
+            raise ValueError(f"a spread has {len(self.groups.sums.units)} groups, not {GROUPS}")
+
+    @property
+    def method(self) -> str:
+        """How the interval is formed, as `Layout.method` names it."""
+        return "hall" if self.clusters is self.groups is None else "clusters" if self.groups is None else "bootstrap"
 
     def estimate(self, *, confidence: float, seed: int = 0, floor: float | None = None) -> Estimate:
         """The mean with standard error and interval."""

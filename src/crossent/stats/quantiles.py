@@ -6,6 +6,7 @@ exact to double precision. Tails are found as such, never as 1 - (nearly 1), so 
 """
 
 import math
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -128,6 +129,7 @@ def _expansion(x: float, df: int) -> float:
     return x + sum(term / float(df) ** (k + 1) for k, term in enumerate(terms))
 
 
+@lru_cache(maxsize=4096)  # thousands of segments have few different sizes
 def _solve(inside: float, df: int) -> float:
     """The angle whose two-sided probability is `inside`, by bisection and Newton; t = sqrt(df) tan(angle)."""
     low, high = 0.0, math.pi / 2
