@@ -316,3 +316,17 @@ def test_repr_and_dictionary():
     assert (plain["is_worse"], plain["is_not_worse"]) == (found.is_worse, found.is_not_worse)
     assert plain["segments"][0]["column"] == "kind"
     assert set(plain) >= {"names", "losses", "infinite", "margin", "verdict", "notes", "sequence"}
+
+
+def test_few_rows_of_a_class_or_segment_are_marked():
+    y, a, b, _ = batch()
+    assert tally_of(y, a, b).result().difference.mark is None
+    rare = np.where(y == 2, 1, y)
+    rare[:19] = 2
+    found = tally_of(rare, a, b).result()
+    assert "too few" in found.difference.mark
+    assert all("too few" in loss.mark for loss in found.losses)
+    rare[19] = 2
+    assert tally_of(rare, a, b).result().losses[0].mark is None
+    segments = tally_of(y, a, b, by={"kind": np.arange(400) < 19}).result().segments
+    assert {s.value: s.difference.mark is not None for s in segments} == {"true": True, "false": False}

@@ -81,7 +81,9 @@ class Spread:
     @property
     def method(self) -> str:
         """How the interval is formed, as `Layout.method` names it."""
-        return "hall" if self.clusters is self.groups is None else "clusters" if self.groups is None else "bootstrap"
+        if self.groups is not None:
+            return "bootstrap"
+        return "hall" if self.clusters is None else "clusters"
 
     def estimate(self, *, confidence: float, seed: int = 0, floor: float | None = None) -> Estimate:
         """The mean with standard error and interval."""
