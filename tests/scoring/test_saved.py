@@ -17,7 +17,7 @@ from crossent.errors import DataError
 from crossent.scoring import Tally
 from crossent.scoring.saved import SCHEMA
 
-ROWS = 16
+ROWS = 12
 WAYS: dict[str, dict[str, Any]] = {
     "two classes": {"classes": 2},
     "threshold": {"classes": 2, "threshold": 0.3},
@@ -71,7 +71,7 @@ rows_of = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(rows_of, st.lists(st.integers(0, ROWS), max_size=6), st.randoms())
 def test_any_split_order_and_block_size_gives_the_same_bytes_and_score(rows, cuts, random):
     whole = rows.tally((0, ROWS))
@@ -280,7 +280,7 @@ def test_a_small_file_cannot_claim_much_memory():
             tracemalloc.stop()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_random_changes_of_numbers_load_or_are_refused(draw_from):
     """And what loads can be used: no crash, no other error."""
