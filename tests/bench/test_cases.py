@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from crossent.bench.cases import SUITES, cases_of
-from crossent.bench.peers.data import Spec, make
-from crossent.bench.roster import CROSSENT, IN_TORCH, INTELEX, PEERS, SKLEARN
+from crossent.bench.peers.data import Spec, make, softmax
+from crossent.bench.roster import CROSSENT, IN_TORCH, INTELEX, LOSS_ALONE, METRICS, PEERS, SKLEARN
 from crossent.bench.worker import REGIMES
 
 REACH = {  # title: ratio for the loss, for loss and gradient
@@ -84,6 +84,20 @@ def test_fits_have_their_targets():
         assert (INTELEX in case.peers) == (case.kind != "fit sparse")
 
 
+def test_scores_have_their_target_beside_the_loss_alone():
+    found = {case.title.removeprefix("score "): case for case in cases_of("score")}
+    assert {title: case.targets["tally"].times for title, case in found.items() if case.targets} == {
+        "probabilities (1000000, 10)": 2,
+        "probabilities (1000000, 10), float32": 2,
+        "logits (1000000, 10)": 2,
+    }
+    assert sorted(case.shape[1] for case in found.values() if not case.targets) == [2, 100]
+    for case in found.values():
+        assert all(target.against == LOSS_ALONE for target in case.targets.values())
+        assert case.works == ("tally", "result")
+        assert case.peers == (LOSS_ALONE, "sklearn log_loss", METRICS)
+
+
 def test_what_the_peers_are_compared_with():
     for suite in SUITES:
         assert {case.ours for case in cases_of(suite)} == {IN_TORCH if suite == "torch" else CROSSENT}
@@ -145,6 +159,24 @@ def test_the_numbers_of_a_case(case):
         assert first.targets.dtype == np.int64
         assert first.targets.size == first.prediction.size // spec.classes
         assert 0 <= first.targets.min() <= first.targets.max() < spec.classes
+    if case.suite == "score":
+        assert set(first.targets) == set(range(case.shape[1]))
     if case.kind.endswith("probs"):
         assert first.prediction.min() > 0
         assert first.prediction.max() < 1
+
+
+def test_targets_of_scores_are_drawn_from_their_predictions():
+    """So the expected log loss is the expected entropy, of probabilities and of logits."""
+    found = []
+    for kind in ("score probs", "score logits"):
+        made = make(Spec(kind=kind, shape=(20_000, 10), dtype="float64"))
+        p = made.prediction if kind == "score probs" else softmax(made.prediction)
+        np.testing.assert_allclose(p.sum(axis=1), 1)
+        loss = -np.log(p[np.arange(len(p)), made.targets])
+        gap = loss + (p * np.log(p)).sum(axis=1)
+        assert abs(gap.mean()) < 4 * gap.std() / len(gap) ** 0.5
+        assert abs(loss.mean() - np.log(10)) > 1
+        found.append((p, made.targets))
+    np.testing.assert_allclose(found[0][0], found[1][0])
+    np.testing.assert_array_equal(found[0][1], found[1][1])

@@ -49,7 +49,7 @@ def test_a_library_that_is_missing_is_reported(process):
 @pytest.mark.parametrize(
     ("words", "texts"),
     [
-        (["--suite", "speed"], ["'speed' is not one of 'loss', 'small', 'linear', 'torch', 'fit', 'scaling'"]),
+        (["--suite", "speed"], ["'speed' is not one of 'loss', 'small', 'linear', 'torch', 'fit', 'score', 'scaling'"]),
         (["--vs", "torhc"], ["'torhc' is none of torch", "Did you mean 'torch'?"]),
         (["--cases", "gone"], ["--cases 'gone' fits no case", "'(2048, 32000)'"]),
         (["--rounds", "0"], ["--rounds", "x>=1"]),

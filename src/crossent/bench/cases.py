@@ -6,14 +6,16 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from crossent.bench.roster import CROSSENT, IN_TORCH, INTELEX, SKLEARN
+from crossent.bench.roster import CROSSENT, IN_TORCH, INTELEX, LOSS_ALONE, METRICS, SKLEARN
 
 __all__ = ["SUITES", "WORKS", "Case", "Target", "cases_of"]
 
-SUITES = ("loss", "small", "linear", "torch", "fit", "scaling")
+SUITES = ("loss", "small", "linear", "torch", "fit", "score", "scaling")
 # What is done with a case. Only crossent, beside NumPy, has the last two: into a reused buffer, and over the logits.
 _LOSS_WORKS = ("forward", "gradient", "gradient_out", "gradient_in_place")
-WORKS = (*_LOSS_WORKS, "fit", "fit_default")  # to a certain accuracy; with everything as it comes
+_FIT_WORKS = ("fit", "fit_default")  # to a certain accuracy; with everything as it comes
+_SCORE_WORKS = ("tally", "result")  # all rows into a tally, block by block; its statistics
+WORKS = (*_LOSS_WORKS, *_FIT_WORKS, *_SCORE_WORKS)
 _QUICK = 60  # largest extent of an axis with --quick
 
 
@@ -22,14 +24,15 @@ class Target:
     """What crossent shall reach.
 
     ratio: median of the best peer (or of the one named by `against`) / crossent's, with malloc as it is;
-    tuned: the same beside peers whose malloc is tuned; seconds, extra_bytes: at most this; extra_share: at most this
-    share of the extra memory of the peer that `against` names.
+    tuned: the same beside peers whose malloc is tuned; seconds, extra_bytes: at most this; times, extra_share: at most
+    so many times the median, this share of the extra memory, of the peer that `against` names.
     """
 
     ratio: float | None = None
     tuned: float | None = None
     against: str = ""
     seconds: float | None = None
+    times: float | None = None
     extra_bytes: int | None = None
     extra_share: float | None = None
 
@@ -204,8 +207,25 @@ def _fit(
     if kind != "fit sparse":
         tried[INTELEX] = tuple(name for name in solvers if name in ("lbfgs", "newton-cg"))
     return Case(suite="fit", title=f"fit {title}", kind=kind, shape=shape, dtype=dtype, regimes=("default",),
-                works=("fit", "fit_default"), limited=False, solvers=tried, peers=tuple(tried)[1:],
+                works=_FIT_WORKS, limited=False, solvers=tried, peers=tuple(tried)[1:],
                 targets={"fit": Target(ratio=ratio)} if ratio else {})  # fmt: skip
+
+
+def _score_cases() -> list[Case]:
+    """All statistics of a tally, beside the loss alone over the same blocks and scikit-learn's metrics on the whole."""
+    several = [
+        ("probabilities (1000000, 10)", "score probs", (1_000_000, 10), "float64", 2),
+        ("probabilities (1000000, 10), float32", "score probs", (1_000_000, 10), "float32", 2),
+        ("logits (1000000, 10)", "score logits", (1_000_000, 10), "float64", 2),
+        ("probabilities (4000000, 2)", "score probs", (4_000_000, 2), "float64", None),
+        ("probabilities (200000, 100)", "score probs", (200_000, 100), "float64", None),
+    ]
+    return [
+        Case(suite="score", title=f"score {title}", kind=kind, shape=shape, dtype=dtype, regimes=("default",),
+             works=_SCORE_WORKS, limited=False, peers=(LOSS_ALONE, "sklearn log_loss", METRICS),
+             targets={"tally": Target(times=times, against=LOSS_ALONE)} if times else {})
+        for title, kind, shape, dtype, times in several
+    ]  # fmt: skip
 
 
 def _scaling_cases() -> list[Case]:
@@ -222,7 +242,7 @@ def _scaling_cases() -> list[Case]:
 def cases_of(suite: str, *, pattern: str = "*", quick: bool = False) -> list[Case]:
     """The cases of a suite whose title fits a pattern (`*`, `?`; a plain word fits anywhere), shrunk if `quick`."""
     makers = {"loss": _loss_cases, "small": _small_cases, "linear": _linear_cases, "torch": _torch_cases,
-              "fit": _fit_cases, "scaling": _scaling_cases}  # fmt: skip
+              "fit": _fit_cases, "score": _score_cases, "scaling": _scaling_cases}  # fmt: skip
     made = makers[suite]()
     glob = pattern if any(mark in pattern for mark in "*?[") else f"*{pattern}*"
     return [case.shrunk() if quick else case for case in made if fnmatchcase(case.title, glob)]

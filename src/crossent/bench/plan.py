@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from crossent.bench.cases import Case, cases_of
-from crossent.bench.roster import LIBRARIES, LIMIT, PEERS
+from crossent.bench.roster import CROSSENT, LIBRARIES, LIMIT, PEERS
 from crossent.bench.worker import REGIMES
 
 __all__ = ["LEAST_SECONDS", "PAUSE_SECONDS", "SLOW_SECONDS", "Plan", "estimated_seconds", "rounds_for"]
@@ -51,9 +51,9 @@ class Plan:
         return [replace(case, regimes=tuple(name for name in case.regimes if name in self.regimes)) for case in made]
 
     def peers(self, case: Case) -> list[str]:
-        """Ours, the machine's limit, and the peers of a case whose library was asked for."""
+        """Ours, the machine's limit, and the peers of a case whose library was asked for, or is crossent."""
         ours = (case.ours, LIMIT) if case.limited else (case.ours,)
-        return [*ours, *(name for name in case.peers if PEERS[name].library in self.libraries)]
+        return [*ours, *(name for name in case.peers if PEERS[name].library in (*self.libraries, CROSSENT))]
 
 
 def estimated_seconds(plan: Plan) -> float:

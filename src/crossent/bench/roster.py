@@ -17,6 +17,8 @@ __all__ = [
     "IN_TORCH",
     "LIBRARIES",
     "LIMIT",
+    "LOSS_ALONE",
+    "METRICS",
     "PEERS",
     "SKLEARN",
     "Peer",
@@ -25,6 +27,7 @@ __all__ = [
 ]
 
 CROSSENT, IN_TORCH, LIMIT = "crossent", "crossent.torch", "limit"
+LOSS_ALONE, METRICS = "crossent log loss", "sklearn metrics"  # what a tally is measured beside
 SKLEARN, INTELEX = "scikit-learn", "scikit-learn-intelex"  # estimators; functions of scikit-learn have other names
 FRAMEWORKS = Path(".venv-frameworks") / "bin" / "python"  # made by `make frameworks`
 
@@ -57,6 +60,7 @@ LIBRARIES: dict[str, tuple[str, str]] = {
 }
 PEERS: dict[str, Peer] = {
     CROSSENT: Peer(CROSSENT, "peers.crossent_peer", "", 2, 1),
+    LOSS_ALONE: Peer(CROSSENT, "peers.crossent_peer", "log loss", 2, 1),
     IN_TORCH: Peer("torch", "peers.crossent_torch_peer", "", 3, 4),
     LIMIT: Peer(LIMIT, "peers.limits_peer", "", 1, 1),
     "torch eager": Peer("torch", "peers.torch_peer", "eager", 7, 3),
@@ -67,6 +71,7 @@ PEERS: dict[str, Peer] = {
     "SciPy": Peer("scipy", "peers.scipy_peer", "scipy", 25, 2),
     "NumPy": Peer("numpy", "peers.scipy_peer", "numpy", 20, 1),
     "sklearn log_loss": Peer("sklearn", "peers.sklearn_peer", "log_loss", 60, 2),
+    METRICS: Peer("sklearn", "peers.sklearn_peer", "metrics", 400, 3),
     "sklearn _loss": Peer("sklearn", "peers.sklearn_peer", "_loss", 9, 2),
     SKLEARN: Peer("sklearn", "peers.sklearn_fit_peer", "", 0, 2),
     INTELEX: Peer("sklearnex", "peers.sklearnex_fit_peer", "", 0, 3),

@@ -8,6 +8,7 @@ from crossent.bench.cells import memory, row, wanted
 from crossent.bench.fit_table import fit_tables
 from crossent.bench.results import Measurement, Results
 from crossent.bench.roster import LIMIT
+from crossent.bench.score_table import score_table
 from crossent.bench.verdicts import Notes, verdicts
 from crossent.bench.wording import milliseconds, number, time_text
 
@@ -19,10 +20,12 @@ _HEADINGS = {
     "linear": "Linear layer and loss",
     "torch": "Inside PyTorch: crossent.torch",
     "fit": "Fitting",
+    "score": "Scoring",
     "scaling": "Growth",
 }
 _WORKS = {"forward": "Loss alone", "gradient": "Loss and gradient"}
-_NAMES = {**_WORKS, "fit": "Time to the minimum", "fit_default": "Default fit"}
+_NAMES = {**_WORKS, "fit": "Time to the minimum", "fit_default": "Default fit", "tally": "All rows into a tally",
+          "result": "Result of a tally"}  # fmt: skip
 _VARIANTS = ("gradient", "gradient_out", "gradient_in_place")
 
 
@@ -41,8 +44,8 @@ def markdown(results: Results, *, notes: Notes, pictures: Mapping[str, str]) -> 
         if suite == "scaling":
             lines += _growth(results, cases, pictures)
             continue
-        if suite == "fit":
-            lines += fit_tables(results, cases)
+        if suite in ("fit", "score"):
+            lines += fit_tables(results, cases) if suite == "fit" else score_table(results, cases)
             continue
         for work, heading in _WORKS.items():
             able = [case for case in cases if work in case.works]

@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from crossent.bench.cases import SUITES, WORKS, Case, cases_of
@@ -34,6 +35,9 @@ def verdicts(results: Results, case: Case, work: str) -> list[Verdict]:
         made.append(_at_least(name, target.ratio, results.ratio(case, work, "default", target.against)))
         if (least := results.least_ratio(case, work)) is not None:
             made[-1] = Verdict(name, f"> {number(least)}", least >= target.ratio)
+    if target.times is not None:
+        times = results.ratio(case, work, "default", target.against)
+        made.append(_at_most(partial(_times, target.against), target.times, 1 / times if times else None))
     if target.tuned is not None:
         made.append(_at_least(f"{target.tuned:g} tuned", target.tuned, results.ratio(case, work, "tuned")))
     ours = results.ours(case, work)
@@ -69,6 +73,10 @@ def _at_most(shown: Callable[[float], str], most: float, found: float | None) ->
         return Verdict(wanted, "", False)
     over = "" if found < most else f", {100 * (found / most - 1):.0f} % over"
     return Verdict(wanted, shown(found) + over, found < most)
+
+
+def _times(against: str, count: float) -> str:
+    return f"{number(count)} times {against}"
 
 
 def _megabytes(count: float) -> str:

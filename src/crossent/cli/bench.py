@@ -34,7 +34,7 @@ _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else o
     default=("loss",),
     show_default=True,
     help="What to measure; may be given again: losses and gradients, the cost of small calls, a linear layer "
-    "and its loss, crossent.torch inside PyTorch, fits, growth.",
+    "and its loss, crossent.torch inside PyTorch, fits, scoring, growth.",
 )
 @click.option(
     "--vs",

@@ -68,7 +68,9 @@ def _finite_loss(parts: Parts, drawn: Drawn) -> Estimate:
         finite = parts.clusters.estimate(**coverage)
     else:
         finite = parts.losses.total().estimate(**coverage)
-    if np.any((parts.truth.counts > 0) & (parts.truth.counts < FEW_ROWS)):
+    rows = parts.truth.counts
+    expected = rows > 0 if len(rows) > 2 else rows >= 0  # of many columns some may be for classes of other data
+    if np.any(expected & (rows < FEW_ROWS)):
         finite = finite.marked(TOO_FEW_EVENTS)
     return finite
 
@@ -86,5 +88,5 @@ def _notes(parts: Parts, n: int, layout: Layout) -> tuple[str, ...]:
         unclipped = f", {zeros} of them from 0: without it the loss is inf" if zeros else ""
         found.append(f"clip {clip:g} moved the probability at the true class in {moved} of {n} rows{unclipped}")
     if layout.cluster:
-        found.append("clusters widen the interval of the log loss; those of classes and segments are over rows")
+        found.append("the interval of the log loss is over clusters; all other intervals are over rows")
     return tuple(found)

@@ -8,6 +8,7 @@ from crossent import __version__
 from crossent.learn import SoftmaxClassifier
 from crossent.linear import LinearCrossEntropy
 from crossent.losses import BinaryCrossEntropy, CrossEntropy
+from crossent.scoring import Tally
 from crossent.settings import set_num_threads, show_config
 
 from .data import Arrays, Spec, joined, make
@@ -31,10 +32,12 @@ def host(gradient: Any) -> Any:
 
 
 def prepare(spec: Spec, flavour: str, threads: int) -> dict[str, Any]:
-    """The runs of a case; `flavour` is not used."""
+    """The runs of a case; `flavour` is "log loss" for that alone where the case is about scoring."""
     set_num_threads(threads)
     if spec.kind in PROBLEMS:
         return _fits(spec)
+    if spec.kind.startswith("score"):
+        return _scores(spec, alone=flavour == "log loss")
     arrays = make(spec)
     prediction, targets = arrays.prediction, arrays.targets
     if spec.kind == "linear":
@@ -69,6 +72,40 @@ def _linear(spec: Spec, arrays: Arrays) -> dict[str, Any]:
         return found.value, found[1:]
 
     return {"forward": lambda: (loss(targets, **layer), None), "gradient": gradient}
+
+
+_BLOCK = 1 << 16  # rows that a tally takes at a time
+
+
+def _scores(spec: Spec, *, alone: bool) -> dict[str, Any]:
+    """All rows into a tally and its statistics, or the log loss alone over the same blocks."""
+    arrays, loss = make(spec), CrossEntropy(check="rows")
+    kind: Any = spec.kind.removeprefix("score ")
+    rows, classes = spec.shape
+    blocks = [(arrays.targets[k : k + _BLOCK], arrays.prediction[k : k + _BLOCK]) for k in range(0, rows, _BLOCK)]
+
+    def log_loss() -> tuple[float, None]:
+        return sum(len(t) * loss(t, **{kind: z}) for t, z in blocks) / rows, None
+
+    def tally() -> tuple[_Tallied, None]:
+        made = _Tallied([str(k) for k in range(classes)], kind=kind)
+        for k, (t, z) in enumerate(blocks):
+            made.update(t, z, first_row=k * _BLOCK)
+        return made, None
+
+    if alone:
+        return {"tally": log_loss}
+    full, _ = tally()
+    return {"tally": tally, "result": lambda: (full.result().log_loss.value, None)}
+
+
+class _Tallied(Tally):
+    """A tally that is a number, its log loss, once the clock has stopped."""
+
+    def __float__(self) -> float:
+        value = self.result().log_loss.value
+        assert value is not None
+        return value
 
 
 def _fits(spec: Spec) -> dict[str, Any]:

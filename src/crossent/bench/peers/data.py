@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Arrays", "Spec", "joined", "make"]
+__all__ = ["Arrays", "Spec", "joined", "make", "softmax"]
 
 NDArray = npt.NDArray[Any]
 _SPREAD = 3.0  # standard deviation of logits
@@ -18,8 +18,9 @@ _JOINED = 1 << 14
 class Spec:
     """What a worker has to know of a case.
 
-    kind: "index", "smoothed", "soft" (distributions as targets), "binary", "probs", "binary_probs" or "linear" (index
-        targets behind a linear layer: shape is rows, features, classes).
+    kind: "index", "smoothed", "soft" (distributions as targets), "binary", "probs", "binary_probs", "linear" (index
+        targets behind a linear layer: shape is rows, features, classes), or "score probs" and "score logits" (targets
+        drawn from the predictions).
     dtype: "float32", "float64" or "bfloat16"; bfloat16 comes as float32, to be rounded by the library itself.
     axis: where the classes lie. memory_limit: bytes that crossent's linear loss may take, None for its default.
     """
@@ -59,6 +60,8 @@ def make(spec: Spec) -> Arrays:
         return _layer(rng, *spec.shape)
     z = rng.standard_normal(spec.shape, dtype=dtype)
     z *= _SPREAD
+    if spec.kind.startswith("score"):
+        return _calibrated(rng, z, logits=spec.kind == "score logits")
     if spec.kind == "binary":
         return Arrays(z, _coins(rng, spec.shape, dtype))
     if spec.kind == "soft":
@@ -79,6 +82,25 @@ def _layer(rng: np.random.Generator, rows: int, features: int, classes: int) -> 
     weight *= np.float32(_SPREAD / features**0.5)
     bias = rng.standard_normal(classes, dtype=np.float32)
     return Arrays(hidden, rng.integers(0, classes, rows), weight, bias)
+
+
+def _calibrated(rng: np.random.Generator, z: NDArray, *, logits: bool) -> Arrays:
+    """Predictions that tell the truth about themselves: a race of exponential times draws each target from its row.
+
+    Every class occurs, as some metrics want.
+    """
+    p = softmax(z)
+    targets = (rng.standard_exponential(p.shape, dtype=p.dtype) / p).argmin(axis=1)
+    few = min(p.shape)
+    targets[:few] = np.arange(few)
+    return Arrays(z if logits else p, targets)
+
+
+def softmax(z: NDArray) -> NDArray:
+    """The probabilities of rows of logits, in their type."""
+    p: NDArray = np.exp(z - z.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    return p
 
 
 def _labels(rng: np.random.Generator, spec: Spec) -> NDArray:
