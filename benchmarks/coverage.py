@@ -20,14 +20,14 @@ from coverage_study.page import Study, page
 __all__ = ["main", "study"]
 
 # Scores redraw labels and the bootstrap resamples for every sample, so these have fewer.
-_OF_SCORES, _OF_BOOTSTRAPS = 2, 8
+_OF_SCORES, _OF_BOOTSTRAPS = 4, 8
 
 
 def study(*, replicates: int, seed: int = 0, quick: bool = False) -> Study:
     """Simulates everything.
 
     Args:
-        replicates: samples for each interval; half of that for tests, an eighth for bootstraps.
+        replicates: samples for each interval; a fourth of that for tests, an eighth for bootstraps.
         seed: of all draws.
         quick: small samples only, to see that everything runs.
     """

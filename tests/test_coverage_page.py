@@ -108,6 +108,17 @@ def test_the_study_counts_what_score_says() -> None:
     assert intervals.EVENTS == FEW_ROWS
 
 
+def test_the_study_counts_what_compare_says() -> None:
+    rng = np.random.default_rng(4)
+    s, truth = losses.draw_truth(rng, 200, 0.0, 4.0)
+    seen = s + rng.standard_normal(200)
+    found = ce.compare(truth.astype(int), logits=[s, seen]).difference
+    drawn, _ = pairs.PAIRS["noisy"].draw(np.random.default_rng(4), 200)
+    sums = RatioSums.of(drawn).estimate()
+    for each in ("value", "se", "lower", "upper"):
+        assert getattr(found, each) == pytest.approx(getattr(sums, each), rel=1e-9)
+
+
 def test_coverage_at_a_base_rate_is_the_exact_one() -> None:
     """All losses are one of two values, so that a sample is its number of events, which is binomial."""
     n, p = 100, 0.01

@@ -62,7 +62,7 @@ class _Rival:
 
     def losses(self) -> Losses:
         """With moments by quadrature over s and the noise."""
-        (s, weight), (noise, chance) = normal_nodes(0.0, self.spread, 4001), normal_nodes(0.0, self.noise, 401)
+        (s, weight), (noise, chance) = normal_nodes(0.0, self.spread, 1001), normal_nodes(0.0, self.noise, 101)
         p, moments = sigmoid(s), np.zeros(3)
         for e, share in zip(noise, chance, strict=True):
             for side, sign in ((p, -1.0), (1 - p, 1.0)):

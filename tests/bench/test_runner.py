@@ -14,7 +14,7 @@ import pytest
 from crossent.bench.cases import SUITES, Target, cases_of
 from crossent.bench.plan import Plan, estimated_seconds
 from crossent.bench.results import Measurement
-from crossent.bench.roster import CROSSENT, IN_TORCH, INTELEX, LIMIT, LOSS_ALONE, METRICS, PEERS, SKLEARN, python_for
+from crossent.bench.roster import CROSSENT, IN_TORCH, INTELEX, LIMIT, PEERS, SKLEARN, python_for
 from crossent.bench.runner import run
 from crossent.bench.worker import REGIMES, Worker, WorkerFailure
 from programs import need_program
@@ -96,27 +96,6 @@ def test_fits_find_the_same_minimum(title, heard, monkeypatch):
     assert default[CROSSENT].setting == "default"
     assert results.ratio(case, "fit", "default") is not None
     assert heard.lines[0].startswith(f"{title} fit: {CROSSENT} ")
-
-
-@pytest.mark.parametrize("title", ["(1000000, 10), float32", "logits (1000000", "(4000000, 2)", "(200000, 100)"])
-def test_tallies_say_what_the_loss_alone_and_scikit_learn_say(title, heard):
-    plan = Plan(suites=("score",), libraries=("sklearn",), pattern=title, rounds=2, threads=1, quick=True)
-    results = run(plan, heard)
-    (case,) = results.cases
-    found = measured(results, "tally")
-    assert set(found) == {CROSSENT, LOSS_ALONE, "sklearn log_loss", METRICS}
-    assert set(measured(results, "result")) == {CROSSENT}
-    for m in results.measurements:
-        assert (m.failure, m.wrong_by) == ("", None), m
-        assert len(m.seconds) == 2
-    assert measured(results, "result")[CROSSENT].value == found[CROSSENT].value
-    assert results.ratio(case, "tally", "default", LOSS_ALONE) is not None
-    assert [line.split(":")[0] for line in heard.lines] == [f"{case.title} tally", f"{case.title} result"]
-
-
-def test_what_is_crossents_own_is_measured_whatever_libraries_are_asked_for():
-    plan = Plan(suites=("score",), libraries=())
-    assert {tuple(plan.peers(case)) for case in plan.cases()} == {(CROSSENT, LOSS_ALONE)}
 
 
 FIT = """class Fitted:

@@ -9,7 +9,7 @@ import pytest
 from crossent.bench.cases import Case, Target
 from crossent.bench.pictures import GROWTHS, draw_growth
 from crossent.bench.results import SCHEMA, Measurement, Results, deviation
-from crossent.bench.roster import CROSSENT, IN_TORCH, LIMIT, LOSS_ALONE, METRICS
+from crossent.bench.roster import CROSSENT, IN_TORCH, LIMIT
 from crossent.bench.table import markdown
 from crossent.bench.verdicts import Verdict, read_notes, verdicts
 from crossent.errors import DataError
@@ -204,36 +204,6 @@ def test_the_tables_of_fits():
     for table in page.split("\n\n"):
         if table.startswith("|"):
             assert len({line.count("|") for line in table.splitlines()}) == 1
-
-
-def test_the_table_of_scores():
-    case = Case(suite="score", title="score known", kind="score probs", shape=(1000, 10), works=("tally", "result"),
-                peers=(LOSS_ALONE, "sklearn log_loss", METRICS), regimes=("default",),
-                targets={"tally": Target(times=2, against=LOSS_ALONE)})  # fmt: skip
-    alone = replace(case, title="score alone", targets={})
-    results = Results(MACHINE, [case, alone], [
-        Measurement("score", "score known", "tally", "default", CROSSENT, [0.05], 1, extra_bytes=3_000_000),
-        Measurement("score", "score known", "tally", "default", LOSS_ALONE, [0.02], 1),
-        Measurement("score", "score known", "tally", "default", METRICS, [5.0], 1),
-        Measurement("score", "score known", "tally", "default", "sklearn log_loss", [0.3], 1, wrong_by=0.1),
-        Measurement("score", "score known", "result", "default", CROSSENT, [0.004], 1),
-        Measurement("score", "score alone", "tally", "default", CROSSENT, failure="killed by SIGKILL"),
-    ])  # fmt: skip
-    page = markdown(results, notes={"score known": {"tally": "so it is"}}, pictures={})
-    assert (
-        "| known | 20 ms | 50 ms | 2.5 | **< 2 times crossent log loss** | 4 ms | 300 ms, wrong | 5 s | 100 | 3 |"
-    ) in page
-    assert "| alone | - | failed: killed by SIGKILL | - |  | - | - | - | - | - |" in page
-    assert (
-        "- score known, all rows into a tally: 2.5 times crossent log loss, 25 % over where "
-        "< 2 times crossent log loss was wanted. So it is."
-    ) in page
-    results.measurements[0].seconds = [0.03]
-    assert verdicts(results, case, "tally") == [
-        Verdict("< 2 times crossent log loss", "1.5 times crossent log loss", True)
-    ]
-    del results.measurements[1]
-    assert verdicts(results, case, "tally") == [Verdict("< 2 times crossent log loss", "", False)]
 
 
 def test_a_miss_without_a_reason_says_so(results):

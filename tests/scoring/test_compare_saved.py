@@ -102,11 +102,11 @@ def test_random_changes_of_numbers_load_or_are_refused(draw_from):
 
 
 def test_parts_that_speak_of_other_rows_are_refused():
-    """The first numbers are the counts of what befell the rows."""
+    """The first numbers are the counts of the classes, and of what befell the rows."""
     tree, body = opened(DATA)
     numbers = np.frombuffer(body, np.int64).copy()
-    assert numbers[:6].sum() == 400
-    for kind in range(6):
+    assert numbers[:3].sum() == numbers[3:9].sum() == 400
+    for kind in range(9):
         other = numbers.copy()
         other[kind] += 1
         with pytest.raises(DataError, match="rows"):

@@ -2,14 +2,15 @@
 
 import math
 from fractions import Fraction
-from typing import TypedDict
+from typing import NamedTuple
 
 from crossent.errors import OptionError
 from crossent.scoring.compare import Compare, SegmentDifference, deciding_ends
 from crossent.scoring.compare_sums import A_ONLY, B_ONLY, BETTER, BOTH, TIED, CompareSums, SegmentRows
 from crossent.scoring.layout import Layout
-from crossent.scoring.loss_summary import with_infinities
-from crossent.stats import Estimate, RatioSums, t_quantile, wilson_estimate
+from crossent.scoring.loss_summary import FEW_ROWS, with_infinities
+from crossent.scoring.spread import Spread
+from crossent.stats import TOO_FEW_EVENTS, Estimate, RatioSums, t_quantile, wilson_estimate
 from crossent.stats.multiple import benjamini_hochberg
 from crossent.stats.sequence import Look
 from crossent.wording import counted
@@ -19,11 +20,17 @@ __all__ = ["compared", "difference"]
 _POWER = 0.8
 
 
-class _Coverage(TypedDict):
-    """Of all intervals, and the seed of those that draw."""
+class _Intervals(NamedTuple):
+    """How the intervals over all rows are formed: coverage, seed of the bootstrap, whether a class has few rows."""
 
     confidence: float
     seed: int
+    few: bool
+
+    def of(self, spread: Spread, floor: float | None = None) -> Estimate:
+        """The mean of losses, or of a difference."""
+        found = spread.estimate(confidence=self.confidence, seed=self.seed, floor=floor)
+        return found.marked(TOO_FEW_EVENTS) if self.few else found
 
 
 def compared(
@@ -55,25 +62,26 @@ def compared(
     infinite = _infinite(sums)
     weights, squares = (s.fractions() for s in sums.kinds.sums)
     effective_n = float(sum(weights) ** 2 / sum(squares))
-    coverage: _Coverage = {"confidence": confidence, "seed": seed}
-    finite = sums.difference.estimate(**coverage)
+    few = bool(((sums.truth > 0) & (sums.truth < FEW_ROWS)).any())
+    intervals = _Intervals(confidence, seed, few)
+    finite, a, b = (intervals.of(spread) for spread in (sums.difference, sums.a, sums.b))
     found = _unbounded(finite, infinite, names)
-    se_a, se_b = (spread.estimate(**coverage).se for spread in (sums.a, sums.b))
+    known = a.se is not None and b.se is not None
     better, tied = _shares(counts, weights, squares, confidence)
     return Compare(
         names=names,
         n=sum(counts),
         effective_n=effective_n,
-        losses=_losses(sums, infinite, sum(counts), effective_n, coverage),
+        losses=_losses(sums, infinite, effective_n, intervals),
         difference=found,
         finite=finite,
         method=layout.method,
         p_value=found.p_value(0.0),
         infinite=infinite,
-        correlation=_correlation(sums),
+        correlation=_correlation(sums) if known else None,
         better=better,
         tied=tied,
-        unpaired_se=None if se_a is None or se_b is None else math.hypot(se_a, se_b),
+        unpaired_se=math.hypot(a.se or 0.0, b.se or 0.0) if known else None,
         detectable=_detectable(finite),
         margin=margin,
         verdict=_verdict(deciding_ends(found, infinite, looks), margin),
@@ -116,11 +124,13 @@ def _unbounded(finite: Estimate, infinite: tuple[int, int, int], names: tuple[st
 
 
 def _losses(
-    sums: CompareSums, infinite: tuple[int, int, int], n: int, effective_n: float, coverage: _Coverage
+    sums: CompareSums, infinite: tuple[int, int, int], effective_n: float, intervals: _Intervals
 ) -> tuple[Estimate, Estimate]:
+    """The log loss of A and of B, each over all its rows."""
     a_only, b_only, both = infinite
+    n = int(sums.kinds.counts.sum())
     pairs = ((sums.a + sums.a_alone, a_only + both), (sums.b + sums.b_alone, b_only + both))
-    a, b = (with_infinities(spread.estimate(**coverage, floor=0.0), zeros, n, effective_n) for spread, zeros in pairs)
+    a, b = (with_infinities(intervals.of(spread, floor=0.0), zeros, n, effective_n) for spread, zeros in pairs)
     return a, b
 
 
@@ -140,12 +150,9 @@ def _shares(
     return better, float(weights[TIED] / total)
 
 
-def _correlation(sums: CompareSums) -> float | None:
+def _correlation(sums: CompareSums) -> float:
     """Of the deviations u = w (l - mean) of both losses: (V_A + V_B - V_d) / (2 sqrt(V_A V_B)), V = sum u^2."""
-    a, b, d = sums.a.rows, sums.b.rows, sums.difference.rows
-    if any(r.estimate().se is None for r in (a, b)):
-        return None
-    v_a, v_b, v_d = (_deviation(r) for r in (a, b, d))
+    v_a, v_b, v_d = (_deviation(spread.rows) for spread in (sums.a, sums.b, sums.difference))
     twice = v_a + v_b - v_d
     return math.copysign(min(1.0, math.sqrt(float(twice * twice / (4 * v_a * v_b)))), float(twice))
 
@@ -184,13 +191,14 @@ def _verdict(ends: tuple[float, float] | None, margin: float | None) -> str:
 
 def _segments(rows: SegmentRows, names: tuple[str, str], confidence: float) -> list[SegmentDifference]:
     """The segments of one column, those first in which B loses most."""
-    finite = rows.finite.ratios.estimates(confidence=confidence)
+    n, values = rows.finite.rows.tolist(), rows.finite.values
+    estimates = zip(rows.finite.ratios.estimates(confidence=confidence), n, strict=True)
+    finite = [e.marked(TOO_FEW_EVENTS) if k < FEW_ROWS else e for e, k in estimates]
     lost = rows.finite.ratios.sums[0].fractions()
     a_only, b_only = (part.ratios.units.tolist() for part in (rows.a_only, rows.b_only))
     differences = [_unbounded(e, (a, b, 0), names) for e, a, b in zip(finite, a_only, b_only, strict=True)]
     p_values = [e.p_value(0.0) for e in differences]
     adjusted = benjamini_hochberg(p_values)
-    n, values = rows.finite.rows.tolist(), rows.finite.values
     return [
         SegmentDifference(rows.finite.column, values[k], n[k], differences[k], b_only[k], p_values[k], adjusted[k])
         for k in sorted(range(len(n)), key=lambda k: (-b_only[k], a_only[k], -lost[k], values[k]))

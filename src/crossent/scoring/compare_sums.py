@@ -26,11 +26,13 @@ class Pair(NamedTuple):
     """The losses of A and B in the same rows.
 
     Attributes:
+        targets: [n] class of every row.
         a, b: [n] losses in nats, inf where p = 0 at the target.
         weight: [n] weights > 0, or None for all ones.
         keys: segments, and clusters or identities, of the rows.
     """
 
+    targets: Int64
     a: Float64
     b: Float64
     weight: Float64 | None
@@ -92,12 +94,14 @@ class CompareSums:
     """What a comparison knows of its rows; `+` adds rows.
 
     Attributes:
+        truth: [K] rows of each class.
         kinds: cells by what befell the row: counts, w, w^2.
         a, b, difference: spreads over the rows in which both losses are finite.
         a_alone, b_alone: spreads of the finite loss where the other one is infinite.
         segments: one entry a column.
     """
 
+    truth: Int64
     kinds: Cells
     a: Spread
     b: Spread
@@ -121,6 +125,7 @@ class CompareSums:
         everywhere = np.zeros(len(kind))
         everywhere[both] = d
         return cls(
+            truth=np.bincount(pair.targets, minlength=len(layout.classes)).astype(np.int64),
             kinds=Cells.of(kind, _KINDS, np.ones(len(kind), np.bool_) if w is None else w, weight=w),
             a=spread(pair.a[both], both),
             b=spread(pair.b[both], both),
@@ -145,8 +150,8 @@ class CompareSums:
         rows = [int(spread.rows.units[0]) for spread in (self.a, self.b, self.difference, self.a_alone, self.b_alone)]
         if rows != [finite, finite, finite, counts[B_ONLY], counts[A_ONLY]]:
             raise ValueError(f"the spreads of a comparison speak of {rows} rows, its kinds of {counts}")
-        if any(int(segments.finite.rows.sum()) != sum(counts) for segments in self.segments):
-            raise ValueError("the segments of a comparison do not hold all rows")
+        if any(int(rows.sum()) != sum(counts) for rows in (self.truth, *(s.finite.rows for s in self.segments))):
+            raise ValueError("the classes or segments of a comparison do not hold all rows")
 
     def __add__(self, other: "CompareSums") -> "CompareSums":
         segments = tuple(x + y for x, y in zip(self.segments, other.segments, strict=True))

@@ -47,6 +47,8 @@ class _State:
         sums, method = self.sums, self.layout.method
         if any(s.method != method for s in (sums.a, sums.b, sums.difference, sums.a_alone, sums.b_alone)):
             raise ValueError(f"the sums are not those of the interval {method!r}")
+        if sums.truth.shape != (len(self.layout.classes),) or sums.truth.min() < 0:
+            raise ValueError(f"there are {sums.truth.shape} counts of classes, and {len(self.layout.classes)} classes")
         if tuple(segments.finite.column for segments in sums.segments) != self.layout.by:
             raise ValueError("the segments are not those of the columns")
 
@@ -242,7 +244,7 @@ class CompareTally:
 
         def sums(rows: Flags | None) -> CompareSums:
             a, b = (named(name, p, rows) for name, p in zip(self.names, predictions, strict=True))
-            return CompareSums.of(Pair(a.losses, b.losses, a.weight, beside.keys_of(a)), self.layout)
+            return CompareSums.of(Pair(a.targets, a.losses, b.losses, a.weight, beside.keys_of(a)), self.layout)
 
         if beside.some:
             self._state = self._with(repeated(beside.count, sums))._state
