@@ -254,7 +254,7 @@ def test_the_unit_of_weights_changes_nothing(crossent, unit):
 def test_a_huge_loss_cannot_be_weighted(crossent):
     Path("a.csv").write_text("y,z_0,z_1,w\n0,1,0,1\n1,1e300,0,2\n")
     refused(crossent("score", "a.csv", *WEIGHED), "a.csv row 2: the loss is 1e+300 nat; with weights")
-    assert max(map(len, crossent("score", "a.csv", *SCORE).out.splitlines())) < 200
+    assert max(map(len, crossent("score", "a.csv", *SCORE).out.splitlines())) < 300
 
 
 LOGITS = "These look like logits: try --logits"

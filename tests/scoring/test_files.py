@@ -27,6 +27,41 @@ def test_the_score_of_a_file_is_that_of_its_arrays(tmp_path):
     assert seen == [500]
 
 
+def test_counts_segments_and_clusters_are_columns(tmp_path):
+    rng = np.random.default_rng(2)
+    p, y, n = rng.dirichlet(np.ones(2), 300), rng.integers(0, 2, 300), rng.integers(0, 4, 300)
+    region, user = np.array(["north", "south"])[rng.integers(0, 2, 300)], rng.integers(0, 40, 300)
+    path = tmp_path / "a.parquet"
+    with open_sink(path) as sink:
+        columns = {"p_rows": n, "p_user": user, "region": list(region)}
+        sink.write({"y": y, "p_0": p[:, 0], "p_1": p[:, 1], **columns})
+    source = open_source(path)
+    binding = bind_source(source, target="y", besides=["p_rows", "p_user"])
+    assert binding.columns == ("p_0", "p_1")
+    for ci in ("hall", "bootstrap"):
+        options = {"prior": {0: 1, "1": 3}, "threshold": 0.4, "ci": ci, "bins": 5, "binning": "mass"}
+        tally = Tally(["0", "1"], by=["region"], cluster=True, **options)
+        tally.update(y, p, count=n, by={"region": region}, cluster=user, source=str(path))
+        found = score_file(
+            source, binding, count="p_rows", by=["region"], cluster="p_user", seed=3, redraws=9, **options
+        )
+        assert found == tally.result(seed=3, redraws=9)
+    with pytest.raises(DataError, match=r"no column 'reg'"):
+        bind_source(source, target="y", besides=["reg"])
+
+
+def test_cells_that_are_no_count_or_no_key_are_named():
+    table = {"y": ["a", "b"], "p_a": [1.0, 0.0], "p_b": [0.0, 1.0]}
+    source = from_table(pa.table({**table, "n": [1, None], "user": ["u", None]}))
+    binding = bind_source(source, target="y", besides=["n", "user"])
+    with pytest.raises(WeightError, match="table row 2: count nan"):
+        score_file(source, binding, count="n")
+    with pytest.raises(DataError, match=r"table rows 1\.\.2 .*cluster keys\[1\] is missing"):
+        score_file(source, binding, cluster="user")
+    found = score_file(source, binding, by=["user"])
+    assert {s.value for s in found.segments} == {"u", "(missing)"}
+
+
 def test_a_single_column_is_used_as_it_is():
     table = pa.table({"y": [True, False, True], "p": [0.9, 1e-30, 1.0]})
     source = from_table(table)

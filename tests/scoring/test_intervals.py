@@ -44,7 +44,7 @@ def test_clusters_have_the_sandwich_standard_error(weighted):
     assert score.log_loss.se == pytest.approx(math.sqrt(m / (m - 1) * (u**2).sum()), rel=1e-9)
     assert score.log_loss.n == m
     assert score.n == 900
-    assert any("clusters widen" in note for note in score.notes)
+    assert any("over clusters; all other" in note for note in score.notes)
     plain = tallied(y, p).result(redraws=2)
     assert (plain.method, plain.notes) == ("hall", ())
     assert score.log_loss.se > 1.5 * plain.log_loss.se or weighted

@@ -25,7 +25,7 @@ from crossent.errors import (
     ShapeError,
     UnsupportedError,
 )
-from crossent.report.language import language_to_json, language_to_text
+from crossent.report import to_json, to_text
 from crossent.scoring.language import LanguageTally, score_language
 
 INF = math.inf
@@ -230,7 +230,7 @@ def test_impossible_tokens_are_counted_and_the_loss_is_inf():
     assert alone.loss.value == INF
     assert alone.infinities.finite.value is None
     assert "inf" in repr(alone)
-    json.loads(language_to_json(score))
+    json.loads(to_json(score))
 
 
 def test_worst_documents_are_those_that_raise_the_loss():
@@ -257,7 +257,7 @@ def test_few_documents_are_marked_and_one_has_no_interval():
     assert one.loss.value == 2.0
     assert one.loss.lower is None
     assert "one document" in one.loss.why
-    assert "one document" in language_to_text(one)
+    assert "one document" in to_text(one)
 
 
 def test_more_documents_than_are_told_apart():

@@ -31,3 +31,17 @@ def test_repr_reads(score):
 def test_is_frozen(score):
     with pytest.raises(dataclasses.FrozenInstanceError):
         score.n = 4
+
+
+def test_what_has_no_value_says_why(score):
+    plain = score.to_dict()
+    assert {name for name in plain if name.endswith("_why")} == {"top_why"}
+    tally = Tally(["a", "b", "c"])
+    tally.update([0, 0], [[0.0, 0.5, 0.5], [0.0, 1.0, 0.0]])
+    plain = tally.result(redraws=2).to_dict()
+    for name in ("skill", "auc", "decomposition", "temperature", "worst_share"):
+        assert plain[name] is None
+        assert plain[f"{name}_why"]
+    assert plain["decomposition_why"] == "no row has a finite loss"
+    assert "confusion_why" not in plain
+    json.dumps(plain)

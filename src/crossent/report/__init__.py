@@ -1,20 +1,16 @@
-"""Results to look at: a Score or a Compare as text, JSON, page and notebook; a comparison of solvers likewise."""
+"""Results to look at: scores, comparisons and language scores as text, JSON, page, notebook; solvers' runs likewise."""
 
 from crossent.report.comparison import comparison_to_json, comparison_to_text
 from crossent.report.contents import verdict
 from crossent.report.fragment import to_fragment
 from crossent.report.html import to_html, write_page
 from crossent.report.json import to_json
-from crossent.report.language import language_to_html, language_to_json, language_to_text
 from crossent.report.pictures import write_picture
 from crossent.report.text import to_text
 
 __all__ = [
     "comparison_to_json",
     "comparison_to_text",
-    "language_to_html",
-    "language_to_json",
-    "language_to_text",
     "to_fragment",
     "to_html",
     "to_json",

@@ -1,20 +1,26 @@
 """What a report holds, whatever the result: its verdict and its tables."""
 
+from typing import TypeAlias
+
 from crossent.report.compare import compare_tables
+from crossent.report.language import language_tables, language_verdict
 from crossent.report.score import score_tables
 from crossent.report.tables import Table
 from crossent.report.verdicts import compare_verdict, score_verdict
 from crossent.scoring import Score
 from crossent.scoring.compare import Compare
+from crossent.scoring.language_score import LanguageScore
 
-__all__ = ["tables", "verdict"]
+__all__ = ["Result", "tables", "verdict"]
+
+Result: TypeAlias = Score | Compare | LanguageScore
 
 
-def verdict(result: Score | Compare) -> str:
+def verdict(result: Result) -> str:
     """What a reader should take away, in a few sentences that claim no more than the rows show.
 
     Args:
-        result: a Score or a Compare.
+        result: a Score, a Compare or a LanguageScore.
     Returns: plain text in one line.
 
     >>> from crossent.scoring import Tally
@@ -23,9 +29,13 @@ def verdict(result: Score | Compare) -> str:
     >>> verdict(tally.result())
     'Log loss inf: 1 of 2 rows has probability 0 at the true class. The other 1 row has 0.6931 nat.'
     """
+    if isinstance(result, LanguageScore):
+        return language_verdict(result)
     return compare_verdict(result) if isinstance(result, Compare) else score_verdict(result)
 
 
-def tables(result: Score | Compare) -> list[Table]:
+def tables(result: Result) -> list[Table]:
     """The tables of a result in the order of reading."""
+    if isinstance(result, LanguageScore):
+        return language_tables(result)
     return compare_tables(result) if isinstance(result, Compare) else score_tables(result)

@@ -14,16 +14,16 @@ from crossent import plots
 from crossent.plots.forest import forest_height
 from crossent.plots.segments import segment_rows
 from crossent.plots.style import ACCENT, INK, MUTED, PAPER, RULE, SOFT, WARM
-from crossent.report.contents import tables, verdict
+from crossent.report.contents import Result, tables, verdict
 from crossent.report.pictures import picture
 from crossent.report.tables import Table
-from crossent.scoring import Score
 from crossent.scoring.compare import Compare
+from crossent.scoring.language_score import LanguageScore
 from crossent.wording import clean
 
 __all__ = ["to_fragment"]
 
-_SHOWN = ("numbers", "facts", "decomposition", "calibration")
+_SHOWN = ("numbers", "documents", "facts", "decomposition", "calibration")
 _COLOURS = {"ink": INK, "muted": MUTED, "rule": RULE, "accent": ACCENT, "soft": SOFT, "warm": WARM, "paper": PAPER}
 _FONT = "system-ui, -apple-system, Segoe UI, Roboto, sans-serif"
 _BOX = (
@@ -42,11 +42,11 @@ class _Drawing(NamedTuple):
     height: float = 3.15
 
 
-def to_fragment(result: Score | Compare) -> str:
+def to_fragment(result: Result) -> str:
     """The piece of HTML that a notebook shows for a result; the same result gives the same text.
 
     Args:
-        result: a Score or a Compare.
+        result: a Score, a Compare or a LanguageScore.
     Returns: one <div>; with pictures if matplotlib is installed, else with a line that says what they need.
     """
     told = f'<p style="margin: 0 0 8px; font-size: 15px"><b>{escape(verdict(result))}</b></p>'
@@ -73,21 +73,25 @@ def _table(table: Table) -> str:
     return f'<div style="max-width: 100%; overflow-x: auto">{body}{remarks}</div>'
 
 
-def _pictures(result: Score | Compare, digest: str) -> str:
+def _pictures(result: Result, digest: str) -> str:
+    if not (drawings := _drawings(result)):
+        return ""
     if find_spec("matplotlib") is None:
         return f'<p style="color: {MUTED}">Pictures need matplotlib: pip install &#39;crossent[report]&#39;</p>'
     figures = (
         f'<div style="flex: 1 1 260px; max-width: 460px"><div>{escape(drawing.heading)}</div>'
         f"{picture(f'ce-{digest}-{k}', drawing.draw, alt=drawing.heading, height=drawing.height)}</div>"
-        for k, drawing in enumerate(_drawings(result))
+        for k, drawing in enumerate(drawings)
     )
     return f'<div style="display: flex; flex-wrap: wrap; gap: 12px 32px; margin-top: 10px">{"".join(figures)}</div>'
 
 
-def _drawings(result: Score | Compare) -> list[_Drawing]:
+def _drawings(result: Result) -> list[_Drawing]:
     if isinstance(result, Compare):
         height = max(3.15, forest_height(3 + len(segment_rows(result)[0])))
         return [_Drawing("Difference of the losses", lambda ax: plots.difference(result, ax=ax), height)]
+    if isinstance(result, LanguageScore):
+        return []
     return [
         _Drawing("Reliability", lambda ax: plots.reliability(result, ax=ax)),
         _Drawing("Where the loss comes from", lambda ax: plots.waterfall(result, ax=ax)),

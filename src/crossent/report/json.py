@@ -4,17 +4,16 @@ import json
 import math
 from typing import Any
 
-from crossent.scoring import Score
-from crossent.scoring.compare import Compare
+from crossent.report.contents import Result
 
 __all__ = ["json_text", "to_json"]
 
 
-def to_json(result: Score | Compare, *, indent: int | None = 2) -> str:
+def to_json(result: Result, *, indent: int | None = 2) -> str:
     """The whole result as standard JSON; numbers read back to the same bits.
 
     Args:
-        result: a Score or a Compare.
+        result: a Score, a Compare or a LanguageScore.
         indent: blanks per level; None puts all into one line.
     Returns: text, ending in a newline.
 

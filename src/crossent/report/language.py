@@ -1,66 +1,23 @@
-"""A LanguageScore to look at: text for a terminal, a table for a notebook, and JSON."""
+"""A LanguageScore as tables: perplexity and bits, the documents that raise the loss most."""
 
-from html import escape
-
-from crossent.report.json import json_text
+from crossent.report.tables import Table
 from crossent.report.wording import interval, level, number, standard_error, told_interval, value
 from crossent.scoring.language_score import LanguageScore
 from crossent.stats import Estimate
-from crossent.wording import aligned, clean
+from crossent.wording import clean
 
-__all__ = ["language_to_html", "language_to_json", "language_to_text"]
-
-
-def language_to_text(score: LanguageScore) -> str:
-    """The report for a terminal: verdict, numbers, the documents that raise the loss most, notes.
-
-    Args:
-        score: a LanguageScore.
-    Returns: lines of text without colour or control characters, ending in a newline.
-
-    >>> from crossent.scoring.language import score_language
-    >>> score = score_language([[-0.5, -1.5], [-2.0, -1.0]], bytes=[8, 9])
-    >>> print(language_to_text(score).partition(". ")[0])
-    Perplexity 3.490 (95 % interval 1.000 to 83.642) over 4 tokens in 2 documents
-    """
-    blocks = [_verdict(score), aligned(_numbers(score), left=1)]
-    if score.worst:
-        blocks.append(aligned(_documents(score), left=1))
-    blocks += [f"Note: {clean(note, width=400)}" for note in _notes(score)]
-    return "\n\n".join(blocks) + "\n"
+__all__ = ["language_tables", "language_verdict"]
 
 
-def language_to_html(score: LanguageScore) -> str:
-    """A fragment of HTML for a notebook: the same as the text, without scripts or styles from elsewhere.
-
-    Args:
-        score: a LanguageScore.
-    Returns: HTML; names of documents are escaped.
-
-    >>> from crossent.scoring.language import score_language
-    >>> language_to_html(score_language([[-0.5, -1.5], [-2.0, -1.0]])).startswith("<div><p>Perplexity ")
-    True
-    """
-    tables = [_numbers(score), *([_documents(score)] if score.worst else [])]
-    notes = "".join(f"<p>Note: {escape(clean(note, width=400))}</p>" for note in _notes(score))
-    return f"<div><p>{escape(_verdict(score))}</p>{''.join(map(_table, tables))}{notes}</div>"
+def language_tables(score: LanguageScore) -> list[Table]:
+    """All tables of a LanguageScore, in the order of reading."""
+    remarks = (f"{score.infinities.note}.",) if score.infinities.note else ()
+    made = [Table("numbers", tuple(_numbers(score)), remarks=remarks)]
+    return made + ([Table("documents", tuple(_documents(score)))] if score.worst else [])
 
 
-def language_to_json(score: LanguageScore) -> str:
-    """The whole score as standard JSON; numbers read back to the same bits, infinity is "inf".
-
-    Args:
-        score: a LanguageScore.
-    Returns: text, ending in a newline.
-
-    >>> from crossent.scoring.language import score_language
-    >>> language_to_json(score_language([-0.5, -1.5])).split('"')[3]
-    'crossent.language/1'
-    """
-    return json_text(score.to_dict())
-
-
-def _verdict(score: LanguageScore) -> str:
+def language_verdict(score: LanguageScore) -> str:
+    """Perplexity with its interval, and over how much text."""
     found, finite = score.infinities, score.infinities.finite
     if found.tokens:
         text = (
@@ -104,14 +61,3 @@ def _documents(score: LanguageScore) -> list[tuple[str, ...]]:
         )
         for each in score.worst
     ]
-
-
-def _notes(score: LanguageScore) -> tuple[str, ...]:
-    return (*([score.infinities.note] if score.infinities.note else []), *score.notes)
-
-
-def _table(rows: list[tuple[str, ...]]) -> str:
-    head, *body = rows
-    lines = ["".join(f"<th>{escape(cell)}</th>" for cell in head)]
-    lines += ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in body]
-    return f"<table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"

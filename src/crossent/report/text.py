@@ -1,19 +1,17 @@
-"""A Score or a Compare as text for a terminal: the verdict, the tables, the notes."""
+"""A result as text for a terminal: the verdict, the tables, the notes."""
 
-from crossent.report.contents import tables, verdict
+from crossent.report.contents import Result, tables, verdict
 from crossent.report.tables import Table
-from crossent.scoring import Score
-from crossent.scoring.compare import Compare
 from crossent.wording import aligned, clean
 
 __all__ = ["to_text"]
 
 
-def to_text(result: Score | Compare) -> str:
+def to_text(result: Result) -> str:
     """The report for a terminal: verdict, numbers, calibration, segments, classes, worst rows, notes.
 
     Args:
-        result: a Score or a Compare.
+        result: a Score, a Compare or a LanguageScore.
     Returns: lines of text without colour or control characters, ending in a newline.
 
     >>> from crossent.scoring import Tally

@@ -121,9 +121,9 @@ class LanguageScore:
         return f"LanguageScore({', '.join([*found, self.size])})"
 
     def _repr_html_(self) -> str:
-        from crossent.report.language import language_to_html
+        from crossent.report import to_fragment
 
-        return language_to_html(self)
+        return to_fragment(self)
 
 
 def _told(estimate: Estimate) -> str:

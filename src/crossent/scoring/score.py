@@ -225,16 +225,28 @@ class Score:
         plain = {"schema": SCHEMA, **asdict(self)}
         plain["log_loss_bits"] = asdict(self.log_loss_bits)
         plain["baseline_bits"] = self.baseline_bits
-        if self.skill is None:
-            plain["skill_why"] = (
-                "all rows have one class: the baseline is 0" if self.baseline == 0 else "the prior of a class is 0"
-            )
-        if self.worst_share is None:
-            plain["worst_share_why"] = "there is no finite loss to share out"
+        plain |= {f"{name}_why": why for name, why in self._reasons().items() if getattr(self, name) is None}
         plain["infinities"]["clipped"] = [
             {"habit": habit, "eps": eps, "log_loss": loss} for habit, eps, loss in self.infinities.clipped
         ]
         return plain
+
+    def _reasons(self) -> dict[str, str]:
+        """Why a field is None, if it is."""
+        two, no_loss = len(self.classes) == 2, self.infinities.finite.value is None
+        left_out = "no row has a finite loss" if no_loss else "rows with a loss are left out of the temperature"
+        return {
+            "skill": "all rows have one class: the baseline is 0"
+            if self.baseline == 0
+            else "the prior of a class is 0",
+            "bits_gained": "the log loss and the baseline are inf",
+            "auc": "one of the classes has no rows" if two else "more than two classes: see per_class",
+            "decomposition": left_out,
+            "top": "two classes: see decomposition",
+            "temperature": "no row has a finite loss",
+            "confusion": "more than 200 classes",
+            "worst_share": "there is no finite loss to share out",
+        }
 
     def __repr__(self) -> str:
         loss = self.log_loss

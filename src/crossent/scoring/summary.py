@@ -88,5 +88,5 @@ def _notes(parts: Parts, n: int, layout: Layout) -> tuple[str, ...]:
         unclipped = f", {zeros} of them from 0: without it the loss is inf" if zeros else ""
         found.append(f"clip {clip:g} moved the probability at the true class in {moved} of {n} rows{unclipped}")
     if layout.cluster:
-        found.append("clusters widen the interval of the log loss; those of classes and segments are over rows")
+        found.append("the interval of the log loss is over clusters; all other intervals are over rows")
     return tuple(found)

@@ -58,7 +58,8 @@ def key_identity(keys: ArrayLike) -> Identity:
         row = int(np.argmax(np.isin(inverse, missing)))
         raise DataError(f"keys[{row}] is missing (null or NaN); every row needs a key. Leave out such rows first.")
     hashes = np.array([_text_hash(text) for text in distinct if text is not None], np.uint64)
-    return hashes[inverse]
+    identities: Identity = hashes[inverse]
+    return identities
 
 
 def top_bits(identity: Identity, bits: int) -> Int64:

@@ -51,7 +51,7 @@ def find_cells(p: Float64) -> Int64:
     """The cell of every probability, [n] in 0..CELLS - 1; 0 is p = 0, the last is p = 1.
 
     >>> find_cells(np.array([0.0, 0.49, 0.5, 0.51, 1.0])).tolist()
-    [0, 2016, 2017, 2018, 4034]
+    [0, 2015, 2017, 2019, 4034]
     """
     lower = p < 0.5
     step = np.maximum((np.where(lower, p, 1.0 - p).view(np.int64) >> 47) - _FIRST, 0)
