@@ -91,6 +91,7 @@ def test_one_table_with_two_patterns(library):
 def test_two_tables_in_the_same_order_whatever_their_chunks_and_columns():
     y, a, b, w = batch()
     left = table_of(y, p=a).append_column("w", pa.array(w))
+    left = pa.concat_tables([left.slice(0, 100), left.slice(100, 150), left.slice(250)])
     right = table_of(y, p=b[:, :]).select(["p_cat", "y", "p_ant", "p_bee"])
     right = pa.concat_tables([right.slice(0, 7), right.slice(7, 300), right.slice(307)])
     wanted = tally_of(y, a, b, sample_weight=w, names=("old", "new")).result()

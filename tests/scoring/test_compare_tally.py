@@ -76,10 +76,13 @@ def test_difference_is_exact():
     pairs = zip(*(cross_entropy(y, probs=p, reduction="none") for p in (a, nudged)), strict=True)
     exact = sum(Fraction(float(lb)) - Fraction(float(la)) for la, lb in pairs) / 40
     assert found.difference.value == float(exact)
-    # the same losses in another order: the difference of 1e-18 and 0.3 needs more than 53 bits
-    tally = CompareTally(["n", "y"], kind="logits")
-    tally.update_binary([1, 1, 1, 1], [40.0, 1.0, 2.0, -3.0], [1.0, 40.0, 2.0, -3.0])
+    # the same losses in another order: the sum of the differences is 0, that of the rounded ones is not
+    z = np.random.default_rng(0).normal(size=500) * 9
+    tally, weighted = CompareTally(["n", "y"], kind="logits"), CompareTally(["n", "y"], kind="logits")
+    tally.update_binary(np.ones(500, int), z, np.roll(z, 7))
     assert tally.result().difference.value == 0.0
+    weighted.update_binary(np.ones(500, int), z, np.roll(z, 7), sample_weight=np.full(500, 0.3))
+    assert abs(weighted.result().difference.value) < 1e-28
 
 
 @pytest.mark.parametrize("power_rows", [50, 1000])
@@ -149,6 +152,7 @@ def test_b_infinite_where_a_is_finite_is_worse_whatever_the_rest():
     assert "whatever" in found.notes[0]
     back = tally_of(y, good, a).result(margin=0.5)
     assert (back.difference.value, back.verdict, back.is_worse, back.is_not_worse) == (-math.inf, "better", False, True)
+    assert back.losses[1].value == pytest.approx(log_loss(y, a), rel=1e-12)
 
 
 def test_both_infinite_are_left_out_and_counted():
