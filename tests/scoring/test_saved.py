@@ -220,6 +220,8 @@ def change(path: str, value: Any) -> Any:
         ("layout.cluster", True, "does not fit"),
         ("layout.clip", "much", "not of type int"),
         ("layout.clip", 0.7, "clip is 0.7"),
+        ("layout.clip", 10**400, "outside"),
+        ("layout.prior", [0.5, 0.5], "prior has 2 numbers"),
         ("layout", {}, "fields"),
         ("layout.worst", 2, "worst"),
         ("parts", lambda parts: {"extra": 1} | parts, "fields extra"),
@@ -295,3 +297,28 @@ def test_random_changes_of_numbers_load_or_are_refused(draw_from):
         return
     assert Tally.from_bytes(loaded.to_bytes()).to_bytes() == (loaded.to_bytes())
     assert (loaded + loaded).n == 2 * loaded.n
+
+
+def places(node: Any, way: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The ways to every node of a tree."""
+    inside = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    return [way, *(found for key, value in inside for found in places(value, (*way, key)))]
+
+
+PLACES = [way for way in places(opened(DATA)[0]) if way]
+VALUES = (None, True, -1, 0, 1, 7, 2**53 + 1, 10**400, 1.5, -0.0, "", "x", "inf", "nan", [], [[]], [0], [2**60, 2**60],
+    {}, float("inf"))  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(PLACES), st.sampled_from(VALUES))
+def test_random_changes_of_the_tree_load_or_are_refused(way, value):
+    tree, body = opened(DATA)
+    node: Any = tree
+    for key in way[:-1]:
+        node = node[key]
+    node[way[-1]] = value
+    with suppress(DataError):
+        loaded = Tally.from_bytes(closed(tree, body))
+        assert Tally.from_bytes(loaded.to_bytes()).to_bytes() == loaded.to_bytes()
+        loaded.result(redraws=1)

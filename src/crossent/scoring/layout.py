@@ -86,6 +86,10 @@ class Layout:
         """How intervals are formed: "hall", "bootstrap" (of rows or whole clusters), or "clusters"."""
         return "clusters" if self.cluster and self.ci == "hall" else self.ci
 
+    def check(self) -> None:
+        """For layouts from elsewhere: raises ShapeError or OptionError for a prior that cannot be."""
+        prior_shares(self.prior, self.classes)
+
     def _check_tracked(self) -> None:
         k = len(self.classes)
         if len(self.tracked) > MOST_TRACKED or len(set(self.tracked)) < len(self.tracked):

@@ -248,7 +248,7 @@ def _whole(node: Any, path: str) -> int:
 def _real(node: Any, path: str) -> float:
     if isinstance(node, str) and node in _NON_FINITE:
         return _NON_FINITE[node]
-    number = float(_of(node, float if isinstance(node, float) else int, path))
+    number = node if isinstance(node, float) else float(_whole(node, path))
     if not math.isfinite(number):
         raise ValueError(f"{path} is {number}")
     return number
