@@ -33,6 +33,7 @@ from crossent.settings import obey_environment as _obey_environment
 __version__ = "0.1.0"
 
 if _typing.TYPE_CHECKING:
+    from crossent import plots
     from crossent.activations import log_sigmoid, log_softmax, logsumexp, sigmoid, softmax
     from crossent.family import (
         BinaryFocal,
@@ -151,6 +152,7 @@ __all__ = [
     "merge_shards",
     "mutual_information",
     "perplexity",
+    "plots",
     "poly1",
     "score",
     "score_language",
@@ -223,10 +225,12 @@ _ROOM = {name: room for room, names in _ON_FIRST_USE.items() for name in names}
 
 
 def __getattr__(name: str) -> _typing.Any:
-    if name not in _ROOM:
-        raise AttributeError(f"module 'crossent' has no attribute {name!r}")
     from importlib import import_module
 
+    if name == "plots":  # a room of its own: crossent.plots.reliability(...)
+        return import_module("crossent.plots")
+    if name not in _ROOM:
+        raise AttributeError(f"module 'crossent' has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(f"crossent.{_ROOM[name]}"), name)
     return value
 

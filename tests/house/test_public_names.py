@@ -77,6 +77,7 @@ VERBS = {
     "SoftmaxClassifierCV",
     "Tally",
     "TallyMetric",
+    "plots",
     "score",
     "score_language",
 }

@@ -1,12 +1,16 @@
 """Pictures: they show the numbers of the score, on the axes given, for any score that can occur."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+import crossent
 from crossent import plots
 from crossent.plots.training import trace_points
 from crossent.scoring import Tally
+from crossent.stats.decomposition import CurvePoint
 from results import score_of as made_score
 
 
@@ -33,6 +37,10 @@ def test_draws_on_given_axes_and_on_its_own(draw, k, zero):
     assert draw(score).figure is not ax.figure
 
 
+def test_pictures_are_reached_from_the_package():
+    assert crossent.plots is plots
+
+
 def test_reliability_shows_the_bins():
     score = score_of()
     ax = plots.reliability(score)
@@ -56,6 +64,13 @@ def test_reliability_shows_the_calibration_curve_in_its_band(k):
     without = plots.reliability(made_score(2, decomposition=None))
     assert not without.collections
     assert [t.get_text() for t in without.get_legend().get_texts()] == ["bins"]
+
+
+def test_the_legend_leaves_the_curve_free():
+    score = made_score(2)
+    low = replace(score.decomposition, curve=(CurvePoint(0.9, 0.1, 0.8, 1.0, 9),))
+    places = [plots.reliability(made_score(2, **more)).get_legend()._loc for more in ({}, {"decomposition": low})]
+    assert places == [4, 2]  # lower right, upper left
 
 
 def test_the_tail_holds_one_per_cent_of_the_rows():

@@ -8,6 +8,7 @@ import pytest
 from crossent.report import to_text, verdict
 from crossent.report.verdicts import calibration_verdict
 from crossent.stats.score_tests import CalibrationTest
+from crossent.stats.sequence import Look
 from crossent.stats.temperature import Temperature
 from results import HOSTILE, MARK, compare_of, estimate, score_of
 
@@ -84,6 +85,21 @@ def test_a_comparison_is_told_as_it_was_judged(judged, told):
     assert text.startswith(told)
     assert "-0.0300 nat (95 % interval -0.0500 to -0.0080) over 500 rows" in text
     assert ("difference of 0.028 nat with probability 0.8" in text) == (judged == "undecided")
+
+
+def test_the_last_look_is_told_where_it_decides():
+    looks = (Look(90, -0.1, None, None, 0.95, 500, why="fewer than 100 rows"), Look(500, -0.03, -0.07, 0.01, 0.95, 500))
+    text = verdict(compare_of(verdict="undecided", sequence=looks))
+    assert "-0.0300 nat (95 % confidence sequence -0.07 to 0.01) over 500 rows" in text
+    assert "no statement yet: fewer than 100 rows" in verdict(compare_of(verdict="undecided", sequence=looks[:1]))
+
+
+def test_where_most_rows_say_the_opposite_of_the_mean_that_is_told():
+    assert verdict(compare_of(verdict="worse")).endswith("Yet B has the smaller loss in 61.0 % of the rows.")
+    assert "Yet" not in verdict(compare_of(verdict="better"))
+    few = estimate(0.3, 0.02)
+    assert verdict(compare_of(better=few)).endswith("Yet B has the smaller loss in only 30.0 % of the rows.")
+    assert "Yet" not in verdict(compare_of(better=few, tied=0.4))
 
 
 def test_infinite_losses_decide_before_the_mean():

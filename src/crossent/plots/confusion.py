@@ -105,7 +105,7 @@ def _set_labels(classes: Sequence[str], ax: Axes) -> None:
     step = -(-len(classes) // _MOST_LABELS)
     places = list(range(0, len(classes), step))
     names = [clean(classes[j], width=14) for j in places]
-    upright = len(classes) > 6 or max(map(len, names)) * len(classes) > 40
+    upright = max(map(len, names)) * len(names) > 45
     size = FONT_SIZE - 1 if len(names) <= 12 else FONT_SIZE - 3
     ax.set_yticks(places, names, fontsize=size, color=INK, **PLAIN)
     ax.set_xticks(places, names, fontsize=size, color=INK, rotation=90 if upright else 0, **PLAIN)

@@ -60,7 +60,7 @@ def _moved(loss: Estimate, origin: float) -> Estimate:
 
 def _draw_margin(margin: float, ax: Axes) -> None:
     low, high = ax.get_xlim()
-    ax.set_xlim(min(low, margin - 0.05 * (high - low)), max(high, margin + 0.05 * (high - low)))
+    ax.set_xlim(low, max(high, margin + 0.05 * (high - low)))
     ax.axvline(margin, color=WARM, linewidth=1.3)
     ax.annotate(
         "margin",

@@ -37,8 +37,19 @@ def reliability(score: Score, *, ax: Axes | None = None) -> Axes:
     ax.set_ylim(_FOOT, 1.03)
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
     ax.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
-    legend(ax, loc="lower right", bbox_to_anchor=(1.02, -_FOOT / (1.03 - _FOOT)), labelspacing=0.3)
+    if _is_free_below(score, curve_of):
+        legend(ax, loc="lower right", bbox_to_anchor=(1.02, -_FOOT / (1.03 - _FOOT)), labelspacing=0.3)
+    else:
+        legend(ax, loc="upper left", bbox_to_anchor=(-0.01, 1.02), labelspacing=0.3)
     return ax
+
+
+def _is_free_below(score: Score, curve_of: object) -> bool:
+    """Whether no bin and no point of the curve lies where the legend would stand, at the right below the diagonal."""
+    places = [(b.confidence, b.observed.value or 0.0) for b in score.reliability]
+    if isinstance(curve_of, Decomposition):
+        places += [(p.promised, p.recalibrated) for p in curve_of.curve]
+    return not any(x > 0.42 and y < 0.36 for x, y in places)
 
 
 def _draw_curve(decomposition: Decomposition, ax: Axes) -> None:

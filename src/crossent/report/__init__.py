@@ -1,4 +1,4 @@
-"""Results to look at: scores, comparisons and language scores as text, JSON, page, notebook; solvers' runs likewise."""
+"""Results to look at: text, JSON and notebook piece of every score and comparison, and a page of a Score."""
 
 from crossent.report.comparison import comparison_to_json, comparison_to_text
 from crossent.report.contents import verdict

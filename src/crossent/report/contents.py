@@ -1,6 +1,7 @@
-"""What a report holds, whatever the result: its verdict and its tables."""
+"""What a report holds, whatever the result: its verdict and its tables. A new kind of result is a new line here."""
 
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from crossent.report.compare import compare_tables
 from crossent.report.language import language_tables, language_verdict
@@ -14,6 +15,16 @@ from crossent.scoring.language_score import LanguageScore
 __all__ = ["Result", "tables", "verdict"]
 
 Result: TypeAlias = Score | Compare | LanguageScore
+_VERDICTS: dict[type, Callable[[Any], str]] = {
+    Score: score_verdict,
+    Compare: compare_verdict,
+    LanguageScore: language_verdict,
+}
+_TABLES: dict[type, Callable[[Any], list[Table]]] = {
+    Score: score_tables,
+    Compare: compare_tables,
+    LanguageScore: language_tables,
+}
 
 
 def verdict(result: Result) -> str:
@@ -29,13 +40,9 @@ def verdict(result: Result) -> str:
     >>> verdict(tally.result())
     'Log loss inf: 1 of 2 rows has probability 0 at the true class. The other 1 row has 0.6931 nat.'
     """
-    if isinstance(result, LanguageScore):
-        return language_verdict(result)
-    return compare_verdict(result) if isinstance(result, Compare) else score_verdict(result)
+    return _VERDICTS[type(result)](result)
 
 
 def tables(result: Result) -> list[Table]:
     """The tables of a result in the order of reading."""
-    if isinstance(result, LanguageScore):
-        return language_tables(result)
-    return compare_tables(result) if isinstance(result, Compare) else score_tables(result)
+    return _TABLES[type(result)](result)

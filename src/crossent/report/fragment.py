@@ -17,13 +17,13 @@ from crossent.plots.style import ACCENT, INK, MUTED, PAPER, RULE, SOFT, WARM
 from crossent.report.contents import Result, tables, verdict
 from crossent.report.pictures import picture
 from crossent.report.tables import Table
+from crossent.scoring import Score
 from crossent.scoring.compare import Compare
-from crossent.scoring.language_score import LanguageScore
 from crossent.wording import clean
 
 __all__ = ["to_fragment"]
 
-_SHOWN = ("numbers", "documents", "facts", "decomposition", "calibration")
+_SHOWN = ("numbers", "facts", "decomposition", "calibration", "documents")
 _COLOURS = {"ink": INK, "muted": MUTED, "rule": RULE, "accent": ACCENT, "soft": SOFT, "warm": WARM, "paper": PAPER}
 _FONT = "system-ui, -apple-system, Segoe UI, Roboto, sans-serif"
 _BOX = (
@@ -74,9 +74,8 @@ def _table(table: Table) -> str:
 
 
 def _pictures(result: Result, digest: str) -> str:
-    if not (drawings := _drawings(result)):
-        return ""
-    if find_spec("matplotlib") is None:
+    drawings = _drawings(result)
+    if drawings and find_spec("matplotlib") is None:
         return f'<p style="color: {MUTED}">Pictures need matplotlib: pip install &#39;crossent[report]&#39;</p>'
     figures = (
         f'<div style="flex: 1 1 260px; max-width: 460px"><div>{escape(drawing.heading)}</div>'
@@ -90,9 +89,9 @@ def _drawings(result: Result) -> list[_Drawing]:
     if isinstance(result, Compare):
         height = max(3.15, forest_height(3 + len(segment_rows(result)[0])))
         return [_Drawing("Difference of the losses", lambda ax: plots.difference(result, ax=ax), height)]
-    if isinstance(result, LanguageScore):
-        return []
-    return [
-        _Drawing("Reliability", lambda ax: plots.reliability(result, ax=ax)),
-        _Drawing("Where the loss comes from", lambda ax: plots.waterfall(result, ax=ax)),
-    ]
+    if isinstance(result, Score):
+        return [
+            _Drawing("Reliability", lambda ax: plots.reliability(result, ax=ax)),
+            _Drawing("Where the loss comes from", lambda ax: plots.waterfall(result, ax=ax)),
+        ]
+    return []

@@ -4,12 +4,14 @@ import json
 import math
 from typing import Any
 
-from crossent.report.contents import Result
+from crossent.scoring import Score
+from crossent.scoring.compare import Compare
+from crossent.scoring.language_score import LanguageScore
 
 __all__ = ["json_text", "to_json"]
 
 
-def to_json(result: Result, *, indent: int | None = 2) -> str:
+def to_json(result: Score | Compare | LanguageScore, *, indent: int | None = 2) -> str:
     """The whole result as standard JSON; numbers read back to the same bits.
 
     Args:

@@ -1,4 +1,4 @@
-"""A LanguageScore as tables: perplexity and bits, the documents that raise the loss most."""
+"""A LanguageScore: verdict and tables: perplexity and bits with intervals, the documents that raise the loss."""
 
 from crossent.report.tables import Table
 from crossent.report.wording import interval, level, number, standard_error, told_interval, value
@@ -11,13 +11,13 @@ __all__ = ["language_tables", "language_verdict"]
 
 def language_tables(score: LanguageScore) -> list[Table]:
     """All tables of a LanguageScore, in the order of reading."""
-    remarks = (f"{score.infinities.note}.",) if score.infinities.note else ()
-    made = [Table("numbers", tuple(_numbers(score)), remarks=remarks)]
-    return made + ([Table("documents", tuple(_documents(score)))] if score.worst else [])
+    note = score.infinities.note
+    numbers = Table("numbers", tuple(_numbers(score)), remarks=(f"{note}.",) if note else ())
+    return [numbers, *([Table("documents", tuple(_documents(score)))] if score.worst else [])]
 
 
 def language_verdict(score: LanguageScore) -> str:
-    """Perplexity with its interval, and over how much text."""
+    """The perplexity with its interval, or which tokens make it infinite."""
     found, finite = score.infinities, score.infinities.finite
     if found.tokens:
         text = (

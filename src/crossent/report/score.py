@@ -205,7 +205,8 @@ def _one_against_rest(score: Score) -> Table:
     ]
     names = (clean(c.label, width=LABEL_WIDTH) for c, _ in kept)
     parts = [(d.loss, d.unc, d.dsc, d.mcb, d.mcb_null) for _, d in kept]
-    columns = [alike(column) for column in zip(*parts, strict=True)]
+    written = alike([x for row in parts for x in row])
+    columns = [written[k :: len(parts[0])] for k in range(len(parts[0]))]
     p_values = (p_value(d.p_value) for _, d in kept)
     rows += zip(names, *columns, p_values, alike([c.auc for c, _ in kept]), strict=True)
     remark = "loss = share alone \N{MINUS SIGN} discrimination + miscalibration, by the class's own loss."

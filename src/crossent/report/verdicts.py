@@ -2,7 +2,7 @@
 
 import math
 
-from crossent.report.wording import caveat, number, percent, prior, told_interval, told_p, value
+from crossent.report.wording import caveat, level, number, percent, prior, told_interval, told_p, value
 from crossent.scoring import Score
 from crossent.scoring.compare import Compare
 from crossent.stats import Estimate
@@ -87,7 +87,9 @@ def compare_verdict(compare: Compare) -> str:
         return " ".join((_infinite_difference(a, b, only_a, only_b), _finite_difference(compare)))
     if compare.finite.value is None:
         return f"{a} and {b} cannot be compared: there is no row in which both have a finite loss."
-    return " ".join(part for part in (f"{_judged(compare, a, b)}: {_told(compare)}.", _power(compare)) if part)
+    return " ".join(
+        part for part in (f"{_judged(compare, a, b)}: {_told(compare)}.", _yet(compare), _power(compare)) if part
+    )
 
 
 def _judged(compare: Compare, a: str, b: str) -> str:
@@ -102,8 +104,25 @@ def _judged(compare: Compare, a: str, b: str) -> str:
 
 def _told(compare: Compare) -> str:
     gap = compare.finite
-    told = f"loss of B \N{MINUS SIGN} loss of A is {value(gap)} nat ({told_interval(gap)}) over {counted(compare.n)}"
+    ends = told_interval(gap)
+    if compare.sequence:  # its last look is what the judgement rests on
+        last = compare.sequence[-1]
+        ends = f"{level(last.confidence)} confidence sequence {number(last.lower)} to {number(last.upper)}"
+        ends = ends if last.lower is not None else f"no statement yet: {last.why}"
+    told = f"loss of B \N{MINUS SIGN} loss of A is {value(gap)} nat ({ends}) over {counted(compare.n)}"
     return f"{told}; {caveat(gap)}" if gap.mark else told
+
+
+def _yet(compare: Compare) -> str:
+    """What most rows say, where the mean says the opposite."""
+    share = compare.better
+    if share.value is None or share.lower is None or share.upper is None:
+        return ""
+    if compare.verdict.startswith("worse") and share.lower > 0.5:
+        return f"Yet B has the smaller loss in {percent(share.value)} of the rows."
+    if compare.verdict == "better" and share.upper + (compare.tied or 0.0) < 0.5:
+        return f"Yet B has the smaller loss in only {percent(share.value)} of the rows."
+    return ""
 
 
 def _power(compare: Compare) -> str:
