@@ -81,13 +81,15 @@ def _intervals(study: Study) -> list[str]:
     promised = [c for c in study.intervals if c.promised and c.design != HEAVY]
     losses = [c for c in promised if c.design != "paired"]
     lows, highs = (_range(losses, which) for which in ("normal_below", "normal_above"))
-    good = sum(_GOOD[0] <= c.hall <= _GOOD[1] for c in promised)
+    outside = [c for c in promised if not _GOOD[0] <= c.hall <= _GOOD[1]]
+    named = "; ".join(f"{c.design} {c.losses}, n = {c.units}: {_percent(c.hall)}" for c in outside)
     parts = [
         "## 95 % intervals where they are promised to hold",
         _text(f"""gamma is the true skewness of a unit (of a row's or a cluster's share in the estimate). Where
               gamma / sqrt n is at most 0.5, and each class has at least {EVENTS} rows, Hall's interval holds the true
-              value in {_range(promised)} % of the samples ({good} of {len(promised)} lines are within
-              {_percent(_GOOD[0], 0)} to {_percent(_GOOD[1], 0)} %). The normal interval, value +- 1.96 SE, holds it in
+              value in {_range(promised)} % of the samples ({len(promised) - len(outside)} of
+              {len(promised)} lines are within {_percent(_GOOD[0], 0)} to {_percent(_GOOD[1], 0)} %; outside:
+              {named or "none"}). The normal interval, value +- 1.96 SE, holds it in
               {_range(promised, "normal")} %, and for means of losses it misses on one side: it lies below the truth in
               {lows} %, above it in {highs} %. "Marked" is the share of samples in which the score warns of too few
               events: it can only go by the observed skewness, not by the true one."""),
@@ -105,7 +107,8 @@ def _beyond(study: Study) -> list[str]:
         _text(f"""Beyond that the score says "too few events: may be too short", in as many of the samples as "marked"
               tells, and no interval is to be trusted. This is what they really hold: {_range(beyond)} %. With a base
               rate of 1 % and 100 rows there is no event in 37 % of the samples, so that all losses are equal and there
-              is no interval; that counts as a miss here, and as marked."""),
+              is no interval; that counts as a miss here, and as marked. Losses without classes are marked by their
+              skewness alone: a sample without any of the rare large losses looks harmless, and has no mark."""),
         _table(("design", *_INTERVAL_HEADS, "no interval"),
                [[c.design, *_interval_row(c), _percent(c.none)] for c in beyond]),
     ]  # fmt: skip
