@@ -14,15 +14,15 @@ from crossent import _native
 from crossent.core.pool import run_shares
 from crossent.core.types import NDArray
 
-__all__ = ["CELLS", "KINDS", "TERM_BITS", "RowScores", "Tables", "score_rows"]
+__all__ = ["CELLS", "KINDS", "MOST_ROWS", "TERM_BITS", "RowScores", "Tables", "score_rows"]
 
 CELLS = _native.SCORE_CELLS
+MOST_ROWS = _native.SCORE_ROWS  # whose units fit into one number
 KINDS = ("probs", "logits", "log_probs")
 # Terms of a row, as native/score_rows.hpp forms them, and the bits behind the point that they are rounded to: gap, its
 # variance, excess, its variance, Brier score, then L, L', L'' at nine inverse temperatures.
 TERM_BITS = np.array([39] * 5 + [39, 39, 32] * 9)
 _CHUNK = 1 << 13
-_LOW = 0xFFFFFFFF
 _NO_BAD_ROW = np.iinfo(np.int64).max
 
 
@@ -31,8 +31,7 @@ class Tables:
     """What rows are added to.
 
     Attributes:
-        cells: [slots, CELLS, 4] int64: rows, hits, and sum of p in units of its cell, low 32 bits and rest. Slot 0 is
-            the confidence.
+        cells: [slots, CELLS, 2] int64: sum of p in units of its cell, and rows + 2^32 hits. Slot 0 is the confidence.
         surprise: [K, K, 2] int64: -log p_j by true class in units of 2^-39, low 32 bits and rest; None if not
             asked for.
         zeros: [K, K] int64: rows with p_j = 0 by true class.
@@ -52,7 +51,7 @@ class Tables:
         """Tables of no rows."""
         square = np.zeros((classes, classes, 2), np.int64) if surprise else None
         zeros = np.zeros((classes, classes), np.int64) if surprise else None
-        cells = np.zeros((slots, CELLS, 4), np.int64)
+        cells = np.zeros((slots, CELLS, 2), np.int64)
         return cls(cells, square, zeros, np.zeros((len(TERM_BITS), 2), np.int64), np.zeros(4, np.int64))
 
     def add(self, other: "Tables") -> None:
@@ -61,14 +60,6 @@ class Tables:
             mine, theirs = getattr(self, field.name), getattr(other, field.name)
             if mine is not None:
                 mine += theirs
-
-    def add_cells(self, native: NDArray) -> None:
-        """Adds cells as native code has them, [slots, CELLS, 2]: sum of p in units, rows + 2^32 hits."""
-        units, counted = native[..., 0], native[..., 1]
-        self.cells[..., 0] += counted & _LOW
-        self.cells[..., 1] += counted >> 32
-        self.cells[..., 2] += units & _LOW
-        self.cells[..., 3] += units >> 32
 
 
 @dataclass(frozen=True)
@@ -113,7 +104,7 @@ def score_rows(
     silent: float,
     refused: float,
 ) -> RowScores:
-    """Scores rows, over the threads.
+    """Scores at most MOST_ROWS rows, over the threads.
 
     Args:
         values: [n, K] float32 or float64, C-contiguous.
@@ -126,6 +117,7 @@ def score_rows(
         silent, refused: how far a row's sum may be off 1 without a note, without being refused.
     """
     n, classes = values.shape
+    assert n <= MOST_ROWS
     rows: dict[str, Any] = {
         "own_losses": np.empty(n) if losses is None else losses,
         "target": np.empty(n),
@@ -163,14 +155,6 @@ class _Worker:
         self.tables = deepcopy(empty)
         self.found = np.array([0.0, 0.0, np.inf, -np.inf])
         self.large = np.empty(rows, np.int64)
-        self.cells = np.zeros((*empty.cells.shape[:2], 2), np.int64)
-        self.rows = 0
-
-    def carry(self) -> None:
-        """Takes what native cells hold into the tables, before they overflow."""
-        self.tables.add_cells(self.cells)
-        self.cells[:] = 0
-        self.rows = 0
 
 
 class _Workers:
@@ -206,7 +190,6 @@ class _Workers:
             bad = self._score(worker, first)
             with self.lock:
                 self.bad = min(self.bad, bad)
-        worker.carry()
         with self.lock:
             self.done.append(worker)
 
@@ -223,7 +206,7 @@ class _Workers:
             classes=self.values.shape[1],
             first=first,
             end=end,
-            cells=worker.cells,
+            cells=tables.cells,
             surprise=tables.surprise,
             zeros=tables.zeros,
             sums=tables.sums,
@@ -232,7 +215,4 @@ class _Workers:
             large=worker.large,
             **self.arguments,
         )
-        worker.rows += end - first
-        if worker.rows > _native.SCORE_ROWS - _CHUNK:
-            worker.carry()
         return bad

@@ -111,29 +111,38 @@ class Parts:
         whole = len(finite) == len(losses)
         kept, kept_w = (losses, w) if whole else (losses[finite], None if w is None else w[finite])
         kept_targets = outcome.targets if whole else outcome.targets[finite]
-        correct = outcome.predicted == outcome.targets
-        classes, again = outcome.targets, _again(outcome)
-        losses_of, truth, predicted, histogram, clipped, confusion = run_tasks(
-            lambda: RatioSums.weighted(kept, kept_w, groups=kept_targets, group_count=k),
-            lambda: Cells.of(classes, k, again, correct, weight=w),
-            lambda: Cells.of(outcome.predicted, k, again, weight=w),
-            lambda: Cells.of(loss_cell(kept), LOSS_CELLS, kept, weight=kept_w),
+        small = outcome.p_target[outcome.p_target < max(TINY)]
+
+        def losses_of(rows: slice) -> RatioSums:
+            weight = None if kept_w is None else kept_w[rows]
+            return RatioSums.weighted(kept[rows], weight, groups=kept_targets[rows], group_count=k)
+
+        def histogram_of(rows: slice) -> Cells:
+            weight = None if kept_w is None else kept_w[rows]
+            return Cells.of(loss_cell(kept[rows]), LOSS_CELLS, kept[rows], weight=weight)
+
+        first, second = slice(len(kept) // 2), slice(len(kept) // 2, None)
+        losses_a, losses_b, histogram_a, histogram_b, (truth, predicted, confusion), clipped = run_tasks(
+            lambda: losses_of(first),
+            lambda: losses_of(second),
+            lambda: histogram_of(first),
+            lambda: histogram_of(second),
+            lambda: _by_class(outcome, k),
             lambda: _clipped(given, losses, w),
-            lambda: ConfusionSums.of(outcome, k),
         )
         return cls(
-            losses=losses_of,
+            losses=losses_a + losses_b,
             truth=truth,
             predicted=predicted,
             zeros=np.array([len(losses) - len(finite)]),
-            tiny=np.array([int((outcome.p_target < bound).sum()) for bound in TINY]),
+            tiny=np.array([int((small < bound).sum()) for bound in TINY]),
             clipped=clipped,
             moved=np.array([int(changed.sum()), int((changed & np.isinf(given)).sum())]),
             reliability=outcome.sums.reliability,
             rest=outcome.sums.rest,
             moments=outcome.sums.moments,  # of the losses as given: a clipped row is no distribution any more
             confusion=confusion,
-            histogram=histogram,
+            histogram=histogram_a + histogram_b,
             worst=Worst.of(outcome, layout),
             written=Written(*outcome.sums.off, outcome.decimals),
             segments=tuple(
@@ -162,6 +171,18 @@ def _spread(losses: Float64, weight: Float64 | None, identity: Identity | None, 
     if layout.ci == "bootstrap":
         return {"clusters": None, "groups": GroupSums.of(identity, a, w, a_error=error)}
     return {"clusters": ClusterSums.of(identity, a, w, a_error=error), "groups": None}
+
+
+def _by_class(outcome: Outcome, class_count: int) -> tuple[Cells, Cells, ConfusionSums | None]:
+    """Cells by true class, by predicted class, and by both."""
+    confusion = ConfusionSums.of(outcome, class_count)
+    if outcome.weight is None and confusion is not None:
+        both = confusion.counts
+        truth, predicted = both.sum(axis=1), both.sum(axis=0)
+        return Cells.of_counts(truth, truth, both.diagonal()), Cells.of_counts(predicted, predicted), confusion
+    again, correct = _again(outcome), outcome.predicted == outcome.targets
+    truth_cells = Cells.of(outcome.targets, class_count, again, correct, weight=outcome.weight)
+    return truth_cells, Cells.of(outcome.predicted, class_count, again, weight=outcome.weight), confusion
 
 
 def _again(outcome: Outcome) -> Float64 | Flags:

@@ -8,12 +8,12 @@ rows.
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from crossent.core.accumulate import ExactSum
-from crossent.core.score_rows import RowScores, score_rows
+from crossent.core.score_rows import MOST_ROWS, RowScores, score_rows
 from crossent.core.types import NDArray
 from crossent.scoring.moments import Moments, exact_units, rounded
 from crossent.stats import Float64, Int64
@@ -54,8 +54,8 @@ class PassSums:
         return PassSums(
             off=(min(low, other_low), max(high, other_high), off + other_off),
             moments=self.moments + other.moments,
-            surprise=None if self.surprise is None or other.surprise is None else self.surprise + other.surprise,
-            zeros=None if self.zeros is None or other.zeros is None else self.zeros + other.zeros,
+            surprise=_plus(self.surprise, other.surprise),
+            zeros=_plus(self.zeros, other.zeros),
             reliability=self.reliability + other.reliability,
             rest=self.rest + other.rest,
         )
@@ -87,6 +87,12 @@ class _Rows:
         """Whether sums by true and predicted class are kept."""
         classes: int = self.values.shape[1]
         return classes <= MOST_SQUARES
+
+    @property
+    def term_rows(self) -> int:
+        """Rows whose terms are held at a time."""
+        classes: int = self.values.shape[1]
+        return max(1, _TERM_ELEMENTS // (classes + 32))
 
     def part(self, rows: slice | Int64) -> "_Rows":
         """Some of the rows."""
@@ -131,50 +137,17 @@ def pass_rows(
     slots = np.full(values.shape[1], -1, np.int64)
     slots[list(tracked)] = np.arange(1, len(tracked) + 1)
     rows = _Rows(values, labels, kind, losses, weight, slots)
-    if weight is not None:
-        return _by_terms(rows, tracked)
-    scores = rows.scores(terms=False)
-    if scores.bad is not None:
-        return scores.bad
-    sums = _summed(scores)
-    if len(scores.large):
-        large = _by_terms(_Rows(values, labels, kind, scores.losses, None, slots).part(scores.large), tracked)
-        assert isinstance(large, RowPass)
-        # their probabilities are in the cells already
-        empty = ProbabilityCells.of_table(np.zeros_like(scores.tables.cells))
-        uncounted = replace(large.sums, off=(1.0, 1.0, 0), reliability=empty.part(slice(1)))
-        sums += replace(uncounted, rest=empty.part(slice(1, None)))
-    return RowPass(scores.losses, scores.target, scores.confidence, scores.predicted, sums)
-
-
-def _summed(scores: RowScores) -> PassSums:
-    """The sums that native code formed."""
-    tables, surprise = scores.tables, None
-    if tables.surprise is not None:
-        surprise = exact_units(tables.surprise.reshape(-1, 2), np.full(tables.surprise.size // 2, _SURPRISE_BITS))
-    cells = ProbabilityCells.of_table(tables.cells)
-    return PassSums(
-        off=_off(scores),
-        moments=Moments.of_scores(scores),
-        surprise=surprise,
-        zeros=tables.zeros,
-        reliability=cells.part(slice(1)),
-        rest=cells.part(slice(1, None)),
-    )
-
-
-def _by_terms(rows: _Rows, tracked: tuple[int, ...]) -> RowPass | tuple[int, int]:
-    """The same from the terms of each row, with weights or without."""
-    n, k = rows.values.shape
-    step = max(1, _TERM_ELEMENTS // (k + 32))
     parts: list[RowPass] = []
-    for first in range(0, max(n, 1), step):
+    step = MOST_ROWS if weight is None else rows.term_rows
+    for first in range(0, max(len(labels), 1), step):
         part = rows.part(slice(first, first + step))
-        scores = part.scores(terms=True)
+        scores = part.scores(terms=weight is not None)
         if scores.bad is not None:
             return first + scores.bad[0], scores.bad[1]
-        sums = _weighed(part, scores, tracked)
+        sums = _summed(part, scores) if weight is None else _weighed(part, scores, tracked)
         parts.append(RowPass(scores.losses, scores.target, scores.confidence, scores.predicted, sums))
+    if len(parts) == 1:
+        return parts[0]
     return RowPass(
         np.concatenate([part.losses for part in parts]),
         np.concatenate([part.target for part in parts]),
@@ -182,6 +155,36 @@ def _by_terms(rows: _Rows, tracked: tuple[int, ...]) -> RowPass | tuple[int, int
         np.concatenate([part.predicted for part in parts]),
         reduce(add, [part.sums for part in parts]),
     )
+
+
+def _summed(rows: _Rows, scores: RowScores) -> PassSums:
+    """The sums that native code formed, and those of rows that were too large for them."""
+    tables, surprise = scores.tables, None
+    if tables.surprise is not None:
+        surprise = exact_units(tables.surprise.reshape(-1, 2), np.full(tables.surprise.size // 2, _SURPRISE_BITS))
+    cells = ProbabilityCells.of_table(tables.cells)
+    sums = PassSums(
+        off=_off(scores),
+        moments=Moments.of_scores(scores),
+        surprise=surprise,
+        zeros=tables.zeros,
+        reliability=cells.part(slice(1)),
+        rest=cells.part(slice(1, None)),
+    )
+    for first in range(0, len(scores.large), rows.term_rows):
+        large = replace(rows, losses=scores.losses).part(scores.large[first : first + rows.term_rows])
+        more = _weighed(large, large.scores(terms=True), ())
+        sums = replace(
+            sums,  # the cells have these rows already
+            moments=sums.moments + more.moments,
+            surprise=_plus(sums.surprise, more.surprise),
+            zeros=_plus(sums.zeros, more.zeros),
+        )
+    return sums
+
+
+def _plus(mine: Any, theirs: Any) -> Any:
+    return None if mine is None or theirs is None else mine + theirs
 
 
 def _weighed(rows: _Rows, scores: RowScores, tracked: tuple[int, ...]) -> PassSums:

@@ -64,6 +64,15 @@ class Cells:
 
         return cls(counts, (weights, *(added(v) for v in values)))
 
+    @classmethod
+    def of_counts(cls, counts: Int64, *columns: Int64) -> "Cells":
+        """Cells of rows without weights whose sums are counts as well.
+
+        >>> Cells.of_counts(np.array([3, 1]), np.array([2, 0])).sums[1].floats().tolist()
+        [2.0, 0.0]
+        """
+        return cls(counts, (ExactSum.of_counts(counts), *(ExactSum.of_counts(column) for column in columns)))
+
     def __add__(self, other: "Cells") -> "Cells":
         sums = tuple(x + y for x, y in zip(self.sums, other.sums, strict=True))
         return Cells(self.counts + other.counts, sums)

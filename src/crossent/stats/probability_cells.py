@@ -21,7 +21,7 @@ __all__ = ["CELLS", "CellColumns", "ProbabilityCells", "cell_edges", "find_cells
 _OCTAVES = 64  # of p below 1/2 and of 1 - p above; smaller ones go into the last cell
 _HALF = (_OCTAVES - 1) * 32
 _FIRST = (1023 - _OCTAVES) << 5
-_LIMB = 32
+_LIMB, _LOW = 32, 0xFFFFFFFF
 _HALF_BITS, _HALF_UNITS = 21, (1 << 21) - 1
 _MOST_ROWS = 1 << 21  # their units, below 2^42 each, fit into 63 bits
 
@@ -90,7 +90,7 @@ class ProbabilityCells:
     """Rows in cells for each of several events; `+` adds them.
 
     Attributes:
-        table: [events, CELLS, 4] int64: rows, hits, and the sum of p in units of its cell, low and high limb.
+        table: [4, events, CELLS] int64: rows, hits, and the sum of p in units of its cell, low and high limb.
         weighted: None where no row has a weight, else exact sums of w, w hit, w p, w^2 per event and cell.
 
     >>> p = np.array([[0.25], [0.25], [0.5]])
@@ -121,14 +121,14 @@ class ProbabilityCells:
         place = cell + np.tile(np.arange(events, dtype=np.int64) * CELLS, n)
         size = events * CELLS
         units = _units(flat, cell)
-        table = np.zeros((size, 4), np.int64)
-        table[:, 0] = np.bincount(place, minlength=size)
-        table[:, 1] = np.bincount(place[hits], minlength=size)
+        table = np.zeros((4, size), np.int64)
+        table[0] = np.bincount(place, minlength=size)
+        table[1] = np.bincount(place[hits], minlength=size)
         for shift, mask in ((0, _HALF_UNITS), (_HALF_BITS, -1)):  # bincount's sums of doubles are exact below 2^53
             half = np.bincount(place, (units >> shift) & mask, minlength=size).astype(np.int64)
-            table[:, 2] += (half << shift) & 0xFFFFFFFF
-            table[:, 3] += (half << shift) >> _LIMB
-        cells = cls(_carried(table.reshape(events, CELLS, 4)))
+            table[2] += (half << shift) & _LOW
+            table[3] += (half << shift) >> _LIMB
+        cells = cls(_carried(table.reshape(4, events, CELLS)))
         if weight is None:
             return cells
         w = np.repeat(weight, events)
@@ -141,11 +141,12 @@ class ProbabilityCells:
     @classmethod
     def of_table(cls, table: Int64) -> "ProbabilityCells":
         """Rows without weights that native code put into cells: `Tables.cells` of crossent.core.score_rows."""
-        return cls(_carried(table.copy()))
+        units, counted = table[..., 0], table[..., 1]
+        return cls(np.stack([counted & _LOW, counted >> _LIMB, units & _LOW, units >> _LIMB]))
 
     def part(self, events: slice) -> "ProbabilityCells":
         """Some of the events of rows without weights."""
-        return ProbabilityCells(self.table[events])
+        return ProbabilityCells(self.table[:, events])
 
     def __add__(self, other: "ProbabilityCells") -> "ProbabilityCells":
         table = _carried(self.table + other.table)
@@ -156,7 +157,7 @@ class ProbabilityCells:
 
     def columns(self, event: int) -> CellColumns:
         """The cells of one event, rounded once."""
-        count, hits, low, high = self.table[event].T
+        count, hits, low, high = self.table[:, event]
         if self.weighted is not None:
             rows = slice(event * CELLS, (event + 1) * CELLS)
             parts = (s.taken(rows).floats() for s in self.weighted)
@@ -169,13 +170,12 @@ class ProbabilityCells:
         """The sums of w, w hit, w p, w^2, where rows without a weight have weight 1."""
         if self.weighted is not None:
             return self.weighted
-        flat = self.table.reshape(-1, 4)
-        size = len(flat)
-        count = ExactSum.of_counts(flat[:, 0])
+        rows, hits, low, high = self.table.reshape(4, -1)
+        count, size = ExactSum.of_counts(rows), len(rows)
         scale = np.tile(_SCALES, size // CELLS)
-        limbs = (flat[:, 2] / scale, np.ldexp(flat[:, 3].astype(np.float64), _LIMB) / scale)  # exact
+        limbs = (low / scale, np.ldexp(high.astype(np.float64), _LIMB) / scale)  # exact
         promised = ExactSum.of(*limbs, groups=np.arange(size), group_count=size)
-        return count, ExactSum.of_counts(flat[:, 1]), promised, count
+        return count, ExactSum.of_counts(hits), promised, count
 
 
 def _units(p: Float64, cell: Int64) -> Int64:
@@ -186,6 +186,6 @@ def _units(p: Float64, cell: Int64) -> Int64:
 
 def _carried(table: Int64) -> Int64:
     """The same numbers with the low limb below 2^32."""
-    table[..., 3] += table[..., 2] >> _LIMB
-    table[..., 2] &= 0xFFFFFFFF
+    table[3] += table[2] >> _LIMB
+    table[2] &= _LOW
     return table
