@@ -81,6 +81,9 @@ def test_count_0_is_no_row_and_may_hold_anything():
     tally.update(y, p, count=np.zeros(len(y), int))
     tally.update(y[:3], p[:3], sample_weight=np.zeros(3), count=[1, 2, 3])
     assert tally.n == count.sum()
+    untouched = Tally(CLASSES)
+    untouched.update(y[:3], p[:3], sample_weight=np.zeros(3), count=[1, 2, 3])
+    assert untouched.to_bytes() == Tally(CLASSES).to_bytes()
     with pytest.raises(ShapeError):  # shapes are looked at even if no row counts
         tally.update(y, p[:, :2], count=np.zeros(len(y), int))
 

@@ -6,6 +6,8 @@ kernel add integers.
 """
 
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import numpy as np
 
@@ -67,7 +69,7 @@ class Moments:
             rows = kept if k in _GAPS or k >= split else slice(None)
             x = rounded(terms[rows, k], bits)
             factors = (square, error) if k in _SQUARED else (w,)
-            columns.append(ExactSum.of(*(part for f in factors for part in two_product(f[rows], x))))
+            columns.append(reduce(add, [ExactSum.of_products(factor[rows], x) for factor in factors]))
         variances = (terms[:, 1] * kept, terms[:, 3])
         return cls(
             rows=np.array([kept.sum(), (~kept).sum()]),
@@ -89,6 +91,10 @@ class Moments:
 
 def rounded(x: Float64, bits: int) -> Float64:
     """Multiples of 2^-bits; numbers beyond 2^26 as they are."""
+    if x.min(initial=0.0) > -(2.0 ** (51 - bits)) and x.max(initial=0.0) < 2.0 ** (51 - bits):
+        magic = 1.5 * 2.0 ** (52 - bits)  # of 52 bits the low ones lie behind the point
+        near: Float64 = (x + magic) - magic
+        return near
     small = np.abs(x) < LARGEST_TERM
     return np.where(small, np.ldexp(np.rint(np.ldexp(np.where(small, x, 0.0), bits)), -bits), x)
 

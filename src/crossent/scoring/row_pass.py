@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crossent.core.accumulate import ExactSum, two_product
+from crossent.core.accumulate import ExactSum
 from crossent.core.score_rows import RowScores, score_rows
 from crossent.core.types import NDArray
 from crossent.scoring.moments import Moments, exact_units, rounded
@@ -26,7 +26,7 @@ LARGEST_OFF = 1e-2  # and beyond this it is not a distribution
 MOST_SQUARES = 200  # classes up to which sums by true and predicted class are kept
 _SURPRISE_BITS = 39
 _MOST_SURPRISE = 2.0**200  # its product with any weight is finite
-_TERM_ELEMENTS = 1 << 20
+_TERM_ELEMENTS = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,11 +208,13 @@ def _surprise(logs: Float64, labels: Int64, weight: Float64 | None) -> tuple[Exa
     k = logs.shape[1]
     zero = np.isneginf(logs)
     zeros = np.zeros((k, k), np.int64)
-    np.add.at(zeros, labels, zero)
+    some = np.flatnonzero(zero.any(axis=1))
+    np.add.at(zeros, labels[some], zero[some])
     lost = rounded(np.minimum(np.where(zero, 0.0, -logs), _MOST_SURPRISE), _SURPRISE_BITS).reshape(-1)
     place = (labels[:, None] * k + np.arange(k)).reshape(-1)
-    terms = (lost,) if weight is None else two_product(np.repeat(weight, k), lost)
-    return ExactSum.of(*terms, groups=place, group_count=k * k), zeros
+    if weight is None:
+        return ExactSum.of(lost, groups=place, group_count=k * k), zeros
+    return ExactSum.of_products(np.repeat(weight, k), lost, groups=place, group_count=k * k), zeros
 
 
 def _off(scores: RowScores) -> tuple[float, float, int]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crossent.core.accumulate import ExactSum, Float64, Int64, two_product
+from crossent.core.accumulate import ExactSum, Float64, Int64
 from crossent.core.score_rows import CELLS
 from crossent.stats.cells import Flags
 
@@ -22,6 +22,8 @@ _OCTAVES = 64  # of p below 1/2 and of 1 - p above; smaller ones go into the las
 _HALF = (_OCTAVES - 1) * 32
 _FIRST = (1023 - _OCTAVES) << 5
 _LIMB = 32
+_HALF_BITS, _HALF_UNITS = 21, (1 << 21) - 1
+_MOST_ROWS = 1 << 21  # their units, below 2^42 each, fit into 63 bits
 
 
 class CellColumns(NamedTuple):
@@ -110,6 +112,10 @@ class ProbabilityCells:
             weight: [n] weights; None is all ones.
         """
         n, events = p.shape
+        if n > _MOST_ROWS:
+            halves = (slice(n // 2), slice(n // 2, None))
+            first, second = (cls.of(p[half], hit[half], None if weight is None else weight[half]) for half in halves)
+            return first + second
         flat, hits = np.ascontiguousarray(p).reshape(-1), np.ascontiguousarray(hit).reshape(-1)
         cell = find_cells(flat)
         place = cell + np.tile(np.arange(events, dtype=np.int64) * CELLS, n)
@@ -118,16 +124,19 @@ class ProbabilityCells:
         table = np.zeros((size, 4), np.int64)
         table[:, 0] = np.bincount(place, minlength=size)
         table[:, 1] = np.bincount(place[hits], minlength=size)
-        np.add.at(table[:, 2], place, units & 0xFFFFFFFF)
-        np.add.at(table[:, 3], place, units >> _LIMB)
+        for shift, mask in ((0, _HALF_UNITS), (_HALF_BITS, -1)):  # bincount's sums of doubles are exact below 2^53
+            half = np.bincount(place, (units >> shift) & mask, minlength=size).astype(np.int64)
+            table[:, 2] += (half << shift) & 0xFFFFFFFF
+            table[:, 3] += (half << shift) >> _LIMB
         cells = cls(_carried(table.reshape(events, CELLS, 4)))
         if weight is None:
             return cells
         w = np.repeat(weight, events)
-        vectors = ((w,), (w[hits],), two_product(w, units / _SCALES[cell]), two_product(w, w))
-        groups = (place, place[hits], place, place)
-        sums = (ExactSum.of(*v, groups=g, group_count=size) for v, g in zip(vectors, groups, strict=True))
-        return cls(cells.table, tuple(sums))
+        weights = ExactSum.of(w, groups=place, group_count=size)
+        weight_of_hits = ExactSum.of(w[hits], groups=place[hits], group_count=size)
+        promised = ExactSum.of_products(w, units / _SCALES[cell], groups=place, group_count=size)
+        squares = ExactSum.of_products(w, w, groups=place, group_count=size)
+        return cls(cells.table, (weights, weight_of_hits, promised, squares))
 
     @classmethod
     def of_table(cls, table: Int64) -> "ProbabilityCells":
