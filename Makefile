@@ -10,6 +10,7 @@
 #   make frameworks install PyTorch, JAX, Keras and TensorFlow beside crossent into .venv-frameworks
 #   make bench      benchmarks/RESULTS.md: crossent beside these, SciPy and scikit-learn (about 50 minutes)
 #   make tables     measure the worst errors again: tests/tables/errors.json, docs/accuracy.md
+#   make coverage   count again how often intervals hold and tests reject: docs/coverage.md (about 5 minutes)
 #   make docs       docs/_build/html
 #   make clean      remove what was built, keep .venv, .venv-frameworks and .venv-frameworks-oldest
 
@@ -36,7 +37,7 @@ PYTEST := $(BIN)/python -m pytest
 PYTEST_ARGS ?= -n auto
 SANITIZED := build/sanitize
 
-.PHONY: help demo test test-all test-frameworks check frameworks bench tables docs sanitize sanitized fuzz fuzz-native fuzz-api browser \
+.PHONY: help demo test test-all test-frameworks check frameworks bench tables coverage docs sanitize sanitized fuzz fuzz-native fuzz-api browser \
 	clean
 .DELETE_ON_ERROR:
 
@@ -123,7 +124,7 @@ test-frameworks: $(FRAMEWORKS_MADE) $(OLDEST_MADE)
 	$(call front_end_tests,$(OLDEST),'not slow')
 
 bench: $(DEV_MADE) $(FRAMEWORKS_MADE)
-	$(BIN)/crossent bench --suite loss --suite small --suite linear --suite torch --suite scaling --suite fit \
+	$(BIN)/crossent bench --suite loss --suite small --suite linear --suite torch --suite scaling --suite fit --suite score \
 		--vs torch,jax,tensorflow,scipy,sklearn,sklearnex,numpy \
 		--notes benchmarks/notes.toml --json benchmarks/results.json --output benchmarks/RESULTS.md
 
@@ -131,6 +132,9 @@ bench: $(DEV_MADE) $(FRAMEWORKS_MADE)
 FRAMEWORKS_PYTHON ?= .venv-frameworks/bin/python
 tables: $(DEV_MADE)
 	PYTHONPATH=tests $(BIN)/python -m tables --python $(FRAMEWORKS_PYTHON)
+
+coverage: $(DEV_MADE)
+	$(BIN)/python benchmarks/coverage.py --replicates 2000 --output docs/coverage.md
 
 docs: $(DEV_MADE)
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
