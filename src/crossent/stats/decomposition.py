@@ -5,7 +5,7 @@
 Isotonic regression (PAV) sees cells, so the promise that it is held against is the cell's mean p: then mcb is never
 negative, and redraws of the labels, which exist in cells only, say what it is under calibration. PAV of single rows
 overfits more, so its mcb and the null of that are larger; their difference is the same. The exact loss of the rows,
-where it is known, differs from the loss of the means by what probabilities tell apart within a cell (at most 0.031 wide
+where it is known, differs from the loss of the means by what probabilities tell apart within a cell (at most 0.042 wide
 in logit(p): 1e-5 nat if they keep their promise, and noise of 0.005 / sqrt n; only below p = 2^-64 is it more). That is
 discrimination, which cells cannot see, so it is counted there, and the three parts add up to the exact loss.
 
