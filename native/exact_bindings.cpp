@@ -134,9 +134,9 @@ void exact_ratio(In<double> a, Maybe<In<double>> a_error, Maybe<In<double>> b, b
 void exact_add(SomeDigits others, int64_t other_low, int64_t factor, Maybe<In<int64_t>> groups, Digits digits,
                int64_t low) {
     const int64_t count = int64_t(others.shape(0)), width = int64_t(digits.shape(1));
-    const int64_t other_width = int64_t(others.shape(1)), at = other_low - low;
     need_low(low);
     need_low(other_low);
+    const int64_t other_width = int64_t(others.shape(1)), at = other_low - low;
     need(aligned(others) && aligned(digits), "digits");
     need(1 <= factor && factor <= int64_t(1) << 53, "factor");
     need(other_width > 0 && 0 <= at && width <= kMostDigits && at + other_width <= width, "digits");

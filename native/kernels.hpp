@@ -222,7 +222,7 @@ struct SparseJob {
 constexpr int kMomentTerms = 5, kScoreTerms = kMomentTerms + 27;
 // Cells of probabilities: 32 an octave of p below 1/2 and of 1 - p from there on, 1/2 itself, p = 0 and p = 1.
 constexpr int64_t kCellOctaves = 64, kHalfCells = (kCellOctaves - 1) * 32, kCells = 2 * kHalfCells + 3;
-constexpr int64_t kMostScored = int64_t(1) << 20;  // rows of a call: 2^20 units below 2^42 fit into a sum
+constexpr int64_t kMostScored = int64_t(1) << 20;  // rows of a table: 2^20 units below 2^42 fit into a sum
 enum ScoreKind : int32_t { kScoreProbs, kScoreLogits, kScoreLogProbs };
 
 // Rows first .. end of a prediction [count, K], scored: see score_rows.hpp. All tables are added to; a sum of units is two

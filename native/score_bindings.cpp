@@ -70,7 +70,7 @@ template <class T> struct Score {
         ScoreJob job{};
         const int64_t count = int64_t(labels.size());
         need(classes > 0 && classes <= kMostClasses && holds(values, count, classes) && aligned(labels), "values");
-        need(0 <= first && first <= end && end <= count && end - first <= kMostScored, "rows");
+        need(0 <= first && first <= end && end <= count && count <= kMostScored, "rows");
         need(kind >= kScoreProbs && kind <= kScoreLogProbs, "kind");
         job.first = first;
         job.end = end;

@@ -51,9 +51,9 @@ CROSSENT_INLINE void find_cells(F64 p, int64_t* cells, int64_t* units) {
     const auto lower = p < half;
     const F64 u = lower ? p : splat<F64>(1) - p;
     Integers step = Integers(bits_of(u) >> 47) - ((1023 - kCellOctaves) << 5);
-    step = step < Integers{} ? Integers{} : step;
+    step = step < Integers{} ? Integers{} : step > kHalfCells ? Integers{} + kHalfCells : step;  // of any p: a place
     Integers cell = lower ? step + 1 : 2 * kHalfCells + 1 - step;
-    cell = p == splat<F64>(1) ? Integers{} + (kCells - 1) : p == F64{} ? Integers{} : cell;
+    cell = p >= splat<F64>(1) ? Integers{} + (kCells - 1) : p == F64{} ? Integers{} : cell;
     const auto mantissa = (bits_of(p) & ((uint64_t(1) << 52) - 1)) | (uint64_t(1) << 52);
     Integers unit = Integers((mantissa + 1024) >> 11);
     const auto tiny = p < splat<F64>(0x1p-64);
@@ -67,8 +67,8 @@ CROSSENT_INLINE void find_cells(F64 p, int64_t* cells, int64_t* units) {
 
 CROSSENT_INLINE void count_cell(const ScoreJob& job, int64_t slot, int64_t cell, int64_t units, bool hit) {
     int64_t* at = job.cells + 2 * (slot * kCells + cell);
-    at[0] += units;
-    at[1] += 1 + (int64_t(hit) << 32);
+    at[0] = int64_t(uint64_t(at[0]) + uint64_t(units));
+    at[1] = int64_t(uint64_t(at[1]) + 1 + (uint64_t(hit) << 32));
 }
 
 // Sums over the classes of the tile's rows, rows in lanes.
@@ -97,7 +97,9 @@ template <int32_t kind> CROSSENT_INLINE void find_distribution(const ScoreJob& j
     for (int64_t j = 0; j < job.classes; ++j) {
         const F64 x = load(scratch.x + j * kDoubles);
         const F64 log_p = kind == kScoreProbs ? zero - minus_log(x) : kind == kScoreLogits ? below(x, top) + low : x;
-        const F64 p = kind == kScoreProbs ? x : exp_or_zero<F64>(log_p, zero);
+        F64 p = kind == kScoreProbs ? x : exp_or_zero<F64>(log_p, zero);
+        sums.total += p;
+        p = p > splat<F64>(1) ? splat<F64>(1) : p;  // of logarithms that are rounded up
         store(scratch.z + j * kDoubles, log_p);
         if (kind != kScoreProbs) store(scratch.p + j * kDoubles, p);
         const auto larger = x > sums.top;
@@ -106,7 +108,6 @@ template <int32_t kind> CROSSENT_INLINE void find_distribution(const ScoreJob& j
         if (kind == kScoreProbs) sums.outside |= ~((x >= zero) & (x <= splat<F64>(1)));
         const F64 z = log_p > lowest ? log_p : zero, pz = p * z, pp = p * p;
         sums.least = z < sums.least ? z : sums.least;
-        sums.total += p;
         sums.h -= pz;
         sums.second = mul_add(pz, z, sums.second);
         sums.squares += pp;

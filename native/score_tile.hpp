@@ -53,7 +53,9 @@ CROSSENT_INLINE void count_cells(const ScoreJob& job, const ScoreScratch& s, int
     }
     for (int r = 0; r < rows; ++r) {
         const int64_t slot = job.slots[t.label[r]], cell = s.cell[t.label[r] * kDoubles + r];
-        if (slot >= 0) job.cells[2 * (slot * kCells + cell) + 1] += int64_t(1) << 32;
+        if (slot < 0) continue;
+        int64_t& counted = job.cells[2 * (slot * kCells + cell) + 1];
+        counted = int64_t(uint64_t(counted) + (uint64_t(1) << 32));
     }
 }
 

@@ -215,6 +215,37 @@ def test_sums_off_1_are_counted():
     assert found.sums == pytest.approx((0.995, 0.999), rel=1e-12)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("isa", ISAS)
+def test_any_numbers_stay_within_the_tables(kind, isa):
+    """Numbers that a caller should have refused: what is wrong is counted somewhere, and nothing else is written."""
+    rng = np.random.default_rng(5)
+    values = rng.choice([0.0, 0.3, 1.0, 1 + 1e-9, 2.0, -1.0, 1e300, -1e300, np.inf, -np.inf, np.nan, 5e-324], (4000, 3))
+    labels, slots = rng.integers(0, 3, 4000), np.array([1, 2, -1])
+    with using_isa(isa):
+        found = score_rows(
+            values,
+            labels,
+            kind=kind,
+            losses=np.ones(4000),
+            slots=slots,
+            surprise=True,
+            terms=False,
+            silent=0,
+            refused=1e308,
+        )
+    counted = found.tables.cells[..., 1].sum(axis=1) & 0xFFFFFFFF
+    assert (counted <= 4000).all()
+    assert found.bad is None or found.bad[1] in (5, 6)
+
+
+def test_logarithms_rounded_up_are_certain():
+    values = np.array([[1e-9, -30.0], [-30.0, 1e-9]])
+    found = run(values, np.array([0, 1]), np.array([-1, -1]), "log_probs", losses=np.zeros(2))
+    assert found.confidence.tolist()[1] == 1.0
+    assert found.tables.cells[0, -1].tolist() == [1 << 41, 1 + (1 << 32)]
+
+
 def test_no_rows():
     found = run(np.empty((0, 3)), np.empty(0, np.int64), np.full(3, -1), "probs")
     assert (len(found.losses), found.bad, found.tables.counts.sum()) == (0, None, 0)

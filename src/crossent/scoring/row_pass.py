@@ -191,7 +191,7 @@ def _weighed(rows: _Rows, scores: RowScores, tracked: tuple[int, ...]) -> PassSu
     """The sums of some thousand rows."""
     assert scores.terms is not None
     assert scores.logs is not None
-    p = np.asarray(rows.values, np.float64) if rows.kind == "probs" else np.exp(scores.logs)
+    p = np.asarray(rows.values, np.float64) if rows.kind == "probs" else np.minimum(np.exp(scores.logs), 1.0)
     event = np.ones_like(rows.labels) if p.shape[1] == 2 else scores.predicted
     surprise, zeros = _surprise(scores.logs, rows.labels, rows.weight) if rows.squares else (None, None)
     chosen = np.array(tracked, np.int64)

@@ -23,7 +23,6 @@ _HALF = (_OCTAVES - 1) * 32
 _FIRST = (1023 - _OCTAVES) << 5
 _LIMB, _LOW = 32, 0xFFFFFFFF
 _HALF_BITS, _HALF_UNITS = 21, (1 << 21) - 1
-_MOST_ROWS = 1 << 21  # their units, below 2^42 each, fit into 63 bits
 
 
 class CellColumns(NamedTuple):
@@ -58,7 +57,7 @@ def find_cells(p: Float64) -> Int64:
     lower = p < 0.5
     step = np.maximum((np.where(lower, p, 1.0 - p).view(np.int64) >> 47) - _FIRST, 0)
     cell = np.where(lower, step + 1, 2 * _HALF + 1 - step)
-    return np.where(p == 0, 0, np.where(p == 1, CELLS - 1, cell))
+    return np.where(p == 0, 0, np.where(p >= 1, CELLS - 1, cell))
 
 
 def cell_edges() -> Float64:
@@ -107,15 +106,11 @@ class ProbabilityCells:
         """Rows into cells.
 
         Args:
-            p: [n, events] probabilities.
+            p: [n, events] probabilities, n <= 2^21: their units, below 2^42 each, fit into 63 bits.
             hit: [n, events] whether the event came true.
             weight: [n] weights; None is all ones.
         """
         n, events = p.shape
-        if n > _MOST_ROWS:
-            halves = (slice(n // 2), slice(n // 2, None))
-            first, second = (cls.of(p[half], hit[half], None if weight is None else weight[half]) for half in halves)
-            return first + second
         flat, hits = np.ascontiguousarray(p).reshape(-1), np.ascontiguousarray(hit).reshape(-1)
         cell = find_cells(flat)
         place = cell + np.tile(np.arange(events, dtype=np.int64) * CELLS, n)
