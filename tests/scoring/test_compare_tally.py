@@ -39,6 +39,13 @@ def test_agrees_with_the_paired_t_test():
     assert (found.n, found.effective_n, found.tied, found.method) == (400, 400.0, 0.0, "hall")
 
 
+@pytest.mark.parametrize("ci", ["hall", "bootstrap"])
+def test_a_comparison_says_whether_its_rows_came_in_clusters(ci):
+    y, a, b, _ = batch()
+    assert not tally_of(y, a, b, ci=ci).result().clustered
+    assert tally_of(y, a, b, ci=ci, cluster=np.arange(len(y)) % 50).result().clustered
+
+
 def test_interval_of_a_symmetric_difference_is_the_t_interval():
     d = np.concatenate([np.linspace(0.1, 2, 60), -np.linspace(0.1, 2, 60)]) / 3
     la = np.full(120, 2.0)
@@ -334,3 +341,26 @@ def test_few_rows_of_a_class_or_segment_are_marked():
     assert tally_of(rare, a, b).result().losses[0].mark is None
     segments = tally_of(y, a, b, by={"kind": np.arange(400) < 19}).result().segments
     assert {s.value: s.difference.mark is not None for s in segments} == {"true": True, "false": False}
+
+
+def test_more_than_2_to_the_40_rows_are_refused():
+    y, a, b, _ = batch(n=3)
+    tally = tally_of(y, a, b, count=[2**32, 0, 0])
+    for _ in range(8):
+        tally = tally + tally
+    with pytest.raises(WeightError, match=r"1,099,511,627,779 rows.*2\^40"):
+        tally.update(y, a, b)
+    with pytest.raises(WeightError, match=r"2\^40"):
+        tally + tally
+    assert tally.n == 2**40
+
+
+@pytest.mark.parametrize("more", [{"sample_weight": [0, 0]}, {"count": [0, 0]}])
+def test_blocks_without_a_counting_row_are_checked(more):
+    tally = CompareTally(["n", "y"])
+    with pytest.raises(ShapeError, match=r"^A: "):
+        tally.update([0, 1], np.ones((1, 2)), np.ones((2, 2)) / 2, **more)
+    with pytest.raises(ShapeError, match=r"^B: "):
+        tally.update([0, 1], np.ones((2, 2)) / 2, np.ones((2, 3)), **more)
+    tally.update([0, 1], np.ones((2, 2)) / 2, np.ones((2, 2)) / 2, **more)
+    assert tally.n == 0

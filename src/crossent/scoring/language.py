@@ -16,6 +16,7 @@ from operator import add
 from typing import Any
 
 from crossent.errors import EmptyBatchError, OptionError, UnsupportedError
+from crossent.scoring.adding import require_same
 from crossent.scoring.language_score import DocumentScore, LanguageScore, TokenInfinities
 from crossent.scoring.language_sums import LanguageSums, summarise_language
 from crossent.scoring.tokens import token_block
@@ -87,10 +88,10 @@ class LanguageTally:
     def __add__(self, other: "LanguageTally") -> "LanguageTally":
         """A new tally of the tokens of both.
 
-        Raises: OptionError if `worst` differs; UnsupportedError if one has bytes or words and the other has not.
+        Raises: OptionError if their options differ; UnsupportedError if one has bytes or words and the other has not.
         """
-        if self.worst != other.worst:
-            raise OptionError(f"these tallies do not add up: worst is {self.worst} and {other.worst}")
+        mine, theirs = ({"worst": each.worst, "log_base": each.log_base} for each in (self, other))
+        require_same(mine, theirs)
         both = LanguageTally(worst=self.worst, log_base=self.log_base)
         for tally in (self, other):
             for sums in tally._runs:
@@ -138,7 +139,7 @@ class LanguageTally:
         if not sums.tokens:
             return
         for first in self._runs[:1]:
-            first.check(sums)
+            first.require_same(sums)
         runs = [*self._runs, sums]
         while len(runs) > 1 and 2 * runs[-1].size >= runs[-2].size:
             last = runs.pop()

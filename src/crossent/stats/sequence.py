@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from crossent.errors import OptionError
-from crossent.stats.intervals import Estimate
+from crossent.stats.intervals import Estimate, require_confidence
 
 __all__ = ["FIRST_LOOK", "Look", "best_ratio", "confidence_sequence"]
 
@@ -90,8 +90,7 @@ def best_ratio(expect_n: int, *, confidence: float) -> float:
     >>> round(best_ratio(1000, confidence=0.95), 5)
     0.09062
     """
-    if not 0.0 < confidence < 1.0:
-        raise OptionError(f"confidence is {confidence}; it must lie between 0 and 1, for example 0.95")
+    require_confidence(confidence)
     if expect_n < FIRST_LOOK:
         raise OptionError(
             f"expect_n is {expect_n}; no statement is made before {FIRST_LOOK} rows, so give at least {FIRST_LOOK}"
