@@ -11,6 +11,7 @@ from functools import partial
 
 import numpy as np
 
+from crossent.core.options import seed_number
 from crossent.core.types import ArrayLike
 from crossent.errors import CrossentError, EmptyBatchError, OptionError
 from crossent.scoring.beside import Beside
@@ -299,6 +300,7 @@ def sequence(
     >>> [(look.n, look.upper < 0) for look in sequence(looks, expect_n=1000)]
     [(400, True), (800, True), (1200, True)]
     """
+    seed_number(seed)
     looks: list[Look] = []
     for k, state in enumerate(states):
         states[0]._require_same(state)

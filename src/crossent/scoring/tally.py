@@ -90,7 +90,7 @@ class Tally:
             by=(by,) if isinstance(by, str) else tuple(by),
             cluster=bool(cluster),
             ci=ci,
-            threshold=float(threshold),
+            threshold=threshold,
             prior=prior_shares(prior, tuple(classes)),
         )
         self._parts: Parts | None = None
