@@ -165,7 +165,7 @@ class CompareTally:
         if len(self.layout.classes) != 2:
             found = len(self.layout.classes)
             raise OptionError(f"update_binary is for two classes; this tally has {found}: use update")
-        outcome_of = partial(binary_outcome, targets, kind=self.layout.kind)
+        outcome_of = partial(binary_outcome, targets, kind=self.layout.kind, classes=self.layout.classes)
         beside = Beside.of(self.layout, np.size(targets), sample_weight, count, by, cluster, source, first_row)
         self._add(outcome_of, (a, b), beside)
 
