@@ -87,9 +87,9 @@ def _by_temperature(parts: Parts, temperature: Temperature | None) -> Temperatur
     """The decomposition of the finite loss; None unless the temperature is that of the same rows."""
     if temperature is None or temperature.left_out != int(parts.zeros[0]):
         return None
-    a, b = parts.losses.total().sums[:2]
+    a, b = parts.losses.rows.total().sums[:2]
     loss = float(a.fractions()[0] / b.fractions()[0])
-    return decompose_by_temperature(temperature, loss=loss, unc=entropy(parts.losses.sums[1].fractions()))
+    return decompose_by_temperature(temperature, loss=loss, unc=entropy(parts.losses.rows.sums[1].fractions()))
 
 
 def _tests(parts: Parts) -> dict[str, Any]:

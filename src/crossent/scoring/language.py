@@ -88,10 +88,14 @@ class LanguageTally:
     def __add__(self, other: "LanguageTally") -> "LanguageTally":
         """A new tally of the tokens of both.
 
-        Raises: OptionError if `worst` differs; UnsupportedError if one has bytes or words and the other has not.
+        Raises: OptionError if their options differ; UnsupportedError if one has bytes or words and the other has not.
         """
-        if self.worst != other.worst:
-            raise OptionError(f"these tallies do not add up: worst is {self.worst} and {other.worst}")
+        for name in ("worst", "log_base"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if mine != theirs:
+                raise OptionError(
+                    f"these tallies do not add up: {name} is {mine} and {theirs}. Give both the same options."
+                )
         both = LanguageTally(worst=self.worst, log_base=self.log_base)
         for tally in (self, other):
             for sums in tally._runs:
@@ -139,7 +143,7 @@ class LanguageTally:
         if not sums.tokens:
             return
         for first in self._runs[:1]:
-            first.check(sums)
+            first.require_same(sums)
         runs = [*self._runs, sums]
         while len(runs) > 1 and 2 * runs[-1].size >= runs[-2].size:
             last = runs.pop()

@@ -24,6 +24,7 @@ _BINNINGS = ("width", "mass")
 _INTERVALS = ("hall", "bootstrap")
 _MOST_BINS = 100
 MOST_TRACKED = 200
+_ROUNDING = 2.0**-52  # of one share
 
 
 @dataclass(frozen=True)
@@ -81,8 +82,10 @@ class Layout:
         return "clusters" if self.cluster and self.ci == "hall" else self.ci
 
     def check(self) -> None:
-        """For layouts from elsewhere: raises ShapeError or OptionError for a prior that cannot be."""
+        """For layouts from elsewhere: raises ShapeError or OptionError for a prior that is none of `prior_shares`."""
         prior_shares(self.prior, self.classes)
+        if self.prior is not None and abs(math.fsum(self.prior) - 1.0) > _ROUNDING * len(self.prior):
+            raise OptionError(f"prior has shares that sum to {math.fsum(self.prior):.9g}, not to 1")
 
     def _check_numbers(self) -> None:
         """Numbers of NumPy become Python's, so that equal options are equal bytes."""
