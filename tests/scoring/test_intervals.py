@@ -94,7 +94,7 @@ def test_few_clusters_are_marked_and_missing_keys_refused():
     assert "fewer than 30 clusters" in tallied(y, p, cluster=cluster).result(redraws=2).log_loss.mark
     keys = cluster.astype(object)
     keys[7] = None
-    with pytest.raises(DataError, match=r"f rows 1\.\.300 \(index 0 below is row 1\): cluster keys\[7\] is missing"):
+    with pytest.raises(DataError, match=r"f row 8: cluster keys\[7\] is missing"):
         tallied(y, p, cluster=keys)
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from crossent.core.accumulate import Float64
-from crossent.errors import OptionError
+from crossent.core.options import seed_number, whole_number
 from crossent.stats.clusters import ClusterSums
 from crossent.stats.identity import Identity, top_bits
 from crossent.stats.intervals import Estimate
@@ -118,8 +118,8 @@ def _bootstrapped(
     found: Estimate, a: Float64, b: Float64, *, floor: float | None, replicates: int, seed: int, unit: str
 ) -> Estimate:
     """An estimate with the bootstrap's standard error and interval from the sums of the groups, [G] each."""
-    if replicates < 100:
-        raise OptionError(f"replicates is {replicates}; quantiles need at least 100, for example 2000")
+    text = "a whole number >= 100 (for the quantiles), for example 2000,"
+    replicates, seed = whole_number("replicates", replicates, low=100, text=text), seed_number(seed)
     if found.value is None or found.se is None:
         return found
     resampled = _resampled(a - found.value * b, b, _draws(len(a), replicates, seed))

@@ -4,10 +4,10 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from crossent.errors import OptionError
+from crossent.core.options import coverage
 from crossent.stats.quantiles import normal_quantile, t_quantile, t_tails
 
-__all__ = ["TOO_FEW_EVENTS", "Estimate", "hall_interval", "require_confidence", "wilson_estimate"]
+__all__ = ["TOO_FEW_EVENTS", "Estimate", "hall_interval", "wilson_estimate"]
 
 TOO_FEW_EVENTS = "too few events: may be too short"
 _STRAIGHT = 1e-9  # skewness below which nothing is bent
@@ -92,12 +92,6 @@ class Estimate:
         return asdict(self)
 
 
-def require_confidence(confidence: float) -> None:
-    """Raises OptionError unless a coverage lies in (0, 1)."""
-    if not 0.0 < confidence < 1.0:
-        raise OptionError(f"confidence is {confidence}; it must lie between 0 and 1, for example 0.95")
-
-
 def hall_interval(value: float, *, se: float, gamma: float, units: int, confidence: float) -> tuple[float, float]:
     """Hall's transformed t interval [value - se h(t), value - se h(-t)] for a skewed mean or ratio.
 
@@ -116,7 +110,7 @@ def hall_interval(value: float, *, se: float, gamma: float, units: int, confiden
     >>> hall_interval(1.0, se=0.1, gamma=0.0, units=10**9, confidence=0.95)[1] < 1.1961
     True
     """
-    require_confidence(confidence)
+    coverage(confidence)
     t = t_quantile(0.5 + confidence / 2, units - 1)
     return value - se * _unbent(t, gamma, units), value - se * _unbent(-t, gamma, units)
 
