@@ -76,6 +76,7 @@ def compared(
         difference=found,
         finite=finite,
         method=layout.method,
+        clustered=layout.cluster,
         p_value=found.p_value(0.0),
         infinite=infinite,
         correlation=_correlation(sums) if known else None,
