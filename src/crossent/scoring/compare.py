@@ -28,7 +28,7 @@ class SegmentDifference:
         n: rows.
         difference: mean of loss_B - loss_A in nats, with interval.
         worse: rows in which B is infinite and A finite.
-        p_value: of no difference; None where there is no interval.
+        p_value: of no difference; None where there is no interval, or one that is marked: too few rows.
         p_adjusted: after Benjamini and Hochberg over all segments of the column.
     """
 

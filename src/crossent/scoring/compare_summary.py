@@ -8,7 +8,8 @@ from crossent.errors import OptionError
 from crossent.scoring.compare import Compare, SegmentDifference, deciding_ends
 from crossent.scoring.compare_sums import A_ONLY, B_ONLY, BETTER, BOTH, TIED, CompareSums, SegmentRows
 from crossent.scoring.layout import Layout
-from crossent.scoring.loss_summary import FEW_ROWS, with_infinities
+from crossent.scoring.loss_summary import few_rows, with_infinities
+from crossent.scoring.segment_summary import few_segments
 from crossent.scoring.spread import Spread
 from crossent.stats import TOO_FEW_EVENTS, Estimate, RatioSums, t_quantile, wilson_estimate
 from crossent.stats.multiple import benjamini_hochberg
@@ -62,8 +63,7 @@ def compared(
     infinite = _infinite(sums)
     weights, squares = (s.fractions() for s in sums.kinds.sums)
     effective_n = float(sum(weights) ** 2 / sum(squares))
-    few = bool(((sums.truth > 0) & (sums.truth < FEW_ROWS)).any())
-    intervals = _Intervals(confidence, seed, few)
+    intervals = _Intervals(confidence, seed, bool(few_rows(sums.truth)))
     finite, a, b = (intervals.of(spread) for spread in (sums.difference, sums.a, sums.b))
     found = _unbounded(finite, infinite, names)
     known = a.se is not None and b.se is not None
@@ -193,12 +193,12 @@ def _verdict(ends: tuple[float, float] | None, margin: float | None) -> str:
 def _segments(rows: SegmentRows, names: tuple[str, str], confidence: float) -> list[SegmentDifference]:
     """The segments of one column, those first in which B loses most."""
     n, values = rows.finite.rows.tolist(), rows.finite.values
-    estimates = zip(rows.finite.ratios.estimates(confidence=confidence), n, strict=True)
-    finite = [e.marked(TOO_FEW_EVENTS) if k < FEW_ROWS else e for e, k in estimates]
+    estimates = zip(rows.finite.ratios.estimates(confidence=confidence), few_segments(rows.finite), strict=True)
+    finite = [e.marked(TOO_FEW_EVENTS) if few else e for e, few in estimates]
     lost = rows.finite.ratios.sums[0].fractions()
     a_only, b_only = (part.ratios.units.tolist() for part in (rows.a_only, rows.b_only))
     differences = [_unbounded(e, (a, b, 0), names) for e, a, b in zip(finite, a_only, b_only, strict=True)]
-    p_values = [e.p_value(0.0) for e in differences]
+    p_values = [None if e.mark else e.p_value(0.0) for e in differences]
     adjusted = benjamini_hochberg(p_values)
     return [
         SegmentDifference(rows.finite.column, values[k], n[k], differences[k], b_only[k], p_values[k], adjusted[k])

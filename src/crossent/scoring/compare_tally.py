@@ -21,6 +21,7 @@ from crossent.scoring.counts import repeated
 from crossent.scoring.layout import Interval, Kind, Layout
 from crossent.scoring.outcome import Outcome, binary_outcome, class_outcome
 from crossent.scoring.saved import pack, unpack
+from crossent.scoring.segments import held_classes
 from crossent.stats import Flags
 from crossent.stats.sequence import Look, confidence_sequence
 from crossent.wording import quoted
@@ -51,6 +52,9 @@ class _State:
             raise ValueError(f"there are {sums.truth.shape} counts of classes, and {len(self.layout.classes)} classes")
         if tuple(segments.finite.column for segments in sums.segments) != self.layout.by:
             raise ValueError("the segments are not those of the columns")
+        held = held_classes(len(self.layout.classes))
+        if any(part.truth.shape[1] != k for s in sums.segments for part, k in zip(s.parts, (held, 0, 0), strict=True)):
+            raise ValueError("the segments do not count the rows of the classes")
 
 
 class CompareTally:

@@ -3,12 +3,10 @@
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-
 from crossent.scoring.calibration_summary import Drawn, calibration
 from crossent.scoring.class_summary import class_scores, confusion, macro
 from crossent.scoring.layout import Layout
-from crossent.scoring.loss_summary import FEW_ROWS, baseline, histogram, infinities, with_infinities, worst_share, worth
+from crossent.scoring.loss_summary import baseline, few_rows, histogram, infinities, with_infinities, worst_share, worth
 from crossent.scoring.parts import Parts
 from crossent.scoring.score import Score
 from crossent.scoring.segment_summary import segment_scores
@@ -69,11 +67,7 @@ def _finite_loss(parts: Parts, drawn: Drawn) -> Estimate:
         finite = parts.clusters.estimate(**coverage)
     else:
         finite = parts.losses.total().estimate(**coverage)
-    rows = parts.truth.counts
-    expected = rows > 0 if len(rows) > 2 else rows >= 0  # of many columns some may be for classes of other data
-    if np.any(expected & (rows < FEW_ROWS)):
-        finite = finite.marked(TOO_FEW_EVENTS)
-    return finite
+    return finite.marked(TOO_FEW_EVENTS) if few_rows(parts.truth.counts) else finite
 
 
 def _notes(parts: Parts, n: int, layout: Layout) -> tuple[str, ...]:
