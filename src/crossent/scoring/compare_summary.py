@@ -85,16 +85,17 @@ def compared(
         unpaired_se=math.hypot(a.se or 0.0, b.se or 0.0) if known else None,
         detectable=_detectable(finite),
         margin=margin,
-        verdict=_verdict(deciding_ends(found, infinite, looks), margin),
+        verdict=_verdict(deciding_ends(finite, infinite, looks), margin),
         segments=tuple(s for rows in sums.segments for s in _segments(rows, names, confidence)),
-        notes=_notes(infinite, names, layout, same=counts[TIED] == sum(counts)),
+        notes=_notes(infinite, names, layout, finite.mark, same=counts[TIED] == sum(counts)),
         sequence=looks,
     )
 
 
 def difference(sums: CompareSums, names: tuple[str, str], *, confidence: float, seed: int) -> Estimate:
-    """The mean of loss_B - loss_A alone, with what infinite losses make of it."""
-    return _unbounded(sums.difference.estimate(confidence=confidence, seed=seed), _infinite(sums), names)
+    """The mean of loss_B - loss_A alone, with what infinite losses of B make of it; those of A alone decide nothing."""
+    finite, infinite = sums.difference.estimate(confidence=confidence, seed=seed), _infinite(sums)
+    return _unbounded(finite, infinite, names) if infinite[1] else finite
 
 
 def _infinite(sums: CompareSums) -> tuple[int, int, int]:
@@ -206,18 +207,26 @@ def _segments(rows: SegmentRows, names: tuple[str, str], confidence: float) -> l
     ]
 
 
-def _notes(infinite: tuple[int, int, int], names: tuple[str, str], layout: Layout, *, same: bool) -> tuple[str, ...]:
+def _notes(
+    infinite: tuple[int, int, int], names: tuple[str, str], layout: Layout, mark: str | None, *, same: bool
+) -> tuple[str, ...]:
     a_only, b_only, both = infinite
     a, b = names
     found = []
     if b_only:
         found.append(f"{b} is infinite in {counted(b_only)} in which {a} is finite: worse, whatever the other rows say")
     if a_only:
-        found.append(f"{a} is infinite in {counted(a_only)} in which {b} is finite: that counts for {b}")
+        found.append(
+            f"{a} is infinite in {counted(a_only)} in which {b} is finite: that counts for {b}; the other rows decide"
+        )
+    if mark and not b_only:
+        found.append(f"no verdict: {mark}")
     if both:
         found.append(f"{counted(both)} in which both are infinite {'is' if both == 1 else 'are'} left out")
     if same:
         found.append(f"{a} and {b} have the same loss in every row")
-    if layout.by and layout.cluster:
-        found.append("clusters widen the interval of the difference; those of segments are over rows")
+    if layout.cluster:
+        rest = "that of the share in which B is better, and those of segments," if layout.by else "that of the share"
+        rest += "" if layout.by else " in which B is better"
+        found.append(f"clusters widen the interval of the difference; {rest} {'are' if layout.by else 'is'} over rows")
     return tuple(found)

@@ -288,8 +288,8 @@ def sequence(
             before the first look.
         confidence: coverage of all looks together, in (0, 1).
         seed: of the bootstrap.
-    Returns: one Look a state, of the mean of loss_B - loss_A; without ends before 100 rows, and where the difference is
-        infinite.
+    Returns: one Look a state, of the mean of loss_B - loss_A; without ends before 100 rows, and where B alone is
+        infinite in a row.
     Raises: EmptyBatchError without any row; OptionError for states with different options, states that shrink, or other
         values.
     Source: Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas, Annals of Statistics 52 (2024).
