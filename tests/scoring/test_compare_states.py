@@ -48,10 +48,11 @@ def blocks(n, *, count, seed=0, shift=0.0):
     for k in range(count):
         base = rng.exponential(size=n)
         p = np.exp(-1.0 - np.stack([base, np.maximum(base + shift + 0.3 * rng.normal(size=n), -0.9)]))
-        a, b = (np.stack([1 - q, q], axis=1) for q in p)
+        y = np.arange(n) % 2
+        a, b = (np.where(y[:, None] == [0, 1], q[:, None], 1 - q[:, None]) for q in p)
         tallies.append(CompareTally(["n", "y"]))
-        tallies[-1].update(np.ones(n, int), a, b, first_row=k * n)
-        found.append(losses(np.ones(n, int), b) - losses(np.ones(n, int), a))
+        tallies[-1].update(y, a, b, first_row=k * n)
+        found.append(losses(y, b) - losses(y, a))
     return tallies, found
 
 

@@ -111,12 +111,17 @@ def _decomposition(score: Score) -> Table:
         ("class shares alone", parts.unc),
         (f"\N{MINUS SIGN} {known[0]}", known[1]),
         (f"+ {lost[0]}", lost[1]),
-        (f"= {finite(score) if not isinstance(parts, Decomposition) else ''}log loss", parts.loss),
+        (f"= {finite(score) if not isinstance(parts, Decomposition) else ''}log loss{_given(score)}", parts.loss),
     )
     nats = [nats for _, nats in steps]
     columns = (alike(nats), alike([x / BIT for x in nats]))
     rows = tuple(zip((name for name, _ in steps), *columns, strict=True))
     return Table("decomposition", (("where the loss comes from", "nat", "bit"), *rows), remarks=remarks)
+
+
+def _given(score: Score) -> str:
+    """Says that the loss in the decomposition is not the clipped one."""
+    return ", not clipped" if any(note.endswith("not clipped") for note in score.notes) else ""
 
 
 def _calibration(score: Score) -> Table:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from crossent.scoring.calibration_summary import Drawn
+from crossent.scoring.calibration_summary import Drawn, resolved
 from crossent.scoring.confusion import Confusion, ConfusionSums, Macro
 from crossent.scoring.layout import Layout
 from crossent.scoring.loss_summary import group_loss
@@ -64,7 +64,9 @@ def _against_rest(parts: Parts, layout: Layout, k: int, drawn: Drawn) -> dict[st
     if k not in layout.tracked:
         return {"rest": None, "auc": None}
     cells = parts.rest.columns(layout.tracked.index(k))
-    rest = decompose(cells, redraws=drawn.redraws, seed=drawn.seed, confidence=drawn.confidence)
+    rest = None
+    if resolved(parts, cells):
+        rest = decompose(cells, redraws=drawn.redraws, seed=drawn.seed, confidence=drawn.confidence)
     return {"rest": rest, "auc": auc(cells)}
 
 

@@ -8,7 +8,8 @@ from crossent.core.options import coverage, nonnegative, seed_number
 from crossent.scoring.compare import Compare, SegmentDifference, deciding_ends
 from crossent.scoring.compare_sums import A_ONLY, B_ONLY, BETTER, BOTH, TIED, CompareSums, SegmentRows
 from crossent.scoring.layout import Layout
-from crossent.scoring.loss_summary import FEW_ROWS, with_infinities
+from crossent.scoring.loss_summary import few_rows, with_infinities
+from crossent.scoring.segment_summary import few_segments
 from crossent.scoring.spread import Spread
 from crossent.stats import TOO_FEW_EVENTS, Estimate, RatioSums, t_quantile, wilson_estimate
 from crossent.stats.multiple import benjamini_hochberg
@@ -65,8 +66,7 @@ def compared(
     infinite = _infinite(sums)
     weights, squares = (s.fractions() for s in sums.befell.sums)
     effective_n = float(sum(weights) ** 2 / sum(squares))
-    few = bool(((sums.truth > 0) & (sums.truth < FEW_ROWS)).any())
-    intervals = _Intervals(layout, confidence, seed, few)
+    intervals = _Intervals(layout, confidence, seed, bool(few_rows(sums.truth)))
     finite, a, b = (intervals.of(spread) for spread in (sums.difference, sums.a, sums.b))
     found = _unbounded(finite, infinite, names)
     known = a.se is not None and b.se is not None
@@ -88,16 +88,17 @@ def compared(
         unpaired_se=math.hypot(a.se or 0.0, b.se or 0.0) if known else None,
         detectable=_detectable(finite),
         margin=margin,
-        verdict=_verdict(deciding_ends(found, infinite, looks), margin),
+        verdict=_verdict(deciding_ends(finite, infinite, looks), margin),
         segments=tuple(s for rows in sums.segments for s in _segments(rows, names, confidence)),
-        notes=_notes(infinite, names, layout, same=counts[TIED] == sum(counts)),
+        notes=_notes(infinite, names, layout, finite.mark, same=counts[TIED] == sum(counts)),
         sequence=looks,
     )
 
 
 def difference(sums: CompareSums, layout: Layout, names: tuple[str, str], *, confidence: float, seed: int) -> Estimate:
-    """The mean of loss_B - loss_A alone, with what infinite losses make of it."""
-    return _unbounded(sums.difference.estimate(layout, confidence=confidence, seed=seed), _infinite(sums), names)
+    """The mean of loss_B - loss_A alone, with what infinite losses of B make of it; those of A alone decide nothing."""
+    finite, infinite = sums.difference.estimate(layout, confidence=confidence, seed=seed), _infinite(sums)
+    return _unbounded(finite, infinite, names) if infinite[1] else finite
 
 
 def _infinite(sums: CompareSums) -> tuple[int, int, int]:
@@ -196,12 +197,12 @@ def _verdict(ends: tuple[float, float] | None, margin: float | None) -> str:
 def _segments(rows: SegmentRows, names: tuple[str, str], confidence: float) -> list[SegmentDifference]:
     """The segments of one column, those first in which B loses most."""
     n, values = rows.finite.rows.tolist(), rows.finite.values
-    estimates = zip(rows.finite.ratios.estimates(confidence=confidence), n, strict=True)
-    finite = [e.marked(TOO_FEW_EVENTS) if k < FEW_ROWS else e for e, k in estimates]
+    estimates = zip(rows.finite.ratios.estimates(confidence=confidence), few_segments(rows.finite), strict=True)
+    finite = [e.marked(TOO_FEW_EVENTS) if few else e for e, few in estimates]
     lost = rows.finite.ratios.sums[0].fractions()
     a_only, b_only = (part.ratios.units.tolist() for part in (rows.a_only, rows.b_only))
     differences = [_unbounded(e, (a, b, 0), names) for e, a, b in zip(finite, a_only, b_only, strict=True)]
-    p_values = [e.p_value(0.0) for e in differences]
+    p_values = [None if e.mark else e.p_value(0.0) for e in differences]
     adjusted = benjamini_hochberg(p_values)
     return [
         SegmentDifference(rows.finite.column, values[k], n[k], differences[k], b_only[k], p_values[k], adjusted[k])
@@ -209,18 +210,26 @@ def _segments(rows: SegmentRows, names: tuple[str, str], confidence: float) -> l
     ]
 
 
-def _notes(infinite: tuple[int, int, int], names: tuple[str, str], layout: Layout, *, same: bool) -> tuple[str, ...]:
+def _notes(
+    infinite: tuple[int, int, int], names: tuple[str, str], layout: Layout, mark: str | None, *, same: bool
+) -> tuple[str, ...]:
     a_only, b_only, both = infinite
     a, b = names
     found = []
     if b_only:
         found.append(f"{b} is infinite in {counted(b_only)} in which {a} is finite: worse, whatever the other rows say")
     if a_only:
-        found.append(f"{a} is infinite in {counted(a_only)} in which {b} is finite: that counts for {b}")
+        found.append(
+            f"{a} is infinite in {counted(a_only)} in which {b} is finite: that counts for {b}; the other rows decide"
+        )
+    if mark and not b_only:
+        found.append(f"no verdict: {mark}")
     if both:
         found.append(f"{counted(both)} in which both are infinite {'is' if both == 1 else 'are'} left out")
     if same:
         found.append(f"{a} and {b} have the same loss in every row")
-    if layout.by and layout.cluster:
-        found.append("clusters widen the interval of the difference; those of segments are over rows")
+    if layout.cluster:
+        rest = "that of the share in which B is better, and those of segments," if layout.by else "that of the share"
+        rest += "" if layout.by else " in which B is better"
+        found.append(f"clusters widen the interval of the difference; {rest} {'are' if layout.by else 'is'} over rows")
     return tuple(found)

@@ -71,19 +71,25 @@ class SegmentRows:
     b_only: SegmentSums
 
     @classmethod
-    def of(cls, column: str, by: ByValue, kind: Int64, d: Float64, weight: Float64 | None) -> "SegmentRows":
-        """The sums of one block; d counts where both losses are finite."""
+    def of(
+        cls, column: str, by: ByValue, kind: Int64, d: Float64, weight: Float64 | None, targets: Int64, class_count: int
+    ) -> "SegmentRows":
+        """The sums of one block; d counts where both losses are finite, and the classes of all rows are counted."""
         nothing = np.zeros(len(kind))
         return cls(
-            SegmentSums.of(column, by, d, weight, kind < A_ONLY),
+            SegmentSums.of(column, by, d, weight, kind < A_ONLY, targets=targets, class_count=class_count),
             SegmentSums.of(column, by, nothing, None, kind == A_ONLY),
             SegmentSums.of(column, by, nothing, None, kind == B_ONLY),
         )
 
+    @property
+    def parts(self) -> tuple[SegmentSums, SegmentSums, SegmentSums]:
+        """All three."""
+        return self.finite, self.a_only, self.b_only
+
     def check(self) -> None:
         """Raises ValueError unless all are sums over the same rows by the same column."""
-        parts = (self.finite, self.a_only, self.b_only)
-        if len({(part.column, part.values, tuple(part.rows.tolist())) for part in parts}) > 1:
+        if len({(part.column, part.values, tuple(part.rows.tolist())) for part in self.parts}) > 1:
             raise ValueError("the rows of a segment differ")
 
     def __add__(self, other: "SegmentRows") -> "SegmentRows":
@@ -134,7 +140,7 @@ class CompareSums:
             a_alone=spread(pair.a[kind == B_ONLY], kind == B_ONLY),
             b_alone=spread(pair.b[kind == A_ONLY], kind == A_ONLY),
             segments=tuple(
-                SegmentRows.of(column, by, kind, everywhere, w)
+                SegmentRows.of(column, by, kind, everywhere, w, pair.targets, len(layout.classes))
                 for column, by in zip(layout.by, pair.keys.by, strict=True)
             ),
         )

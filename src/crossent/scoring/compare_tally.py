@@ -23,6 +23,7 @@ from crossent.scoring.counts import repeated
 from crossent.scoring.layout import Interval, Kind, Layout
 from crossent.scoring.outcome import Outcome, binary_outcome, class_outcome
 from crossent.scoring.saved import pack, unpack
+from crossent.scoring.segments import held_classes
 from crossent.stats import Flags
 from crossent.stats.sequence import Look, confidence_sequence
 from crossent.wording import quoted
@@ -53,6 +54,9 @@ class _State:
             raise ValueError(f"there are {sums.truth.shape} counts of classes, and {len(self.layout.classes)} classes")
         if tuple(segments.finite.column for segments in sums.segments) != self.layout.by:
             raise ValueError("the segments are not those of the columns")
+        held = held_classes(len(self.layout.classes))
+        if any(part.truth.shape[1] != k for s in sums.segments for part, k in zip(s.parts, (held, 0, 0), strict=True)):
+            raise ValueError("the segments do not count the rows of the classes")
 
 
 class CompareTally:
@@ -289,8 +293,8 @@ def sequence(
             before the first look.
         confidence: coverage of all looks together, in (0, 1).
         seed: of the bootstrap.
-    Returns: one Look a state, of the mean of loss_B - loss_A; without ends before 100 rows, and where the difference is
-        infinite.
+    Returns: one Look a state, of the mean of loss_B - loss_A; without ends before 100 rows, and where B alone is
+        infinite in a row.
     Raises: EmptyBatchError without any row; OptionError for states with different options, states that shrink, or other
         values.
     Source: Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas, Annals of Statistics 52 (2024).

@@ -125,7 +125,8 @@ class Parts:
             worst=Worst.of(outcome, layout),
             written=Written(*outcome.sums.off, outcome.decimals),
             segments=tuple(
-                SegmentSums.of(name, by, losses, w, has_loss) for name, by in zip(layout.by, keys.by, strict=True)
+                SegmentSums.of(name, by, losses, w, has_loss, targets=outcome.targets, class_count=k)
+                for name, by in zip(layout.by, keys.by, strict=True)
             ),
         )
 

@@ -27,6 +27,7 @@ from crossent.scoring.beside import Beside
 from crossent.scoring.layout import Layout
 from crossent.scoring.outcome import class_outcome
 from crossent.scoring.parts import Parts
+from crossent.scoring.segments import held_classes
 from crossent.stats import ExactSum
 
 __all__ = ["SCHEMA", "dump", "load", "pack", "unpack"]
@@ -271,6 +272,8 @@ def _check_rows(parts: Parts, layout: Layout) -> None:
     zeros = parts.zeros.sum()
     counts = [parts.truth.counts, parts.predicted.counts, parts.losses.rows.units, parts.histogram.counts]
     rows = [int(c.sum() + extra) for c, extra in zip(counts, (0, 0, zeros, zeros), strict=True)]
+    if any(sums.truth.shape[1] != held_classes(len(layout.classes)) for sums in parts.segments):
+        raise _damaged(SCHEMA, "its segments do not count the rows of its classes")
     if len(set(rows)) > 1:
         raise _damaged(SCHEMA, f"its parts speak of {', '.join(map(str, rows))} rows")
 
