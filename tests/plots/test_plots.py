@@ -73,6 +73,35 @@ def test_the_legend_leaves_the_curve_free():
     assert places == [4, 2]  # lower right, upper left
 
 
+@pytest.mark.parametrize("common", [False, True])
+def test_of_rare_events_only_the_end_where_they_are_is_drawn(common):
+    rng = np.random.default_rng(0)
+    p = rng.beta(2, 200, 5000)
+    y = (rng.random(5000) < p).astype(np.int64)
+    p, y = (1 - p, 1 - y) if common else (p, y)
+    tally = Tally(["no", "click"])
+    tally.update(y, np.column_stack([1 - p, p]))
+    score = tally.result()
+    ax = plots.reliability(score)
+    ax.figure.canvas.draw()
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    assert right - left < 0.1
+    assert top - bottom < 0.4
+    points = [(q.promised, q.recalibrated) for q in score.decomposition.curve]
+    assert all(left <= x <= right and bottom < y < top for x, y in points)
+    counts = [t for t in ax.texts if t.get_text() != "rows"]
+    assert counts
+    assert all(left < t.get_position()[0] < right for t in counts)
+
+
+def test_the_axis_names_the_class_and_stays_whole_without_rare_events():
+    ax = plots.reliability(made_score(["ham", "$x^2"]))
+    assert ax.get_xlabel() == "probability of class $x^2"
+    assert not ax.xaxis.label.get_parse_math()
+    assert ax.get_xlim() == (0, 1)
+    assert plots.reliability(made_score(3)).get_xlabel() == "confidence in the predicted class"
+
+
 def test_the_tail_holds_one_per_cent_of_the_rows():
     rng = np.random.default_rng(0)
     p = rng.beta(4, 1, 20_000)

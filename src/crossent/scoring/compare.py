@@ -11,7 +11,6 @@ from typing import Any
 
 from crossent.stats import Estimate
 from crossent.stats.sequence import Look
-from crossent.wording import counted
 
 __all__ = ["SCHEMA", "Compare", "SegmentDifference", "at_last_look", "deciding_ends"]
 
@@ -142,9 +141,9 @@ class Compare:
         told = f"Compare({b} - {a}: {_told(gap, 'nat')} = {_told(gap.scaled(1.0 / _NATS_PER_BIT), 'bit')}"
         told += f"{' at any look' if self.sequence and gap.lower is not None else ''}: {self.verdict}"
         if self.better.value is None:
-            return f"{told} of {counted(self.n)})"
+            return f"{told} of {self.n} rows)"
         left_out = f", {self.infinite[2]:,} left out" if self.infinite[2] else ""
-        return f"{told}; better in {100 * self.better.value:.1f} % of {counted(self.better.n)}{left_out})"
+        return f"{told}; better in {100 * self.better.value:.1f} % of {self.better.n} rows{left_out})"
 
     def _repr_html_(self) -> str:
         from crossent.report import to_fragment
