@@ -1,6 +1,6 @@
 """A Compare as tables: both losses and their difference, what it rests on, segments, looks."""
 
-from crossent.report.tables import Segment, Table, segment_tables
+from crossent.report.tables import ALL, Most, Segment, Table, segment_tables
 from crossent.report.wording import (
     BIT,
     TOO_FEW,
@@ -24,15 +24,15 @@ __all__ = ["compare_tables"]
 _MOST_LOOKS = 30
 
 
-def compare_tables(compare: Compare) -> list[Table]:
+def compare_tables(compare: Compare, most: Most = ALL) -> list[Table]:
     """All tables of a Compare, in the order of reading."""
-    made = [_numbers(compare), _facts(compare), *_segments(compare), _looks(compare)]
+    made = [_numbers(compare), _facts(compare), *_segments(compare, most.segments), _looks(compare)]
     return [table for table in made if table.rows]
 
 
-def _segments(compare: Compare) -> list[Table]:
+def _segments(compare: Compare, most: int) -> list[Table]:
     found = [Segment(s.column, s.value, s.n, s.difference, s.p_value, s.p_adjusted) for s in compare.segments]
-    made = segment_tables(found, what="difference", null="is 0")
+    made = segment_tables(found, what="difference", null="is 0", most=most)
     if not compare.sequence:
         return made
     return [table._replace(remarks=(*table.remarks, "Intervals and p of segments are for one look.")) for table in made]
