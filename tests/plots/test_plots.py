@@ -121,6 +121,19 @@ def test_histogram_bars_add_up_and_infinite_rows_are_said():
     assert any("1 row at" in t.get_text() for t in ax.texts)
 
 
+@pytest.mark.parametrize("zero", [False, True])
+def test_nothing_strikes_through_the_labels_of_the_histogram(zero):
+    score = score_of(3, n=2000, zero=zero)
+    ax = plots.loss_histogram(score)
+    ax.figure.canvas.draw()
+    texts = [t.get_window_extent() for t in ax.texts]
+    assert len(texts) == 1 + zero
+    drawn = [line.get_window_extent() for line in ax.lines] + [patch.get_window_extent() for patch in ax.patches]
+    assert max(box.y1 for box in drawn) <= min(box.y0 for box in texts)
+    assert not zero or not texts[0].overlaps(texts[1])
+    assert ("mean of finite" if zero else "mean") in [t.get_text() for t in ax.get_legend().get_texts()]
+
+
 def test_scores_at_the_edges_can_be_drawn():
     tally = Tally(["a", "b"])
     tally.update(np.zeros(3, np.int64), np.tile([0.0, 1.0], (3, 1)))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from crossent.plots.style import ACCENT, FONT_SIZE, INK, MUTED, PAPER, PLAIN, RULE, WARM, Axes, bare, written
-from crossent.wording import clean
+from crossent.wording import shortened
 
 __all__ = ["MOST_ROWS", "Row", "draw_forest", "forest_height"]
 
@@ -83,7 +83,7 @@ def _write_at_edge(row: Row, k: int, ax: Axes) -> None:
 def _set_labels(rows: Sequence[Row], ax: Axes) -> None:
     """The label of every line at the left and its count at the right, where no number that is a label runs into it."""
     ax.set_ylim(len(rows) - 0.4, -0.6)
-    ax.set_yticks(range(len(rows)), [clean(row.label, width=_LABEL_WIDTH) for row in rows], **PLAIN)
+    ax.set_yticks(range(len(rows)), [shortened(row.label, width=_LABEL_WIDTH) for row in rows], **PLAIN)
     size = FONT_SIZE - 1 if len(rows) <= 20 else FONT_SIZE - 2
     for k, row in enumerate(rows):
         if row.n:
