@@ -4,7 +4,7 @@ import difflib
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-__all__ = ["aligned", "clean", "counted", "did_you_mean", "listed", "quoted"]
+__all__ = ["aligned", "clean", "counted", "did_you_mean", "listed", "quoted", "shortened"]
 
 # controls, direction marks, surrogates, unassigned, line ends
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -36,6 +36,21 @@ def clean(text: object, *, width: int = 60) -> str:
             return "".join(kept)[: width - 1] + "\N{HORIZONTAL ELLIPSIS}"
         kept.append(shown)
     return "".join(kept)
+
+
+def shortened(text: object, *, width: int) -> str:
+    """One harmless line like `clean`, but of long text the middle is left out: names often differ at the end.
+
+    >>> shortened("category number 0001", width=14), shortened("cat", width=14)
+    ('catego…er 0001', 'cat')
+    """
+    whole = str(text)
+    ends = whole if len(whole) <= 2 * width else whole[:width] + whole[-width:]
+    shown = clean(ends, width=20 * width)  # no character takes more than 8 when it is written out
+    if len(whole) == len(ends) and len(shown) <= width:
+        return shown
+    end = width // 2
+    return f"{shown[: width - 1 - end]}\N{HORIZONTAL ELLIPSIS}{shown[-end:]}"
 
 
 def listed(names: Iterable[str], limit: int = 8) -> str:

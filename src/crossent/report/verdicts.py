@@ -14,7 +14,7 @@ from crossent.report.wording import (
     value,
 )
 from crossent.scoring import Score
-from crossent.scoring.compare import Compare
+from crossent.scoring.compare import Compare, at_last_look
 from crossent.stats.decomposition import Decomposition
 from crossent.wording import clean, counted
 
@@ -132,8 +132,8 @@ def _yet(compare: Compare) -> str:
 
 
 def _power(compare: Compare) -> str:
-    """What an undecided comparison could have found."""
-    if compare.verdict != "undecided" or compare.detectable is None:
+    """What an undecided comparison could have found in one look."""
+    if compare.verdict != "undecided" or compare.detectable is None or compare.sequence:
         return ""
     return f"They would find a difference of {number(compare.detectable, digits=2)} nat with probability 0.8."
 
@@ -147,6 +147,6 @@ def _infinite_difference(a: str, b: str, only_a: int, only_b: int) -> str:
 def _finite_difference(compare: Compare) -> str:
     if compare.finite.value is None:
         return "No row is finite in both."
-    gap = compare.finite
+    gap = at_last_look(compare.finite, compare.sequence)
     told = f"loss of B \N{MINUS SIGN} loss of A is {value(gap)} nat ({told_interval(gap)})"
     return f"Over the {counted(compare.n - sum(compare.infinite))} finite in both, {told}."
