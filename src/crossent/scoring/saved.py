@@ -160,8 +160,8 @@ def _node(value: Any, hint: Any, arrays: list[bytes]) -> Any:
     if get_origin(hint) is np.ndarray:
         arrays.append(np.ascontiguousarray(value, _dtype(hint)).tobytes())
         return list(np.shape(value))
-    if hint is float and not math.isfinite(value):
-        return str(float(value))
+    if hint is float:
+        return float(value) if math.isfinite(value) else str(float(value))
     return value
 
 
