@@ -10,6 +10,7 @@ process. Worst documents are ordered by how much they raise the corpus' loss, so
 tokens do not.
 """
 
+import math
 from functools import reduce
 from operator import add
 from typing import Any
