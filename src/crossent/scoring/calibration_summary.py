@@ -4,10 +4,12 @@ Cells hold all rows; losses, the temperature and the entropy gap leave out rows 
 """
 
 import math
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from crossent.core.options import coverage, seed_number
 from crossent.scoring.layout import Layout
 from crossent.scoring.loss_summary import entropy
 from crossent.scoring.parts import Parts
@@ -17,7 +19,7 @@ from crossent.stats.decomposition import decompose
 from crossent.stats.ece import calibration_error
 from crossent.stats.probability_cells import CELLS, CellColumns, cell_edges
 from crossent.stats.ranking import auc
-from crossent.stats.redraws import redrawn_hits
+from crossent.stats.redraws import redraw_number, redrawn_hits
 from crossent.stats.score_tests import entropy_gap_test, spiegelhalter_test
 from crossent.stats.smooth_ece import smooth_calibration_error
 from crossent.stats.temperature import (
@@ -31,12 +33,21 @@ from crossent.stats.temperature import (
 __all__ = ["Drawn", "calibration", "resolved"]
 
 
-class Drawn(NamedTuple):
-    """How labels are redrawn, and the coverage of bands and intervals."""
+@dataclass(frozen=True)
+class Drawn:
+    """How labels are redrawn, and the coverage of bands and intervals.
+
+    Raises: OptionError for numbers that cannot be.
+    """
 
     redraws: int
     seed: int
     confidence: float
+
+    def __post_init__(self) -> None:
+        redraw_number(self.redraws)
+        seed_number(self.seed)
+        coverage(self.confidence)
 
 
 def calibration(parts: Parts, layout: Layout, loss: Estimate, drawn: Drawn) -> dict[str, Any]:
@@ -108,11 +119,11 @@ def _by_temperature(parts: Parts, layout: Layout, temperature: Temperature | Non
     if temperature is None or temperature.left_out != int(parts.zeros[0]):
         return None
     if layout.clip is None:
-        a, b = parts.losses.total().sums[:2]
+        a, b = parts.losses.rows.total().sums[:2]
         loss = float(a.fractions()[0] / b.fractions()[0])
     else:
         loss = _finite_as_given(parts)
-    return decompose_by_temperature(temperature, loss=loss, unc=entropy(parts.losses.sums[1].fractions()))
+    return decompose_by_temperature(temperature, loss=loss, unc=entropy(parts.losses.rows.sums[1].fractions()))
 
 
 def _tests(parts: Parts) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import math
 from fractions import Fraction
 from typing import NamedTuple
 
-from crossent.errors import OptionError
+from crossent.core.options import coverage, nonnegative, seed_number
 from crossent.scoring.compare import Compare, SegmentDifference, deciding_ends
 from crossent.scoring.compare_sums import A_ONLY, B_ONLY, BETTER, BOTH, TIED, CompareSums, SegmentRows
 from crossent.scoring.layout import Layout
@@ -22,15 +22,16 @@ _POWER = 0.8
 
 
 class _Intervals(NamedTuple):
-    """How the intervals over all rows are formed: coverage, seed of the bootstrap, whether a class has few rows."""
+    """How the intervals over all rows are formed: options, coverage, seed, whether a class has few rows."""
 
+    layout: Layout
     confidence: float
     seed: int
     few: bool
 
     def of(self, spread: Spread, floor: float | None = None) -> Estimate:
         """The mean of losses, or of a difference."""
-        found = spread.estimate(confidence=self.confidence, seed=self.seed, floor=floor)
+        found = spread.estimate(self.layout, confidence=self.confidence, seed=self.seed, floor=floor)
         return found.marked(TOO_FEW_EVENTS) if self.few else found
 
 
@@ -55,15 +56,17 @@ def compared(
         seed: of the bootstrap.
         looks: of an anytime-valid sequence, the last one at these rows; none if not asked for.
     Returns: the Compare.
-    Raises: OptionError for another margin or confidence.
+    Raises: OptionError for another margin, confidence or seed.
     """
-    if margin is not None and not 0 <= margin < math.inf:
-        raise OptionError(f"margin is {margin}; it is what B may be worse by, in nats: a finite number >= 0")
-    counts = sums.kinds.counts.tolist()
+    if margin is not None:
+        nonnegative("margin", margin)
+    coverage(confidence)
+    seed_number(seed)
+    counts = sums.befell.counts.tolist()
     infinite = _infinite(sums)
-    weights, squares = (s.fractions() for s in sums.kinds.sums)
+    weights, squares = (s.fractions() for s in sums.befell.sums)
     effective_n = float(sum(weights) ** 2 / sum(squares))
-    intervals = _Intervals(confidence, seed, bool(few_rows(sums.truth)))
+    intervals = _Intervals(layout, confidence, seed, bool(few_rows(sums.truth)))
     finite, a, b = (intervals.of(spread) for spread in (sums.difference, sums.a, sums.b))
     found = _unbounded(finite, infinite, names)
     known = a.se is not None and b.se is not None
@@ -92,15 +95,16 @@ def compared(
     )
 
 
-def difference(sums: CompareSums, names: tuple[str, str], *, confidence: float, seed: int) -> Estimate:
+def difference(sums: CompareSums, layout: Layout, names: tuple[str, str], *, confidence: float, seed: int) -> Estimate:
     """The mean of loss_B - loss_A alone, with what infinite losses of B make of it; those of A alone decide nothing."""
-    finite, infinite = sums.difference.estimate(confidence=confidence, seed=seed), _infinite(sums)
+    finite = sums.difference.estimate(layout, confidence=confidence, seed=seed)
+    infinite = _infinite(sums)
     return _unbounded(finite, infinite, names) if infinite[1] else finite
 
 
 def _infinite(sums: CompareSums) -> tuple[int, int, int]:
     """Rows infinite in A only, in B only, in both."""
-    a_only, b_only, both = (int(sums.kinds.counts[kind]) for kind in (A_ONLY, B_ONLY, BOTH))
+    a_only, b_only, both = (int(sums.befell.counts[fate]) for fate in (A_ONLY, B_ONLY, BOTH))
     return a_only, b_only, both
 
 
@@ -130,7 +134,7 @@ def _losses(
 ) -> tuple[Estimate, Estimate]:
     """The log loss of A and of B, each over all its rows."""
     a_only, b_only, both = infinite
-    n = int(sums.kinds.counts.sum())
+    n = int(sums.befell.counts.sum())
     pairs = ((sums.a + sums.a_alone, a_only + both), (sums.b + sums.b_alone, b_only + both))
     a, b = (with_infinities(intervals.of(spread, floor=0.0), zeros, n, effective_n) for spread, zeros in pairs)
     return a, b

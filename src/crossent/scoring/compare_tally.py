@@ -6,13 +6,15 @@ for bit. Row losses come from the code that scores, so a comparison and two scor
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 
 import numpy as np
 
+from crossent.core.options import seed_number
 from crossent.core.types import ArrayLike
 from crossent.errors import CrossentError, EmptyBatchError, OptionError
+from crossent.scoring.adding import merged
 from crossent.scoring.beside import Beside
 from crossent.scoring.compare import Compare
 from crossent.scoring.compare_summary import compared, difference
@@ -45,9 +47,9 @@ class _State:
             raise ValueError(f"both names are {self.names[0]!r:.60}")
         if self.sums is None:
             return
-        sums, method = self.sums, self.layout.method
-        if any(s.method != method for s in (sums.a, sums.b, sums.difference, sums.a_alone, sums.b_alone)):
-            raise ValueError(f"the sums are not those of the interval {method!r}")
+        sums = self.sums
+        if not all(s.fits(self.layout) for s in (sums.a, sums.b, sums.difference, sums.a_alone, sums.b_alone)):
+            raise ValueError(f"the sums are not those of the interval {self.layout.method!r}")
         if sums.truth.shape != (len(self.layout.classes),) or sums.truth.min() < 0:
             raise ValueError(f"there are {sums.truth.shape} counts of classes, and {len(self.layout.classes)} classes")
         if tuple(segments.finite.column for segments in sums.segments) != self.layout.by:
@@ -110,7 +112,7 @@ class CompareTally:
     def n(self) -> int:
         """Rows so far, without those of weight or count 0."""
         sums = self._state.sums
-        return 0 if sums is None else int(sums.kinds.counts.sum())
+        return 0 if sums is None else _rows(sums)
 
     def update(
         self,
@@ -168,14 +170,14 @@ class CompareTally:
         if len(self.layout.classes) != 2:
             found = len(self.layout.classes)
             raise OptionError(f"update_binary is for two classes; this tally has {found}: use update")
-        outcome_of = partial(binary_outcome, targets, kind=self.layout.kind)
+        outcome_of = partial(binary_outcome, targets, kind=self.layout.kind, classes=self.layout.classes)
         beside = Beside.of(self.layout, np.size(targets), sample_weight, count, by, cluster, source, first_row)
         self._add(outcome_of, (a, b), beside)
 
     def __add__(self, other: "CompareTally") -> "CompareTally":
         """A new tally of the rows of both.
 
-        Raises: OptionError if their options differ.
+        Raises: OptionError if their options differ; WeightError for more than 2^40 rows.
         """
         self._require_same(other)
         return self._with(other._state.sums)
@@ -212,7 +214,9 @@ class CompareTally:
             margin=margin,
             confidence=confidence,
             seed=seed,
-            looks=() if expect_n is None else sequence([*earlier, self], expect_n=expect_n, confidence=confidence),
+            looks=()
+            if expect_n is None
+            else sequence([*earlier, self], expect_n=expect_n, confidence=confidence, seed=seed),
         )
 
     def to_bytes(self) -> bytes:
@@ -250,7 +254,10 @@ class CompareTally:
             a, b = (named(name, p, rows) for name, p in zip(self.names, predictions, strict=True))
             return CompareSums.of(Pair(a.targets, a.losses, b.losses, a.weight, beside.keys_of(a)), self.layout)
 
-        if beside.some:
+        if not beside.some:
+            for name, p in zip(self.names, predictions, strict=True):
+                named(name, p, np.zeros(beside.size, np.bool_))  # shapes are checked without rows too
+        else:
             self._state = self._with(repeated(beside.count, sums))._state
 
     def _sums(self) -> CompareSums:
@@ -270,10 +277,13 @@ class CompareTally:
 
     def _with(self, sums: CompareSums | None) -> "CompareTally":
         """A tally of these rows and more."""
-        mine, more = self._state, [s for s in (self._state.sums, sums) if s is not None]
         both = copy(self)
-        both._state = _State(mine.layout, mine.names, more[0] + more[1] if len(more) == 2 else next(iter(more), None))
+        both._state = replace(self._state, sums=merged(self._state.sums, sums, _rows))
         return both
+
+
+def _rows(sums: CompareSums) -> int:
+    return int(sums.befell.counts.sum())
 
 
 def sequence(
@@ -303,6 +313,7 @@ def sequence(
     >>> [(look.n, look.upper < 0) for look in sequence(looks, expect_n=1000)]
     [(400, True), (800, True), (1200, True)]
     """
+    seed_number(seed)
     looks: list[Look] = []
     for k, state in enumerate(states):
         states[0]._require_same(state)
@@ -311,6 +322,6 @@ def sequence(
                 f"look {k + 1} has {state.n} rows and the one before it {states[k - 1].n}; each look holds the rows of "
                 "the one before it: add up blocks of new rows first, with itertools.accumulate(blocks)"
             )
-        found = difference(state._sums(), state.names, confidence=confidence, seed=seed)
+        found = difference(state._sums(), state.layout, state.names, confidence=confidence, seed=seed)
         looks.append(confidence_sequence(found, expect_n=expect_n, confidence=confidence))
     return tuple(looks)

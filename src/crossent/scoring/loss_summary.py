@@ -101,7 +101,7 @@ def _have(zeros: int) -> str:
 def infinities(parts: Parts, finite: Estimate, total: Fraction) -> Infinities:
     """Rows with little or no probability at the target, and the loss without them."""
     zeros = int(parts.zeros[0])
-    lost = parts.losses.sums[0].total().fractions()[0]
+    lost = parts.losses.rows.sums[0].total().fractions()[0]
     clipped = tuple(
         (habit, eps, float((lost + s) / total))
         for (habit, eps), s in zip(CLIPS, parts.clipped.fractions(), strict=True)

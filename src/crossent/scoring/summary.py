@@ -1,7 +1,6 @@
 """From the sums of a tally to a Score: every mean, ratio, variance and interval is formed here, once."""
 
 from fractions import Fraction
-from typing import Any
 
 from crossent.scoring.calibration_summary import Drawn, calibration, resolved
 from crossent.scoring.class_summary import class_scores, confusion, macro
@@ -30,7 +29,7 @@ def summarise(parts: Parts, layout: Layout, *, drawn: Drawn) -> Score:
     square, correct = (s.total().fractions()[0] for s in parts.truth.sums[1:])
     total, n = sum(weights, Fraction(0)), int(parts.truth.counts.sum())
     effective_n = float(total**2 / square)
-    finite = _finite_loss(parts, drawn)
+    finite = _finite_loss(parts, layout, drawn)
     loss = with_infinities(finite, int(parts.zeros[0]), n, effective_n)
     beside = baseline(weights, layout.prior)
     classes = class_scores(parts, layout, drawn)
@@ -59,15 +58,9 @@ def summarise(parts: Parts, layout: Layout, *, drawn: Drawn) -> Score:
     )
 
 
-def _finite_loss(parts: Parts, drawn: Drawn) -> Estimate:
+def _finite_loss(parts: Parts, layout: Layout, drawn: Drawn) -> Estimate:
     """The log loss of the rows where it is finite, with the interval that was asked for."""
-    coverage: dict[str, Any] = {"confidence": drawn.confidence, "floor": 0.0}
-    if parts.groups is not None:
-        finite = parts.groups.estimate(**coverage, seed=drawn.seed)
-    elif parts.clusters is not None:
-        finite = parts.clusters.estimate(**coverage)
-    else:
-        finite = parts.losses.total().estimate(**coverage)
+    finite = parts.losses.estimate(layout, confidence=drawn.confidence, seed=drawn.seed, floor=0.0)
     return finite.marked(TOO_FEW_EVENTS) if few_rows(parts.truth.counts) else finite
 
 
