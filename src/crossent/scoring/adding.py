@@ -1,12 +1,12 @@
 """Adding: what the sums of a tally share, whatever they are sums of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
-from crossent.errors import WeightError
+from crossent.errors import OptionError, WeightError
 
-__all__ = ["MOST_ROWS", "halved", "merged", "sum_of", "sum_of_fields"]
+__all__ = ["MOST_ROWS", "halved", "merged", "require_same", "sum_of", "sum_of_fields"]
 
 MOST_ROWS = 2**40  # whole numbers in cells then stay below 2^63
 
@@ -64,3 +64,12 @@ def merged(mine: _T | None, theirs: _T | None, rows_of: Callable[[_T], int]) -> 
     if len(there) < 2:
         return there[0] if there else None
     return sum_of(*there)  # type: ignore[no-any-return]
+
+
+def require_same(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
+    """Raises OptionError unless two tallies that shall be added have the same options."""
+    for name, here in mine.items():
+        if here != theirs[name]:
+            raise OptionError(
+                f"these tallies do not add up: {name} is {here!r} and {theirs[name]!r}. Give both the same options."
+            )

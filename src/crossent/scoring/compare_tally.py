@@ -6,7 +6,7 @@ for bit. Row losses come from the code that scores, so a comparison and two scor
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from crossent.core.options import seed_number
 from crossent.core.types import ArrayLike
 from crossent.errors import CrossentError, EmptyBatchError, OptionError
-from crossent.scoring.adding import merged
+from crossent.scoring.adding import merged, require_same
 from crossent.scoring.beside import Beside
 from crossent.scoring.compare import Compare
 from crossent.scoring.compare_summary import compared, difference
@@ -267,13 +267,8 @@ class CompareTally:
         return sums
 
     def _require_same(self, other: "CompareTally") -> None:
-        mine, theirs = self._state, other._state
-        options = [(f.name, getattr(mine.layout, f.name), getattr(theirs.layout, f.name)) for f in fields(Layout)]
-        for name, here, there in [("names", mine.names, theirs.names), *options]:
-            if here != there:
-                raise OptionError(
-                    f"these tallies do not add up: {name} is {here!r} and {there!r}. Give both the same options."
-                )
+        mine, theirs = ({"names": each.names, **vars(each.layout)} for each in (self, other))
+        require_same(mine, theirs)
 
     def _with(self, sums: CompareSums | None) -> "CompareTally":
         """A tally of these rows and more."""

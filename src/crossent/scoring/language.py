@@ -16,7 +16,8 @@ from operator import add
 from typing import Any
 
 from crossent.core.options import coverage, whole_number, within
-from crossent.errors import EmptyBatchError, OptionError, UnsupportedError
+from crossent.errors import EmptyBatchError, UnsupportedError
+from crossent.scoring.adding import require_same
 from crossent.scoring.language_score import DocumentScore, LanguageScore, TokenInfinities
 from crossent.scoring.language_sums import LanguageSums, summarise_language
 from crossent.scoring.tokens import token_block
@@ -90,12 +91,8 @@ class LanguageTally:
 
         Raises: OptionError if their options differ; UnsupportedError if one has bytes or words and the other has not.
         """
-        for name in ("worst", "log_base"):
-            mine, theirs = getattr(self, name), getattr(other, name)
-            if mine != theirs:
-                raise OptionError(
-                    f"these tallies do not add up: {name} is {mine} and {theirs}. Give both the same options."
-                )
+        mine, theirs = ({"worst": each.worst, "log_base": each.log_base} for each in (self, other))
+        require_same(mine, theirs)
         both = LanguageTally(worst=self.worst, log_base=self.log_base)
         for tally in (self, other):
             for sums in tally._runs:

@@ -2,7 +2,7 @@
 
 import heapq
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -86,7 +86,9 @@ def _few(names: dict[int, str]) -> dict[int, str] | None:
 
 def summarise_language(parts: LanguageSums, worst: int, confidence: float) -> LanguageScore:
     """The statistics of all tokens; `worst` documents are listed."""
-    finite = {name: _by_documents(sums.estimate(confidence=confidence, floor=0.0)) for name, sums in parts.sums.items()}
+    finite = {
+        name: sums.estimate(confidence=confidence, floor=0.0, unit="document") for name, sums in parts.sums.items()
+    }
     infinite = int(parts.infinite.b.total().fractions()[0])
     found = {name: _with_infinities(estimate, infinite) for name, estimate in finite.items()}
     note = None
@@ -111,15 +113,6 @@ def summarise_language(parts: LanguageSums, worst: int, confidence: float) -> La
         worst=() if parts.names is None else _worst(parts, parts.names, worst),
         notes=notes,
     )
-
-
-def _by_documents(estimate: Estimate) -> Estimate:
-    """The same estimate; its clusters are documents."""
-
-    def named(text: str | None) -> str | None:
-        return None if text is None else text.replace("cluster", "document")
-
-    return replace(estimate, mark=named(estimate.mark), why=named(estimate.why))
 
 
 def _with_infinities(finite: Estimate, infinite: int) -> Estimate:

@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from crossent.core.options import whole_number, within
+from crossent.core.text import canonical_text
 from crossent.errors import LabelError, OptionError, ShapeError
-from crossent.rows.columns import canonical_text
 from crossent.stats import Int64
 from crossent.wording import did_you_mean, listed, quoted
 

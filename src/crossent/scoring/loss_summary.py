@@ -116,7 +116,7 @@ def _zero_note(zeros: int, decimals: int | None) -> str | None:
     if decimals:
         return (
             f"{_have(zeros)} p = {0:.{decimals}f} at the true class, so the loss is inf: "
-            f"write more digits, or log-probs, or --clip 5e-{decimals + 1}"
+            f"write more digits, or log-probs, or set the option clip to 5e-{decimals + 1}"
         )
     remedy = "write logits or log-probs, or find out why they are 0"
     return f"{_have(zeros)} p = 0 at the true class, so the loss is inf: {remedy}"

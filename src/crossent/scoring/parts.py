@@ -1,6 +1,7 @@
 """The parts of a tally: each is made from one block, and each adds up. A new statistic is a new field."""
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from crossent.stats import (
     Int64,
     loss_cell,
 )
+from crossent.stats.identity import Identity
 from crossent.stats.probability_cells import ProbabilityCells
 
 __all__ = ["CLIPS", "TINY", "Parts", "Written"]
@@ -99,22 +101,10 @@ class Parts:
         w, k, losses = outcome.weight, len(layout.classes), outcome.losses
         changed = losses != given
         has_loss = np.isfinite(losses)
-        finite = np.flatnonzero(has_loss)
-        whole = len(finite) == len(losses)
-        kept, kept_w = (losses, w) if whole else (losses[finite], None if w is None else w[finite])
-        kept_targets = outcome.targets if whole else outcome.targets[finite]
-        kept_identity = None if keys.identity is None else keys.identity[finite]
+        finite = _Finite.of(outcome, keys.identity, has_loss)
         small = outcome.p_target[outcome.p_target < max(TINY)]
-
-        def of_rows(rows: slice) -> tuple[Spread, Cells]:
-            weight = None if kept_w is None else kept_w[rows]
-            cells = Cells.of(loss_cell(kept[rows]), LOSS_CELLS, kept[rows], weight=weight)
-            identity = None if kept_identity is None else kept_identity[rows]
-            spread = Spread.of(kept[rows], weight, layout, identity=identity, places=kept_targets[rows], place_count=k)
-            return spread, cells
-
         first, second, (truth, predicted, confusion), clipped = run_tasks(
-            *halved(of_rows, len(kept)),
+            *halved(lambda rows: finite.sums(rows, layout), len(finite.losses)),
             lambda: _by_class(outcome, k),
             lambda: _clipped(given, losses, w),
         )
@@ -123,7 +113,7 @@ class Parts:
             losses=spread,
             truth=truth,
             predicted=predicted,
-            zeros=np.array([len(losses) - len(finite)]),
+            zeros=np.array([len(losses) - len(finite.losses)]),
             tiny=np.array([int((small < bound).sum()) for bound in TINY]),
             clipped=clipped,
             moved=np.array([int(changed.sum()), int((changed & np.isinf(given)).sum())]),
@@ -142,6 +132,31 @@ class Parts:
 
     def __add__(self, other: "Parts") -> "Parts":
         return sum_of_fields(self, other)
+
+
+class _Finite(NamedTuple):
+    """The rows with a finite loss; `identity` as in Keys."""
+
+    losses: Float64
+    weight: Float64 | None
+    targets: Int64
+    identity: Identity | None
+
+    @classmethod
+    def of(cls, outcome: Outcome, identity: Identity | None, has_loss: Flags) -> "_Finite":
+        every = cls(outcome.losses, outcome.weight, outcome.targets, identity)
+        return every if has_loss.all() else every.taken(np.flatnonzero(has_loss))
+
+    def taken(self, rows: slice | Int64) -> "_Finite":
+        """Some of the rows."""
+        return _Finite(*(None if column is None else column[rows] for column in self))  # type: ignore[arg-type]
+
+    def sums(self, rows: slice, layout: Layout) -> tuple[Spread, Cells]:
+        """The spread of some of the rows, and their histogram."""
+        losses, weight, targets, identity = self.taken(rows)
+        k = len(layout.classes)
+        spread = Spread.of(losses, weight, layout, identity=identity, places=targets, place_count=k)
+        return spread, Cells.of(loss_cell(losses), LOSS_CELLS, losses, weight=weight)
 
 
 def _by_class(outcome: Outcome, class_count: int) -> tuple[Cells, Cells, ConfusionSums | None]:

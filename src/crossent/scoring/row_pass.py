@@ -19,11 +19,11 @@ from crossent.scoring.moments import Moments, exact_units, rounded
 from crossent.stats import Float64, Int64
 from crossent.stats.probability_cells import ProbabilityCells
 
-__all__ = ["LARGEST_OFF", "MOST_SQUARES", "PassSums", "RowPass", "pass_rows"]
+__all__ = ["LARGEST_OFF", "PassSums", "RowPass", "pass_rows"]
 
 SILENT_OFF = 1e-5  # a row sum this far from 1 is rounding
 LARGEST_OFF = 1e-2  # and beyond this it is not a distribution
-MOST_SQUARES = 200  # classes up to which sums by true and predicted class are kept
+_MOST_SQUARES = 200  # classes up to which sums by true and predicted class are kept
 _SURPRISE_BITS = 39
 _MOST_SURPRISE = 2.0**200  # its product with any weight is finite
 _TERM_ELEMENTS = 1 << 22
@@ -86,7 +86,7 @@ class _Rows:
     def squares(self) -> bool:
         """Whether sums by true and predicted class are kept."""
         classes: int = self.values.shape[1]
-        return classes <= MOST_SQUARES
+        return classes <= _MOST_SQUARES
 
     @property
     def term_rows(self) -> int:

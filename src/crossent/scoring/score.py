@@ -1,10 +1,11 @@
 """Score and the small results inside it: frozen, plain, with `to_dict()` and a repr to read."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from crossent.scoring.confusion import Confusion, Macro
+from crossent.scoring.plain import plain
 from crossent.scoring.segments import SegmentScore
 from crossent.stats import Estimate
 from crossent.stats.decomposition import Decomposition
@@ -232,14 +233,12 @@ class Score:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries, lists and numbers under stable names; infinities stay floats."""
-        plain = {"schema": SCHEMA, **asdict(self)}
-        plain["log_loss_bits"] = asdict(self.log_loss_bits)
-        plain["baseline_bits"] = self.baseline_bits
-        plain |= {f"{name}_why": why for name, why in self._reasons().items() if getattr(self, name) is None}
-        plain["infinities"]["clipped"] = [
+        bits = {"log_loss_bits": self.log_loss_bits, "baseline_bits": self.baseline_bits}
+        made = plain(SCHEMA, self, bits, self._reasons())
+        made["infinities"]["clipped"] = [
             {"habit": habit, "eps": eps, "log_loss": loss} for habit, eps, loss in self.infinities.clipped
         ]
-        return plain
+        return made
 
     def _reasons(self) -> dict[str, str]:
         """Why a field is None, if it is."""
@@ -254,6 +253,8 @@ class Score:
             "decomposition": left_out,
             "top": "two classes: see decomposition" if two else "p = 1 in double precision: not resolved",
             "temperature": "no row has a finite loss",
+            "calibration_error": "no bin of confidence holds two rows",
+            "smooth_calibration_error": "no row has a probability",
             "confusion": "more than 200 classes",
             "worst_share": "there is no finite loss to share out",
         }

@@ -6,14 +6,14 @@ workers gives the same Score bit for bit, and memory does not grow with the rows
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from crossent.core.types import ArrayLike
 from crossent.errors import EmptyBatchError, OptionError
-from crossent.scoring.adding import merged
+from crossent.scoring.adding import merged, require_same
 from crossent.scoring.beside import Beside
 from crossent.scoring.calibration_summary import Drawn
 from crossent.scoring.counts import repeated
@@ -172,12 +172,7 @@ class Tally:
 
         Raises: OptionError if their options differ; WeightError for more than 2^40 rows.
         """
-        for field in fields(Layout):
-            mine, theirs = (getattr(tally.layout, field.name) for tally in (self, other))
-            if mine != theirs:
-                raise OptionError(
-                    f"these tallies do not add up: {field.name} is {mine!r} and {theirs!r}. Give both the same options."
-                )
+        require_same(vars(self.layout), vars(other.layout))
         both = copy(self)
         both._parts = merged(self._parts, other._parts, _rows)
         return both
