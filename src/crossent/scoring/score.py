@@ -57,6 +57,7 @@ class ClassScore:
             for two classes, for classes that are not among the 200 commonest, and where p is 0 or 1 in double precision
             at a finite loss (then notes say so).
         auc: area under the ROC curve of this class against all others; None likewise, or if one side has no rows.
+        auc_bound: the most by which it can be off, because rows of one cell count as ties.
     """
 
     label: str
@@ -69,6 +70,7 @@ class ClassScore:
     loss_share: float | None
     rest: Decomposition | None
     auc: float | None
+    auc_bound: float | None = None
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,8 @@ class Score:
         macro: means of precision, recall and F1 over the classes.
         brier: mean of sum_j (p_j - y_j)^2, 0..2 (scikit-learn's for two classes is half of it).
         auc: area under the ROC curve; None for more than two classes (see per_class), or if one class has no rows.
+        auc_bound: the most by which it can be off, because rows of one cell of p count as ties: half the share of pairs
+            inside a cell. It matters where nearly all p lie close together.
         decomposition: of two classes by isotonic regression; of more by temperature, then over the rows with a finite
             loss, and None without one, or if clip= or a number beyond 2^26 nats keeps rows out of the temperature only.
             Its loss is that of the probabilities as given: clip= does not move it.
@@ -199,6 +203,7 @@ class Score:
     macro: Macro
     brier: float
     auc: float | None
+    auc_bound: float | None
     decomposition: Decomposition | TemperatureDecomposition | None
     top: Decomposition | None
     temperature: Temperature | None
