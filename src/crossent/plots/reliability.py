@@ -16,6 +16,7 @@ from crossent.plots.style import (
     own_axes,
     short_count,
 )
+from crossent.plots.wanted import check_drawn
 from crossent.scoring import Score
 from crossent.stats.decomposition import Decomposition
 from crossent.wording import clean
@@ -56,9 +57,10 @@ def reliability(score: Score, *, ax: Axes | None = None) -> Axes:
         score: a Score.
         ax: axes to draw on; None makes a figure.
     Returns: the axes.
-    Raises: MissingExtraError without matplotlib.
+    Raises: UnsupportedError for another object; MissingExtraError without matplotlib.
     Source: Dimitriadis, Gneiting and Jordan, PNAS 118 (2021), e2016191118.
     """
+    check_drawn(score, "reliability", Score)
     ax = own_axes(ax)
     two_classes = len(score.classes) == 2
     bare(ax, x="confidence in the predicted class", y="share that came true")
