@@ -244,12 +244,14 @@ class Score:
         """Why a field is None, if it is."""
         two, no_loss = len(self.classes) == 2, self.infinities.finite.value is None
         left_out = "no row has a finite loss" if no_loss else "rows with a loss are left out of the temperature"
+        auc = "one of the classes has no rows" if two else "more than two classes: see per_class"
         return {
             "skill": "all rows have one class: the baseline is 0"
             if self.baseline == 0
             else "the prior of a class is 0",
             "bits_gained": "the log loss and the baseline are inf",
-            "auc": "one of the classes has no rows" if two else "more than two classes: see per_class",
+            "auc": auc,
+            "auc_bound": auc,
             "decomposition": left_out,
             "top": "two classes: see decomposition" if two else "p = 1 in double precision: not resolved",
             "temperature": "no row has a finite loss",
