@@ -7,6 +7,7 @@ import pytest
 
 from crossent.report import to_text, verdict
 from crossent.report.verdicts import calibration_verdict
+from crossent.report.wording import caveat
 from crossent.stats.score_tests import CalibrationTest
 from crossent.stats.sequence import Look
 from crossent.stats.temperature import Temperature
@@ -58,11 +59,12 @@ def test_between_evidence_and_nothing_there_is_a_sign(gap, p, told):
     score = score_of(2, entropy_gap=gap)
     score = replace(score, decomposition=replace(score.decomposition, p_value=p))
     assert calibration_verdict(score)[: len(told) or None] == told
-    assert calibration_verdict(replace(score, method="clusters")) == ""
+    assert calibration_verdict(replace(score, clustered=True)) == ""
 
 
-def test_of_rows_in_clusters_no_test_is_claimed():
-    score = score_of(3, method="clusters")
+@pytest.mark.parametrize("method", ["clusters", "bootstrap"])
+def test_of_rows_in_clusters_no_test_is_claimed(method):
+    score = score_of(3, method=method, clustered=True)
     assert calibration_verdict(score) == ""
     assert "take rows as independent" in to_text(score)
     assert "take rows as independent" not in to_text(score_of(3))
@@ -118,6 +120,7 @@ def test_where_most_rows_say_the_opposite_of_the_mean_that_is_told():
     few = estimate(0.3, 0.02)
     assert verdict(compare_of(better=few)).endswith("Yet B has the smaller loss in only 30.0 % of the rows.")
     assert "Yet" not in verdict(compare_of(better=few, tied=0.4))
+    assert "Yet" not in verdict(compare_of(better=few, clustered=True))
 
 
 def test_infinite_losses_decide_before_the_mean():
@@ -125,7 +128,10 @@ def test_infinite_losses_decide_before_the_mean():
     assert verdict(lost).startswith(
         "B (new) is worse: it has an infinite loss in 2 rows in which A is finite. Over the 497"
     )
-    assert verdict(compare_of(infinite=(1, 0, 0))).startswith("A (old) is worse: it has an infinite loss in 1 row")
+    assert verdict(compare_of(infinite=(1, 0, 0))).startswith(
+        "A (old) has an infinite loss in 1 row in which B is finite. B (new) is "
+    )
+    assert "over 499 rows finite in both" in verdict(compare_of(infinite=(1, 0, 0)))
     assert "A (old) is infinite in 1 row in which B is finite" in verdict(compare_of(infinite=(1, 2, 0)))
     none = estimate(None)
     assert verdict(compare_of(infinite=(0, 0, 9), finite=none, difference=none)).endswith("both have a finite loss.")
@@ -145,3 +151,31 @@ def test_marks_and_names_from_data():
     text = verdict(compare_of(names=(HOSTILE[5], HOSTILE[3])))
     assert len(text) < 300
     assert "\u202e" not in text
+
+
+def test_a_caveat_is_the_mark_and_no_other():
+    mark = "fewer than 30 clusters: may be too short; too few events: may be too short"
+    assert (
+        caveat(estimate(0.5, 0.1, mark=mark))
+        == "fewer than 30 clusters and too few events: the interval may be too short"
+    )
+    assert caveat(estimate(0.5, 0.1, mark="one row has 40 % of the weight")) == "one row has 40 % of the weight"
+    assert caveat(estimate(0.5)) == ""
+    few = estimate(0.5, 0.1, mark="fewer than 30 clusters: may be too short")
+    score = score_of(3, log_loss=few, clustered=True)
+    assert "Fewer than 30 clusters: the interval may be too short." in verdict(score)
+    assert "too few events" not in verdict(score)
+    assert "fewer than 30 clusters: the interval" in verdict(compare_of(finite=few))
+    told = to_text(compare_of(difference=few, finite=few))
+    assert "! fewer than 30 clusters: the interval may be too short" in told
+
+
+@pytest.mark.parametrize("clustered", [True, False])
+def test_the_bootstrap_says_what_it_resamples(clustered):
+    unit = "clusters" if clustered else "rows"
+    for result in (
+        score_of(3, method="bootstrap", clustered=clustered),
+        compare_of(method="bootstrap", clustered=clustered),
+    ):
+        assert f"bootstrap of 1,024 groups of {unit}" in to_text(result)
+        assert ("of them" in to_text(result)) == clustered

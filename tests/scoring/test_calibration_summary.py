@@ -9,6 +9,7 @@ from scipy.special import log_softmax, xlogy
 from scipy.stats import entropy, norm
 from sklearn.metrics import brier_score_loss, log_loss
 
+from crossent.report.score import score_tables
 from crossent.scoring import Tally
 
 CLASSES = ["ant", "bee", "cat", "dog"]
@@ -152,3 +153,47 @@ def test_the_seed_decides_redraws_and_nothing_else():
     assert one.top.mcb == two.top.mcb
     assert one.top.mcb_null != two.top.mcb_null
     assert one.log_loss == two.log_loss
+
+
+def test_clip_leaves_the_decompositions_those_of_the_probabilities():
+    y, p, _ = batch(n=400)
+    rare = p[np.arange(400), y].argsort()[:40]
+    assert (p[rare, y[rare]] < 0.2).all()
+    found, clipped = scored(y, p), scored(y, p, clip=0.2)
+    assert clipped.log_loss.value < found.log_loss.value - 0.01
+    assert clipped.decomposition.loss == pytest.approx(found.decomposition.loss, rel=1e-11)
+    assert clipped.decomposition.knowledge == pytest.approx(found.decomposition.knowledge, rel=1e-11)
+    assert (clipped.top, clipped.per_class[0].rest) == (found.top, found.per_class[0].rest)
+    hit, q = (y == 0).astype(int), p[:, 0] / (p[:, 0] + p[:, 1])
+
+    def single(q, **more):
+        tally = Tally(["n", "y"], **more)
+        tally.update_binary(hit, q)
+        return tally.result(redraws=5)
+
+    found, clipped = single(q), single(q, clip=0.2)
+    assert clipped.log_loss.value < found.log_loss.value - 0.01
+    for name in ("loss", "mcb", "dsc", "unc"):
+        whole = getattr(found.decomposition, name)
+        assert getattr(clipped.decomposition, name) == pytest.approx(whole, rel=1e-10, abs=1e-12)
+    assert any("as given, not clipped" in note for note in clipped.notes)
+    assert "log loss, not clipped" in str([t.rows for t in score_tables(clipped)])
+    q[np.argmax(hit)] = 0.0
+    assert single(q, clip=0.2).decomposition.loss == math.inf
+    assert single(q, clip=0.2).decomposition.dsc == single(q).decomposition.dsc
+
+
+@pytest.mark.parametrize("low", [50.0, 800.0])
+def test_an_event_that_double_precision_calls_certain_has_no_decomposition(low):
+    tally = Tally(["a", "b", "c"], kind="logits")
+    tally.update([1, 0, 2, 1], [[low, 0.0, 0.0], [2.0, 1.0, 0.0], [0.0, 1.0, 2.0], [0.0, 1.0, 0.0]])
+    found = tally.result(redraws=5)
+    assert math.isfinite(found.log_loss.value)
+    assert found.top is None
+    assert found.to_dict()["top_why"] == "p = 1 in double precision: not resolved"
+    assert [c.rest is None for c in found.per_class] == [True, True, False]
+    note = next(note for note in found.notes if "double precision" in note)
+    assert all(name in note for name in ("the predicted class", "a", "b"))
+    ruled_out = Tally(["a", "b", "c"])
+    ruled_out.update([1, 0], [[1.0, 0.0, 0.0], [0.5, 0.3, 0.2]])
+    assert ruled_out.result(redraws=5).top.loss == math.inf

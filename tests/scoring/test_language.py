@@ -332,6 +332,9 @@ def test_tallies_that_do_not_add_up():
         tally.update([-1.0], documents=None)
     with pytest.raises(OptionError, match="worst is 10 and 3"):
         tally + LanguageTally(worst=3)
+    for left, right in ((2, 10), (2, None), (None, 2)):
+        with pytest.raises(OptionError, match=f"log_base is {left} and {right}"):
+            LanguageTally(log_base=left) + LanguageTally(log_base=right)
     assert tally.result() == before
     with pytest.raises(EmptyBatchError):
         LanguageTally().result()

@@ -3,7 +3,7 @@
 from crossent.report.tables import ALL, Most, Segment, Table, segment_tables
 from crossent.report.wording import (
     BIT,
-    TOO_FEW,
+    caveats,
     interval,
     level,
     marked,
@@ -46,7 +46,7 @@ def _numbers(compare: Compare) -> Table:
         named.append(("finite in both", at_last_look(compare.finite, compare.sequence)))
     rows: list[tuple[str, ...]] = [("", "nat", "std error", f"{level(gap.confidence)} interval", "bit")]
     rows += [(name, *_line(estimate)) for name, estimate in named]
-    remarks = [f"! {TOO_FEW}"] if any(e.mark for _, e in named) else []
+    remarks = caveats(e for _, e in named)
     remarks += [f"{name}: {e.why}." for name, e in named if e.lower is None and e.why]
     if compare.sequence:
         remarks.append("The interval of the difference is that of the last look; those of A and B are for one look.")
@@ -64,10 +64,10 @@ def _facts(compare: Compare) -> Table:
         rows += f" (effective {number(compare.effective_n)})"
     only_a, only_b, both = compare.infinite
     looks = bool(compare.sequence)
-    units = f", {compare.finite.n:,} of them" if compare.method == "clusters" else ""
+    units = f", {compare.finite.n:,} of them" if compare.clustered else ""
     facts = [
         ("rows", rows),
-        ("interval", "confidence sequence, last look" if looks else method(compare.method) + units),
+        ("interval", "confidence sequence, last look" if looks else method(compare) + units),
     ]
     if not looks:
         facts.append(("p of no difference", p_value(compare.p_value)))

@@ -2,10 +2,19 @@
 
 import math
 
-from crossent.report.wording import caveat, level, number, percent, prior, told_interval, told_p, value
+from crossent.report.wording import (
+    caveat,
+    caveat_sentences,
+    level,
+    number,
+    percent,
+    prior,
+    told_interval,
+    told_p,
+    value,
+)
 from crossent.scoring import Score
 from crossent.scoring.compare import Compare, at_last_look
-from crossent.stats import Estimate
 from crossent.stats.decomposition import Decomposition
 from crossent.wording import clean, counted
 
@@ -22,11 +31,7 @@ def score_verdict(score: Score) -> str:
     if score.infinities.rows:
         return _infinite_verdict(score)
     text = f"Log loss {value(loss)} nat ({told_interval(loss)}) over {counted(score.n)}: {_against_prior(score)}."
-    return " ".join(part for part in (text, _remark(loss), calibration_verdict(score)) if part)
-
-
-def _remark(estimate: Estimate) -> str:
-    return f"{caveat(estimate).capitalize()}." if estimate.mark else ""
+    return " ".join(part for part in (text, caveat_sentences([loss]), calibration_verdict(score)) if part)
 
 
 def _against_prior(score: Score) -> str:
@@ -62,7 +67,7 @@ def calibration_verdict(score: Score) -> str:
 
     The tests take rows as independent, so nothing is claimed of rows in clusters.
     """
-    if score.method == "clusters":
+    if score.clustered:
         return ""
     gap = score.entropy_gap
     p_gap = 1.0 if gap.p_value is None or gap.mark is not None or gap.value is None else gap.p_value
@@ -101,13 +106,13 @@ def compare_verdict(compare: Compare) -> str:
     b = f"B ({clean(compare.names[1], width=40)})"
     a = f"A ({clean(compare.names[0], width=40)})"
     only_a, only_b, _ = compare.infinite
-    if only_a or only_b:
+    if only_b:
         return " ".join((_infinite_difference(a, b, only_a, only_b), _finite_difference(compare)))
     if compare.finite.value is None:
         return f"{a} and {b} cannot be compared: there is no row in which both have a finite loss."
-    return " ".join(
-        part for part in (f"{_judged(compare, a, b)}: {_told(compare)}.", _yet(compare), _power(compare)) if part
-    )
+    ruled_out = f"{a} has an infinite loss in {counted(only_a)} in which B is finite." if only_a else ""
+    judged = f"{_judged(compare, a, b)}: {_told(compare)}."
+    return " ".join(part for part in (ruled_out, judged, _yet(compare), _power(compare)) if part)
 
 
 def _judged(compare: Compare, a: str, b: str) -> str:
@@ -127,14 +132,15 @@ def _told(compare: Compare) -> str:
         last = compare.sequence[-1]
         ends = f"{level(last.confidence)} confidence sequence {number(last.lower)} to {number(last.upper)}"
         ends = ends if last.lower is not None else f"no statement yet: {last.why}"
-    told = f"loss of B \N{MINUS SIGN} loss of A is {value(gap)} nat ({ends}) over {counted(compare.n)}"
+    rows = counted(compare.n - sum(compare.infinite)) + (" finite in both" if compare.infinite[0] else "")
+    told = f"loss of B \N{MINUS SIGN} loss of A is {value(gap)} nat ({ends}) over {rows}"
     return f"{told}; {caveat(gap)}" if gap.mark else told
 
 
 def _yet(compare: Compare) -> str:
-    """What most rows say, where the mean says the opposite."""
+    """What most rows say, where the mean says the opposite; rows in clusters are not independent and say nothing."""
     share = compare.better
-    if share.value is None or share.lower is None or share.upper is None:
+    if compare.clustered or share.value is None or share.lower is None or share.upper is None:
         return ""
     if compare.verdict.startswith("worse") and share.lower > 0.5:
         return f"Yet B has the smaller loss in {percent(share.value)} of the rows."
@@ -151,10 +157,9 @@ def _power(compare: Compare) -> str:
 
 
 def _infinite_difference(a: str, b: str, only_a: int, only_b: int) -> str:
-    if only_a and only_b:
+    if only_a:
         return f"{a} is infinite in {counted(only_a)} in which B is finite, and {b} in {only_b:,} in which A is finite."
-    worse, better, rows = (b, "A", only_b) if only_b else (a, "B", only_a)
-    return f"{worse} is worse: it has an infinite loss in {counted(rows)} in which {better} is finite."
+    return f"{b} is worse: it has an infinite loss in {counted(only_b)} in which A is finite."
 
 
 def _finite_difference(compare: Compare) -> str:

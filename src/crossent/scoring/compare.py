@@ -1,8 +1,9 @@
 """Compare: two sets of predictions of the same rows, by the mean difference of their losses.
 
 A row in which B rules out the truth (infinite loss) and A does not is worse than any finite gain is good: it decides,
-whatever the other rows say. A row in which only A does counts for B. Rows in which both do say nothing and are left
-out, but counted.
+whatever the other rows say. A row in which only A does counts for B, but one such row is no licence for what B loses
+elsewhere: the rows in which both are finite decide. Rows in which both do say nothing and are left out, but counted.
+An interval that is marked (too few rows of a class, or clusters) decides nothing.
 """
 
 import math
@@ -28,7 +29,7 @@ class SegmentDifference:
         n: rows.
         difference: mean of loss_B - loss_A in nats, with interval.
         worse: rows in which B is infinite and A finite.
-        p_value: of no difference; None where there is no interval.
+        p_value: of no difference; None where there is no interval, or one that is marked: too few rows.
         p_adjusted: after Benjamini and Hochberg over all segments of the column.
     """
 
@@ -54,6 +55,7 @@ class Compare:
             +inf where B is infinite in a row in which A is finite (and not the other way round), -inf likewise.
         finite: the same over the rows where both are finite, whatever the others.
         method: "hall", "bootstrap" or "clusters".
+        clustered: whether rows came with keys of clusters, whatever the method.
         p_value: of no difference.
         infinite: rows infinite in A only, in B only, in both (these are left out).
         correlation: of the two losses over the rows where both are finite; with weights, of w (loss - mean), so that it
@@ -63,7 +65,8 @@ class Compare:
         unpaired_se: standard error that two independent samples of this size would have.
         detectable: difference that this number of rows finds with probability 0.8.
         margin: what B may be worse by, or None.
-        verdict: "better", "worse", "not worse" (upper < margin), "worse than the margin" (lower > margin), "undecided".
+        verdict: "better", "worse", "not worse" (upper < margin), "worse than the margin" (lower > margin), "undecided"
+            (always so where the interval is marked).
         segments: one entry a value of each column asked for.
         notes: remarks.
         sequence: every look of an anytime-valid sequence, the last one at these rows; empty if not asked for. Verdict
@@ -71,12 +74,12 @@ class Compare:
             show its interval and no p-value, since `finite` and `p_value` are for rows that are looked at once.
 
     >>> from crossent.scoring.compare_arrays import compare
-    >>> truth, old, new = [0, 1, 1, 0], [0.4, 0.6, 0.7, 0.2], [0.3, 0.8, 0.75, 0.1]
+    >>> truth, old, new = [0, 1, 1, 0] * 10, [0.4, 0.6, 0.7, 0.2] * 10, [0.3, 0.8, 0.75, 0.1] * 10
     >>> found = compare(truth, probs={"old": old, "new": new}, margin=0.01)
     >>> found.verdict, found.is_not_worse, found.better.value
     ('better', True, 1.0)
     >>> repr(found).partition(" = ")[0]
-    'Compare(new - old: -0.1572 nat [-0.7646, -0.04461]'
+    'Compare(new - old: -0.1572 nat [-0.1859, -0.1328]'
     """
 
     names: tuple[str, str]
@@ -86,6 +89,7 @@ class Compare:
     difference: Estimate
     finite: Estimate
     method: str
+    clustered: bool
     p_value: float | None
     infinite: tuple[int, int, int]
     correlation: float | None
@@ -117,14 +121,14 @@ class Compare:
     def is_not_worse(self) -> bool:
         """Whether B is shown not to be worse by the margin (0 without one): upper < margin; the gate of a release.
 
-        What is not estimable is not shown. Never so where B is infinite and A finite; always so where it is only the
-        other way round.
+        What is not estimable, or marked, is not shown. Never so where B is infinite and A finite; where it is only the
+        other way round, the rows finite in both decide.
         """
         ends = self._ends()
         return ends is not None and ends[1] < (self.margin or 0.0)
 
     def _ends(self) -> tuple[float, float] | None:
-        return deciding_ends(self.difference, self.infinite, self.sequence)
+        return deciding_ends(self.finite, self.infinite, self.sequence)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries, lists and numbers under stable names; infinities stay floats."""
@@ -152,18 +156,20 @@ class Compare:
 
 
 def deciding_ends(
-    difference: Estimate, infinite: tuple[int, int, int], sequence: tuple[Look, ...]
+    finite: Estimate, infinite: tuple[int, int, int], sequence: tuple[Look, ...]
 ) -> tuple[float, float] | None:
-    """The interval that decides, with what infinite losses make of it; None where there is none.
+    """The interval that decides, with what infinite losses make of it; None where there is none, or it is marked.
 
     Args:
-        difference: with its interval.
+        finite: the difference over the rows in which both are finite, with its interval.
         infinite: rows infinite in A only, in B only, in both.
         sequence: looks; the last one's ends take the place of the interval.
     """
-    if infinite[1] or infinite[0]:
-        return (math.inf, math.inf) if infinite[1] else (-math.inf, -math.inf)
-    last = sequence[-1] if sequence else difference
+    if infinite[1]:
+        return math.inf, math.inf
+    if finite.mark:
+        return None
+    last = sequence[-1] if sequence else finite
     return None if last.lower is None or last.upper is None else (last.lower, last.upper)
 
 

@@ -10,10 +10,11 @@ from crossent.core.check import float_array
 from crossent.core.types import ArrayLike
 from crossent.errors import OptionError, ShapeError, UnsupportedError
 from crossent.scoring.compare import Compare
-from crossent.scoring.compare_tables import EXAMPLE, Two, table_tally
+from crossent.scoring.compare_tables import table_tally
 from crossent.scoring.compare_tally import CompareTally
 from crossent.scoring.inputs import array_blocks, keyed_columns, labels_of
 from crossent.scoring.layout import Interval, Kind
+from crossent.scoring.two import EXAMPLE, Two
 
 __all__ = ["compare"]
 
@@ -121,7 +122,7 @@ def _array_tally(
             f"{kind} of {names[0]} have shape {a.shape} and of {names[1]} {b.shape}; both must be predictions of the "
             "same rows, in the same order, and of the same classes."
         )
-    labels = labels_of(targets, a.shape, classes=classes, positive=positive)
+    labels = labels_of(targets, a.shape, classes=classes, positive=positive, verb="compare")
     tally = CompareTally(
         labels.classes,
         kind=kind,

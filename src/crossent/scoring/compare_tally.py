@@ -6,13 +6,15 @@ for bit. Row losses come from the code that scores, so a comparison and two scor
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
+from crossent.core.options import seed_number
 from crossent.core.types import ArrayLike
 from crossent.errors import CrossentError, EmptyBatchError, OptionError
+from crossent.scoring.adding import merged, require_same
 from crossent.scoring.beside import Beside
 from crossent.scoring.compare import Compare
 from crossent.scoring.compare_summary import compared, difference
@@ -21,6 +23,7 @@ from crossent.scoring.counts import repeated
 from crossent.scoring.layout import Interval, Kind, Layout
 from crossent.scoring.outcome import Outcome, binary_outcome, class_outcome
 from crossent.scoring.saved import pack, unpack
+from crossent.scoring.segments import held_classes
 from crossent.stats import Flags
 from crossent.stats.sequence import Look, confidence_sequence
 from crossent.wording import quoted
@@ -44,13 +47,16 @@ class _State:
             raise ValueError(f"both names are {self.names[0]!r:.60}")
         if self.sums is None:
             return
-        sums, method = self.sums, self.layout.method
-        if any(s.method != method for s in (sums.a, sums.b, sums.difference, sums.a_alone, sums.b_alone)):
-            raise ValueError(f"the sums are not those of the interval {method!r}")
+        sums = self.sums
+        if not all(s.fits(self.layout) for s in (sums.a, sums.b, sums.difference, sums.a_alone, sums.b_alone)):
+            raise ValueError(f"the sums are not those of the interval {self.layout.method!r}")
         if sums.truth.shape != (len(self.layout.classes),) or sums.truth.min() < 0:
             raise ValueError(f"there are {sums.truth.shape} counts of classes, and {len(self.layout.classes)} classes")
         if tuple(segments.finite.column for segments in sums.segments) != self.layout.by:
             raise ValueError("the segments are not those of the columns")
+        held = held_classes(len(self.layout.classes))
+        if any(part.truth.shape[1] != k for s in sums.segments for part, k in zip(s.parts, (held, 0, 0), strict=True)):
+            raise ValueError("the segments do not count the rows of the classes")
 
 
 class CompareTally:
@@ -106,7 +112,7 @@ class CompareTally:
     def n(self) -> int:
         """Rows so far, without those of weight or count 0."""
         sums = self._state.sums
-        return 0 if sums is None else int(sums.kinds.counts.sum())
+        return 0 if sums is None else _rows(sums)
 
     def update(
         self,
@@ -164,14 +170,14 @@ class CompareTally:
         if len(self.layout.classes) != 2:
             found = len(self.layout.classes)
             raise OptionError(f"update_binary is for two classes; this tally has {found}: use update")
-        outcome_of = partial(binary_outcome, targets, kind=self.layout.kind)
+        outcome_of = partial(binary_outcome, targets, kind=self.layout.kind, classes=self.layout.classes)
         beside = Beside.of(self.layout, np.size(targets), sample_weight, count, by, cluster, source, first_row)
         self._add(outcome_of, (a, b), beside)
 
     def __add__(self, other: "CompareTally") -> "CompareTally":
         """A new tally of the rows of both.
 
-        Raises: OptionError if their options differ.
+        Raises: OptionError if their options differ; WeightError for more than 2^40 rows.
         """
         self._require_same(other)
         return self._with(other._state.sums)
@@ -208,7 +214,9 @@ class CompareTally:
             margin=margin,
             confidence=confidence,
             seed=seed,
-            looks=() if expect_n is None else sequence([*earlier, self], expect_n=expect_n, confidence=confidence),
+            looks=()
+            if expect_n is None
+            else sequence([*earlier, self], expect_n=expect_n, confidence=confidence, seed=seed),
         )
 
     def to_bytes(self) -> bytes:
@@ -246,7 +254,10 @@ class CompareTally:
             a, b = (named(name, p, rows) for name, p in zip(self.names, predictions, strict=True))
             return CompareSums.of(Pair(a.targets, a.losses, b.losses, a.weight, beside.keys_of(a)), self.layout)
 
-        if beside.some:
+        if not beside.some:
+            for name, p in zip(self.names, predictions, strict=True):
+                named(name, p, np.zeros(beside.size, np.bool_))  # shapes are checked without rows too
+        else:
             self._state = self._with(repeated(beside.count, sums))._state
 
     def _sums(self) -> CompareSums:
@@ -256,20 +267,18 @@ class CompareTally:
         return sums
 
     def _require_same(self, other: "CompareTally") -> None:
-        mine, theirs = self._state, other._state
-        options = [(f.name, getattr(mine.layout, f.name), getattr(theirs.layout, f.name)) for f in fields(Layout)]
-        for name, here, there in [("names", mine.names, theirs.names), *options]:
-            if here != there:
-                raise OptionError(
-                    f"these tallies do not add up: {name} is {here!r} and {there!r}. Give both the same options."
-                )
+        mine, theirs = ({"names": each.names, **vars(each.layout)} for each in (self, other))
+        require_same(mine, theirs)
 
     def _with(self, sums: CompareSums | None) -> "CompareTally":
         """A tally of these rows and more."""
-        mine, more = self._state, [s for s in (self._state.sums, sums) if s is not None]
         both = copy(self)
-        both._state = _State(mine.layout, mine.names, more[0] + more[1] if len(more) == 2 else next(iter(more), None))
+        both._state = replace(self._state, sums=merged(self._state.sums, sums, _rows))
         return both
+
+
+def _rows(sums: CompareSums) -> int:
+    return int(sums.befell.counts.sum())
 
 
 def sequence(
@@ -284,8 +293,8 @@ def sequence(
             before the first look.
         confidence: coverage of all looks together, in (0, 1).
         seed: of the bootstrap.
-    Returns: one Look a state, of the mean of loss_B - loss_A; without ends before 100 rows, and where the difference is
-        infinite.
+    Returns: one Look a state, of the mean of loss_B - loss_A; without ends before 100 rows, and where B alone is
+        infinite in a row.
     Raises: EmptyBatchError without any row; OptionError for states with different options, states that shrink, or other
         values.
     Source: Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas, Annals of Statistics 52 (2024).
@@ -299,6 +308,7 @@ def sequence(
     >>> [(look.n, look.upper < 0) for look in sequence(looks, expect_n=1000)]
     [(400, True), (800, True), (1200, True)]
     """
+    seed_number(seed)
     looks: list[Look] = []
     for k, state in enumerate(states):
         states[0]._require_same(state)
@@ -307,6 +317,6 @@ def sequence(
                 f"look {k + 1} has {state.n} rows and the one before it {states[k - 1].n}; each look holds the rows of "
                 "the one before it: add up blocks of new rows first, with itertools.accumulate(blocks)"
             )
-        found = difference(state._sums(), state.names, confidence=confidence, seed=seed)
+        found = difference(state._sums(), state.layout, state.names, confidence=confidence, seed=seed)
         looks.append(confidence_sequence(found, expect_n=expect_n, confidence=confidence))
     return tuple(looks)

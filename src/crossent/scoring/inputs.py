@@ -18,6 +18,7 @@ from crossent.core.types import ArrayLike, NDArray
 from crossent.errors import CrossentError, LabelError, OptionError, ShapeError, UnsupportedError
 from crossent.rows import bind
 from crossent.scoring.layout import MOST_TRACKED, commonest
+from crossent.wording import listed, quoted
 
 __all__ = [
     "Labels",
@@ -58,7 +59,12 @@ class Labels(NamedTuple):
 
 
 def labels_of(
-    targets: ArrayLike, shape: tuple[int, ...], *, classes: Sequence[Hashable] | None, positive: Hashable | None
+    targets: ArrayLike,
+    shape: tuple[int, ...],
+    *,
+    classes: Sequence[Hashable] | None,
+    positive: Hashable | None,
+    verb: str = "score",
 ) -> Labels:
     """The targets of predictions of this shape.
 
@@ -67,6 +73,7 @@ def labels_of(
         shape: (n, K), or (n,) for predictions of the positive one of two classes.
         classes: names of the columns in their order; (negative, positive) for (n,). None: indices, or what is found.
         positive: the class that predictions of shape (n,) are for.
+        verb: name of the function that was called, for messages.
     Raises: LabelError, ShapeError, DtypeError, UnsupportedError.
 
     >>> labels_of(["b", "a"], (2, 2), classes=["a", "b"], positive=None).targets.tolist()
@@ -77,7 +84,7 @@ def labels_of(
     y = np.asarray(targets, object) if _is_mixed(targets) else unmasked(targets, "targets")
     if len(shape) not in (1, 2) or shape[1:] == (1,) or y.shape != shape[:1]:
         raise ShapeError(
-            f"targets have shape {y.shape} and the prediction {shape}; score takes targets [n] and a prediction "
+            f"targets have shape {y.shape} and the prediction {shape}; {verb} takes targets [n] and a prediction "
             "[n, K], or [n] for the positive one of two classes"
         )
     if len(shape) == 1:
@@ -86,7 +93,7 @@ def labels_of(
         raise UnsupportedError(
             "positive= is for predictions of shape [n]; with a column per class, classes= names them."
         )
-    return _columns(y, shape, classes)
+    return _columns(y, shape, classes, verb)
 
 
 def _is_mixed(targets: Any) -> bool:
@@ -94,7 +101,7 @@ def _is_mixed(targets: Any) -> bool:
     return isinstance(targets, list | tuple) and len({type(value) for value in targets}) > 1
 
 
-def _columns(y: NDArray, shape: tuple[int, ...], classes: Sequence[Hashable] | None) -> Labels:
+def _columns(y: NDArray, shape: tuple[int, ...], classes: Sequence[Hashable] | None, verb: str) -> Labels:
     k = shape[1]
     if y.dtype.kind == "b" and k == 2:
         y = y.astype(np.int64)
@@ -103,7 +110,7 @@ def _columns(y: NDArray, shape: tuple[int, ...], classes: Sequence[Hashable] | N
     known = None if _numbered(y, classes) and len(names) == k else classes
     read = class_targets(y, shape, 1, classes=known, ignore_index=None)
     if read.labels is None:
-        raise ShapeError(f"targets have shape {y.shape}; score takes one class a row, shape {shape[:1]}")
+        raise ShapeError(f"targets have shape {y.shape}; {verb} takes one class a row, shape {shape[:1]}")
     return Labels(read.labels, names, single=False)
 
 
@@ -139,7 +146,11 @@ def _two_classes(y: NDArray, classes: Sequence[Hashable] | None, positive: Hasha
         known = ("false", "true") if y.dtype.kind == "b" else ("0", "1")
     unknown = [text for text in texts if text not in known]
     if unknown:
-        raise LabelError(f"targets take the value {unknown[0]!r}, which is none of the classes {known}.")
+        row = int(np.argmax(place == texts.index(unknown[0])))
+        raise LabelError(
+            f"targets[{row}] is {quoted(str(unknown[0]))}, which is none of the classes {listed(known)}. "
+            "Correct it, or leave the row out."
+        )
     table = np.array([known.index(str(text)) for text in texts], np.int64)
     return Labels(table[place] if len(table) else np.zeros(0, np.int64), names, single=True)
 

@@ -56,7 +56,7 @@ class LanguageSums:
         """How many documents the sums hold, which is what adding costs."""
         return self.sums["tokens"].clusters + self.infinite.clusters
 
-    def check(self, other: "LanguageSums") -> None:
+    def require_same(self, other: "LanguageSums") -> None:
         """Refuses to add what counts other things.
 
         Raises: UnsupportedError.
@@ -68,7 +68,7 @@ class LanguageSums:
             )
 
     def __add__(self, other: "LanguageSums") -> "LanguageSums":
-        self.check(other)
+        self.require_same(other)
         names = None
         if self.names is not None and other.names is not None:
             names = _few({**self.names, **other.names})

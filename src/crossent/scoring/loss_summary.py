@@ -8,13 +8,14 @@ import numpy as np
 
 from crossent.scoring.parts import CLIPS, TINY, Parts
 from crossent.scoring.score import Infinities, LossBin
-from crossent.stats import LOSS_CELLS, TOO_FEW_EVENTS, Cells, Estimate, loss_edges
+from crossent.stats import LOSS_CELLS, TOO_FEW_EVENTS, Cells, Estimate, Flags, Int64, loss_edges
 from crossent.wording import counted
 
 __all__ = [
     "FEW_ROWS",
     "baseline",
     "entropy",
+    "few_rows",
     "group_loss",
     "histogram",
     "infinities",
@@ -72,6 +73,21 @@ def with_infinities(finite: Estimate, zeros: int, n: int, effective_n: float) ->
     return Estimate(math.inf, None, None, None, finite.confidence, n, effective_n, why=why)
 
 
+def few_rows(rows: Int64) -> Flags:
+    """Whether an interval rests on too few rows of some class: 1 to 19, and none too if there are at most two.
+
+    Args:
+        rows: [..., K] rows of each class; of many classes some may be for other data.
+    Returns: [...] bool.
+
+    >>> few_rows(np.array([[100, 0], [50, 50]])).tolist(), bool(few_rows(np.array([40, 0, 60])))
+    ([True, False], False)
+    """
+    expected = rows > 0 if rows.shape[-1] > 2 else rows >= 0
+    flags: Flags = np.any(expected & (rows < FEW_ROWS), axis=-1)
+    return flags
+
+
 def group_loss(finite: Estimate, zeros: int, n: int, effective_n: float) -> Estimate:
     """The loss of a group of rows, marked where they are few."""
     loss = with_infinities(finite, zeros, n, effective_n)
@@ -85,7 +101,7 @@ def _have(zeros: int) -> str:
 def infinities(parts: Parts, finite: Estimate, total: Fraction) -> Infinities:
     """Rows with little or no probability at the target, and the loss without them."""
     zeros = int(parts.zeros[0])
-    lost = parts.losses.sums[0].total().fractions()[0]
+    lost = parts.losses.rows.sums[0].total().fractions()[0]
     clipped = tuple(
         (habit, eps, float((lost + s) / total))
         for (habit, eps), s in zip(CLIPS, parts.clipped.fractions(), strict=True)

@@ -27,6 +27,7 @@ from crossent.scoring.beside import Beside
 from crossent.scoring.layout import Layout
 from crossent.scoring.outcome import class_outcome
 from crossent.scoring.parts import Parts
+from crossent.scoring.segments import held_classes
 from crossent.stats import ExactSum
 
 __all__ = ["SCHEMA", "dump", "load", "pack", "unpack"]
@@ -266,9 +267,13 @@ def _check_rows(parts: Parts, layout: Layout) -> None:
     """Every part must speak of as many rows, and the worst be as many as the options say."""
     if parts.worst.limit != layout.worst:
         raise _damaged(SCHEMA, f"it keeps {parts.worst.limit} worst rows, and its options say {layout.worst}")
+    if not parts.losses.fits(layout):
+        raise _damaged(SCHEMA, "losses does not fit the options of the tally")
     zeros = parts.zeros.sum()
-    counts = [parts.truth.counts, parts.predicted.counts, parts.losses.units, parts.histogram.counts]
+    counts = [parts.truth.counts, parts.predicted.counts, parts.losses.rows.units, parts.histogram.counts]
     rows = [int(c.sum() + extra) for c, extra in zip(counts, (0, 0, zeros, zeros), strict=True)]
+    if any(sums.truth.shape[1] != held_classes(len(layout.classes)) for sums in parts.segments):
+        raise _damaged(SCHEMA, "its segments do not count the rows of its classes")
     if len(set(rows)) > 1:
         raise _damaged(SCHEMA, f"its parts speak of {', '.join(map(str, rows))} rows")
 

@@ -53,7 +53,8 @@ class ClassScore:
         f1: harmonic mean of precision and recall; None if neither occurs.
         loss_share: its share of the whole loss; None if that is 0 or inf.
         rest: decomposition of this class against all others by its own binary loss (never summed over classes); None
-            for two classes, and for classes that are not among the 200 commonest.
+            for two classes, for classes that are not among the 200 commonest, and where p is 0 or 1 in double precision
+            at a finite loss (then notes say so).
         auc: area under the ROC curve of this class against all others; None likewise, or if one side has no rows.
     """
 
@@ -145,6 +146,7 @@ class Score:
         effective_classes: exp(log loss): among how many equally likely classes the model still wavers.
         method: how the interval of the log loss was found: "hall", "bootstrap" (of rows, or of whole clusters where
             there are any) or "clusters".
+        clustered: whether rows came with keys of clusters, whatever the method.
         baseline_of: what the baseline is the entropy of: "these rows", or the prior that was given (then the
             cross-entropy of these rows' classes under it).
         accuracy: share of rows whose largest probability is at the target, with Wilson's interval.
@@ -153,7 +155,9 @@ class Score:
         auc: area under the ROC curve; None for more than two classes (see per_class), or if one class has no rows.
         decomposition: of two classes by isotonic regression; of more by temperature, then over the rows with a finite
             loss, and None without one, or if clip= or a number beyond 2^26 nats keeps rows out of the temperature only.
-        top: decomposition of "the predicted class is true" by its own binary loss, for more than two classes.
+            Its loss is that of the probabilities as given: clip= does not move it.
+        top: decomposition of "the predicted class is true" by its own binary loss, for more than two classes; None if p
+            is 1 in double precision where that is wrong, and the loss is finite.
         temperature: the temperature that would fit best; None without a finite loss.
         entropy_gap: mean of loss - H(p): the score test of temperature 1. 0 is not yet calibration.
         spiegelhalter: Spiegelhalter's test for K classes.
@@ -188,6 +192,7 @@ class Score:
     bits_gained: float | None
     effective_classes: float
     method: str
+    clustered: bool
     baseline_of: str
     accuracy: Estimate
     macro: Macro
@@ -242,7 +247,7 @@ class Score:
             "bits_gained": "the log loss and the baseline are inf",
             "auc": "one of the classes has no rows" if two else "more than two classes: see per_class",
             "decomposition": left_out,
-            "top": "two classes: see decomposition",
+            "top": "two classes: see decomposition" if two else "p = 1 in double precision: not resolved",
             "temperature": "no row has a finite loss",
             "confusion": "more than 200 classes",
             "worst_share": "there is no finite loss to share out",

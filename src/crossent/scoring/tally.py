@@ -6,13 +6,14 @@ workers gives the same Score bit for bit, and memory does not grow with the rows
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from crossent.core.types import ArrayLike
-from crossent.errors import EmptyBatchError, OptionError, WeightError
+from crossent.errors import EmptyBatchError, OptionError
+from crossent.scoring.adding import merged, require_same
 from crossent.scoring.beside import Beside
 from crossent.scoring.calibration_summary import Drawn
 from crossent.scoring.counts import repeated
@@ -25,8 +26,6 @@ from crossent.scoring.summary import summarise
 from crossent.stats import Flags
 
 __all__ = ["Tally"]
-
-_MOST_ROWS = 2**40  # whole numbers in cells then stay below 2^63
 
 
 class Tally:
@@ -90,7 +89,7 @@ class Tally:
             by=(by,) if isinstance(by, str) else tuple(by),
             cluster=bool(cluster),
             ci=ci,
-            threshold=float(threshold),
+            threshold=threshold,
             prior=prior_shares(prior, tuple(classes)),
         )
         self._parts: Parts | None = None
@@ -98,7 +97,7 @@ class Tally:
     @property
     def n(self) -> int:
         """Rows so far, without those of weight or count 0."""
-        return 0 if self._parts is None else int(self._parts.truth.counts.sum())
+        return 0 if self._parts is None else _rows(self._parts)
 
     def update(
         self,
@@ -164,7 +163,7 @@ class Tally:
             found = len(self.layout.classes)
             raise OptionError(f"update_binary is for two classes; this tally has {found}: use update")
         self._add(
-            partial(binary_outcome, targets, prediction, kind=self.layout.kind),
+            partial(binary_outcome, targets, prediction, kind=self.layout.kind, classes=self.layout.classes),
             Beside.of(self.layout, np.size(targets), sample_weight, count, by, cluster, source, first_row),
         )
 
@@ -173,14 +172,9 @@ class Tally:
 
         Raises: OptionError if their options differ; WeightError for more than 2^40 rows.
         """
-        for field in fields(Layout):
-            mine, theirs = (getattr(tally.layout, field.name) for tally in (self, other))
-            if mine != theirs:
-                raise OptionError(
-                    f"these tallies do not add up: {field.name} is {mine!r} and {theirs!r}. Give both the same options."
-                )
+        require_same(vars(self.layout), vars(other.layout))
         both = copy(self)
-        both._parts = _sum(self._parts, other._parts)
+        both._parts = merged(self._parts, other._parts, _rows)
         return both
 
     def result(self, *, confidence: float = 0.95, redraws: int = 200, seed: int = 0) -> Score:
@@ -230,14 +224,8 @@ class Tally:
         if not beside.some:
             beside.outcome(outcome_of, np.zeros(beside.size, np.bool_))  # shapes are checked without rows too
         else:
-            self._parts = _sum(self._parts, repeated(beside.count, parts))
+            self._parts = merged(self._parts, repeated(beside.count, parts), _rows)
 
 
-def _sum(mine: Parts | None, theirs: Parts | None) -> Parts | None:
-    """The sum of what is there."""
-    rows = sum(int(part.truth.counts.sum()) for part in (mine, theirs) if part is not None)
-    if rows > _MOST_ROWS:
-        raise WeightError(f"the tally would hold {rows:,} rows; counts of up to 2^40 rows in all are allowed")
-    if mine is None or theirs is None:
-        return theirs if mine is None else mine
-    return mine + theirs
+def _rows(parts: Parts) -> int:
+    return int(parts.truth.counts.sum())

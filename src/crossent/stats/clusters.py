@@ -85,6 +85,10 @@ class ClusterSums:
         """Number of clusters, or of buckets that hold any when folded."""
         return len(self.keys)
 
+    def groups(self, bits: int) -> Int64:
+        """Which of 2^bits groups, bits <= 16, every cluster belongs to, [clusters]; folding changes no group."""
+        return top_bits(self.keys << np.uint64(64 - _BUCKET_BITS) if self.folded else self.keys, bits)
+
     def __add__(self, other: "ClusterSums") -> "ClusterSums":
         mine, theirs = self, other
         if mine.folded != theirs.folded:

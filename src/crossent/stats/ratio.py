@@ -94,10 +94,6 @@ class RatioSums:
         if np.any((self.beyond < 0) | (self.beyond > self.units) | (self.units > 1 << 53)):
             raise ValueError("sums of ratios have counts that cannot be")
 
-    def scaled(self, count: int) -> "RatioSums":
-        """The sums of every unit repeated `count` times, 1..2^53."""
-        return RatioSums(self.units * count, self.beyond * count, tuple(s.scaled(count) for s in self.sums))
-
     def total(self) -> "RatioSums":
         """The sums over all groups, as one group."""
         units, beyond = self.units.sum(keepdims=True), self.beyond.sum(keepdims=True)
