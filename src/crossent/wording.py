@@ -4,7 +4,7 @@ import difflib
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-__all__ = ["aligned", "clean", "counted", "did_you_mean", "listed", "quoted", "shortened"]
+__all__ = ["aligned", "clean", "counted", "did_you_mean", "having", "listed", "quoted", "shortened"]
 
 # controls, direction marks, surrogates, unassigned, line ends
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -71,6 +71,15 @@ def counted(count: int, noun: str = "row") -> str:
     ('1 row', '12,345 rows', '0 columns')
     """
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def having(count: int, noun: str = "row") -> str:
+    """What is counted, and what it has.
+
+    >>> having(1), having(2, "token")
+    ('1 row has', '2 tokens have')
+    """
+    return f"{counted(count, noun)} {'has' if count == 1 else 'have'}"
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:

@@ -1,13 +1,14 @@
 """Calibration in a Score: scikit-learn's Brier score, brute force on rows, SciPy's temperature, and what adds up."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, xlogy
 from scipy.stats import entropy, norm
-from sklearn.metrics import brier_score_loss, log_loss
+from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from crossent.report.score import score_tables
 from crossent.scoring import Tally
@@ -91,7 +92,7 @@ def test_infinite_rows_leave_temperature_and_its_decomposition():
     assert (found.temperature.left_out, found.temperature.rows) == (2, 298)
     assert found.temperature.value == finite.temperature.value
     assert found.decomposition == finite.decomposition
-    assert found.entropy_gap == finite.entropy_gap
+    assert replace(found.entropy_gap, mark=None, left_out=0) == finite.entropy_gap
     # a clipped row has a loss, but is no distribution: the temperature is of other rows, so nothing adds up
     clipped = scored(y, p, clip=1e-6)
     assert clipped.temperature == found.temperature
@@ -197,3 +198,34 @@ def test_an_event_that_double_precision_calls_certain_has_no_decomposition(low):
     ruled_out = Tally(["a", "b", "c"])
     ruled_out.update([1, 0], [[1.0, 0.0, 0.0], [0.5, 0.3, 0.2]])
     assert ruled_out.result(redraws=5).top.loss == math.inf
+
+
+def test_an_area_that_cells_do_not_tell_is_marked():
+    rng = np.random.default_rng(0)
+    q = rng.uniform(0.3, 0.305, 2000)
+    y = (rng.random(2000) < (q - 0.3) / 0.005).astype(int)
+    tally = Tally(["n", "y"])
+    tally.update_binary(y, q)
+    found = tally.result(redraws=5)
+    assert abs(found.auc - roc_auc_score(y, q)) <= found.auc_bound
+    assert found.auc_bound > 0.1
+    assert "to within" in str([t.rows for t in score_tables(found)])
+    three = Tally(["a", "b", "c"])
+    three.update(y, np.stack([0.6 * (1 - q), q, 0.4 * (1 - q)], axis=1))
+    found = three.result(redraws=5)
+    assert found.per_class[1].auc_bound > 0.1
+    assert "! AUC to within" in str([t.remarks for t in score_tables(found)])
+    y, p, _ = batch(n=2000, k=2)
+    good = scored(y, p)
+    assert good.auc_bound < 0.005
+    assert "to within" not in str([t.rows for t in score_tables(good)])
+
+
+def test_infinite_rows_mark_the_entropy_gap():
+    y, p, _ = batch(n=300)
+    p[[3, 9], y[[3, 9]]] = 0.0
+    p /= p.sum(axis=1, keepdims=True)
+    found = scored(y, p)
+    assert found.entropy_gap.left_out == 2
+    assert "2 rows with an infinite or huge loss left out" in found.entropy_gap.mark
+    assert found.spiegelhalter.left_out == 0

@@ -20,12 +20,15 @@ from crossent.report.wording import (
     value,
 )
 from crossent.scoring import Score
+from crossent.scoring.score import ClassScore
 from crossent.stats import Estimate
 from crossent.stats.decomposition import Decomposition
 from crossent.stats.score_tests import CalibrationTest
 from crossent.wording import clean, counted
 
 __all__ = ["score_tables"]
+
+_UNSURE = 0.005  # of an AUC: beyond this the text says so
 
 
 def score_tables(score: Score, most: Most = ALL) -> list[Table]:
@@ -78,7 +81,10 @@ def _facts(score: Score) -> Table:
         ("mean over classes", f"precision {means[0]}, recall {means[1]}, F1 {means[2]}"),
         ("Brier score", number(score.brier)),
     ]
-    facts += [] if score.auc is None else [("AUC", number(score.auc))]
+    if score.auc is not None:
+        off = score.auc_bound or 0.0
+        unsure = f" (to within {number(off, digits=2)}: p lie close together)" if off > _UNSURE else ""
+        facts.append(("AUC", number(score.auc) + unsure))
     return Table("facts", tuple(facts), left=2)
 
 
@@ -213,9 +219,17 @@ def _one_against_rest(score: Score, most: int) -> Table:
     written = alike([x for row in parts for x in row])
     columns = [written[k :: len(parts[0])] for k in range(len(parts[0]))]
     p_values = (p_value(d.p_value) for _, d in kept)
-    rows += zip(names, *columns, p_values, alike([c.auc for c, _ in kept]), strict=True)
+    rows += zip(names, *columns, p_values, _areas([c for c, _ in kept]), strict=True)
     remark = "loss = share alone \N{MINUS SIGN} discrimination + miscalibration, by the class's own loss."
-    return Table("one against the rest", tuple(rows), remarks=(remark,))
+    off = max(c.auc_bound or 0.0 for c, _ in kept)
+    unsure = (f"! AUC to within {number(off, digits=2)} or less: p lie close together.",) if off > _UNSURE else ()
+    return Table("one against the rest", tuple(rows), remarks=(remark, *unsure))
+
+
+def _areas(classes: list[ClassScore]) -> list[str]:
+    """Each area under the curve, with an exclamation mark where cells do not tell it."""
+    areas = alike([c.auc for c in classes])
+    return [area + (" !" if (c.auc_bound or 0.0) > _UNSURE else "") for area, c in zip(areas, classes, strict=True)]
 
 
 def _worst(score: Score, most: int | None) -> Table:

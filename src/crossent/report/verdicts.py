@@ -16,7 +16,7 @@ from crossent.report.wording import (
 from crossent.scoring import Score
 from crossent.scoring.compare import Compare, at_last_look
 from crossent.stats.decomposition import Decomposition
-from crossent.wording import clean, counted
+from crossent.wording import clean, counted, having
 
 __all__ = ["calibration_verdict", "compare_verdict", "score_verdict"]
 
@@ -58,7 +58,7 @@ def _infinite_verdict(score: Score) -> str:
         return f"Log loss inf: {have}."
     told = f" ({told_interval(finite)})" if finite.lower is not None else ""
     rest = score.n - zeros
-    others = f"The other {counted(rest)} {'has' if rest == 1 else 'have'} {value(finite)} nat{told}."
+    others = f"The other {having(rest)} {value(finite)} nat{told}."
     return f"Log loss inf: {have}. {others}"
 
 

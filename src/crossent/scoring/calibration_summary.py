@@ -18,7 +18,7 @@ from crossent.stats import Estimate, Int64, mass_bins, wilson_estimate
 from crossent.stats.decomposition import decompose
 from crossent.stats.ece import calibration_error
 from crossent.stats.probability_cells import CELLS, CellColumns, cell_edges
-from crossent.stats.ranking import auc
+from crossent.stats.ranking import auc, auc_bound
 from crossent.stats.redraws import redraw_number, redrawn_hits
 from crossent.stats.score_tests import entropy_gap_test, spiegelhalter_test
 from crossent.stats.smooth_ece import smooth_calibration_error
@@ -69,6 +69,7 @@ def calibration(parts: Parts, layout: Layout, loss: Estimate, drawn: Drawn) -> d
     temperature = _temperature(parts)
     return {
         "auc": auc(cells) if two else None,
+        "auc_bound": auc_bound(cells) if two else None,
         "decomposition": event if two else _by_temperature(parts, layout, temperature),
         "top": None if two else event,
         "temperature": temperature,
@@ -132,7 +133,13 @@ def _tests(parts: Parts) -> dict[str, Any]:
     largest_gap, largest_excess = parts.moments.largest.tolist()
     return {
         "brier": brier / weight,
-        "entropy_gap": entropy_gap_test(gap=gap, variance=gap_variance, weight=kept, largest=largest_gap),
+        "entropy_gap": entropy_gap_test(
+            gap=gap,
+            variance=gap_variance,
+            weight=kept,
+            largest=largest_gap,
+            left_out=int(parts.moments.rows[1]),
+        ),
         "spiegelhalter": spiegelhalter_test(
             excess=excess, variance=excess_variance, weight=weight, largest=largest_excess
         ),

@@ -14,7 +14,7 @@ from crossent.scoring.parts import Parts
 from crossent.scoring.score import ClassScore
 from crossent.stats import Cells, Estimate, wilson_estimate
 from crossent.stats.decomposition import decompose
-from crossent.stats.ranking import auc
+from crossent.stats.ranking import auc, auc_bound
 
 __all__ = ["class_scores", "confusion", "macro"]
 
@@ -62,12 +62,12 @@ def _shares(corrects: list[Fraction], cells: Cells, confidence: float) -> list[E
 def _against_rest(parts: Parts, layout: Layout, k: int, drawn: Drawn) -> dict[str, Any]:
     """Decomposition and AUC of "the true class is k", for a class with cells of its own."""
     if k not in layout.tracked:
-        return {"rest": None, "auc": None}
+        return {"rest": None, "auc": None, "auc_bound": None}
     cells = parts.rest.columns(layout.tracked.index(k))
     rest = None
     if resolved(parts, cells):
         rest = decompose(cells, redraws=drawn.redraws, seed=drawn.seed, confidence=drawn.confidence)
-    return {"rest": rest, "auc": auc(cells)}
+    return {"rest": rest, "auc": auc(cells), "auc_bound": auc_bound(cells)}
 
 
 def macro(classes: tuple[ClassScore, ...]) -> Macro:

@@ -7,9 +7,10 @@ An interval that is marked (too few rows of a class, or clusters) decides nothin
 """
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from crossent.scoring.plain import plain
 from crossent.stats import Estimate
 from crossent.stats.sequence import Look
 
@@ -132,12 +133,27 @@ class Compare:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries, lists and numbers under stable names; infinities stay floats."""
-        plain = {"schema": SCHEMA, **asdict(self)}
-        plain["difference_bits"] = asdict(self.difference_bits)
-        plain["is_worse"], plain["is_not_worse"] = self.is_worse, self.is_not_worse
-        if self.correlation is None:
-            plain["correlation_why"] = "the losses of one of the two do not vary"
-        return plain
+        derived = {
+            "difference_bits": self.difference_bits,
+            "is_worse": self.is_worse,
+            "is_not_worse": self.is_not_worse,
+        }
+        return plain(SCHEMA, self, derived, self._reasons())
+
+    def _reasons(self) -> dict[str, str | None]:
+        """Why a field is None, if it is."""
+        both = self.finite.why  # of one row or none it tells all
+        if self.finite.value is None:
+            both = "there is no row in which both have a finite loss"
+        alone = both if self.finite.n < 2 else "the losses of one of the two do not vary"
+        return {
+            "p_value": both if self.finite.value is None else self.difference.why,
+            "correlation": alone,
+            "tied": "every row is infinite in both",
+            "unpaired_se": alone,
+            "detectable": both,
+            "margin": "none was given",
+        }
 
     def __repr__(self) -> str:
         a, b = self.names

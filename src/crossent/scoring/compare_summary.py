@@ -97,7 +97,8 @@ def compared(
 
 def difference(sums: CompareSums, layout: Layout, names: tuple[str, str], *, confidence: float, seed: int) -> Estimate:
     """The mean of loss_B - loss_A alone, with what infinite losses of B make of it; those of A alone decide nothing."""
-    finite, infinite = sums.difference.estimate(layout, confidence=confidence, seed=seed), _infinite(sums)
+    finite = sums.difference.estimate(layout, confidence=confidence, seed=seed)
+    infinite = _infinite(sums)
     return _unbounded(finite, infinite, names) if infinite[1] else finite
 
 
