@@ -3,6 +3,7 @@
 import json
 import math
 import pickle
+from dataclasses import replace
 from fractions import Fraction
 
 import mpmath
@@ -349,3 +350,43 @@ def test_many_small_blocks_add_up_in_few_sums():
         tally.update(log_p[d], documents=d, bytes=sizes[d])
     assert tally.result() == score_language(log_p, bytes=sizes)
     assert len(tally._runs) <= 9
+
+
+@pytest.mark.parametrize("counted", [False, True])
+def test_saved_and_loaded_is_the_same_from_any_split(counted):
+    rows, _ = corpus(30)
+    rows[3] = rows[3].copy()
+    rows[3][0] = -np.inf
+
+    def tally(documents):
+        made = LanguageTally(worst=4, log_base=2)
+        for d in documents:
+            made.update(rows[d], documents=f"d{d}", bytes=np.full(len(rows[d]), 3) if counted else None)
+        return made
+
+    whole, other = tally(range(30)), tally(range(12)) + tally(reversed(range(12, 30)))
+    data = whole.to_bytes()
+    loaded = LanguageTally.from_bytes(data)
+    assert other.to_bytes() == loaded.to_bytes() == data
+    assert loaded.result() == whole.result()
+    assert (loaded.n, loaded.worst, loaded.log_base) == (sum(map(len, rows)), 4, 2)
+    assert (loaded + tally([0])).result() == (tally([0]) + whole).result()
+    assert LanguageTally.from_bytes(LanguageTally().to_bytes()).n == 0
+    for bad in (
+        b"",
+        data[:-1],
+        data.replace(b"language-tally/1", b"language-tally/9"),
+        data.replace(b"language-", b""),
+    ):
+        with pytest.raises(DataError):
+            LanguageTally.from_bytes(bad)
+
+
+def test_saved_sums_that_do_not_fit_are_refused():
+    tally = LanguageTally()
+    tally.update([-1.0, -2.0], documents=["a", "b"])
+    good = tally._state.sums
+    good.check()
+    for wrong in ({"tokens": 3}, {"names": good.names[::-1]}, {"names": good.names[:1]}, {"names": ("x", "y", "z")}):
+        with pytest.raises(ValueError, match=r"tokens|documents"):
+            replace(good, **wrong).check()

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from crossent.errors import DataError
 from crossent.scoring import Tally
-from crossent.scoring.saved import SCHEMA
 
+SCHEMA = "crossent.tally/1"
 ROWS = 12
 WAYS: dict[str, dict[str, Any]] = {
     "two classes": {"classes": 2},

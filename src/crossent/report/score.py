@@ -1,6 +1,6 @@
 """A Score as tables: numbers, where the loss comes from, calibration, segments, classes, worst rows."""
 
-from crossent.report.tables import LABEL_WIDTH, Segment, Table, cut, segment_tables
+from crossent.report.tables import ALL, LABEL_WIDTH, Most, Segment, Table, cut, segment_tables
 from crossent.report.wording import (
     BIT,
     alike,
@@ -31,7 +31,7 @@ __all__ = ["score_tables"]
 _UNSURE = 0.005  # of an AUC: beyond this the text says so
 
 
-def score_tables(score: Score) -> list[Table]:
+def score_tables(score: Score, most: Most = ALL) -> list[Table]:
     """All tables of a Score, in the order of reading."""
     made = [
         _numbers(score),
@@ -39,10 +39,10 @@ def score_tables(score: Score) -> list[Table]:
         _infinities(score),
         _decomposition(score),
         _calibration(score),
-        *_segments(score),
-        _classes(score),
-        _one_against_rest(score),
-        _worst(score),
+        *_segments(score, most.segments),
+        _classes(score, most.classes),
+        _one_against_rest(score, most.classes),
+        _worst(score, most.worst),
     ]
     return [table for table in made if table.rows or table.remarks]
 
@@ -180,13 +180,13 @@ def _calibration_remarks(score: Score) -> list[str]:
     return remarks
 
 
-def _segments(score: Score) -> list[Table]:
+def _segments(score: Score, most: int) -> list[Table]:
     found = [Segment(s.column, s.value, s.n, s.log_loss, s.p_value, s.p_adjusted) for s in score.segments]
-    return segment_tables(found, what="loss", null="equals that of all rows")
+    return segment_tables(found, what="loss", null="equals that of all rows", most=most)
 
 
-def _classes(score: Score) -> Table:
-    kept = cut(score.per_class)
+def _classes(score: Score, most: int) -> Table:
+    kept = cut(score.per_class, most)
     rows = [("class", "rows", "share", "loss", "std error", "recall", "precision", "F1")]
     rows += [
         (
@@ -207,10 +207,10 @@ def _classes(score: Score) -> Table:
     return Table("classes", tuple(rows), remarks=tuple(remarks))
 
 
-def _one_against_rest(score: Score) -> Table:
+def _one_against_rest(score: Score, most: int) -> Table:
     """Each class by its own binary loss."""
     known = [c for c in score.per_class if c.rest is not None]
-    kept = [(c, c.rest) for c in cut(known) if c.rest]
+    kept = [(c, c.rest) for c in cut(known, most) if c.rest]
     if not kept:
         return Table("one against the rest", ())
     rows: list[tuple[str, ...]] = [
@@ -234,7 +234,7 @@ def _areas(classes: list[ClassScore]) -> list[str]:
     return [area + (" !" if (c.auc_bound or 0.0) > _UNSURE else "") for area, c in zip(areas, classes, strict=True)]
 
 
-def _worst(score: Score) -> Table:
+def _worst(score: Score, most: int | None) -> Table:
     if not score.worst:
         return Table("worst", ())
     rows = [("worst rows", "row", "true", "predicted", "p(true)", "loss")]
@@ -247,6 +247,6 @@ def _worst(score: Score) -> Table:
             number(r.p_target, digits=3),
             number(r.loss),
         )
-        for r in score.worst
+        for r in score.worst[:most]
     ]
     return Table("worst", tuple(rows))

@@ -14,9 +14,9 @@ from crossent.report.wording import (
     value,
 )
 from crossent.scoring import Score
-from crossent.scoring.compare import Compare
+from crossent.scoring.compare import Compare, at_last_look
 from crossent.stats.decomposition import Decomposition
-from crossent.wording import clean, counted
+from crossent.wording import clean, counted, having
 
 __all__ = ["calibration_verdict", "compare_verdict", "score_verdict"]
 
@@ -56,7 +56,7 @@ def _infinite_verdict(score: Score) -> str:
         return f"Log loss inf: {have}."
     told = f" ({told_interval(finite)})" if finite.lower is not None else ""
     rest = score.n - zeros
-    others = f"The other {counted(rest)} {'has' if rest == 1 else 'have'} {value(finite)} nat{told}."
+    others = f"The other {having(rest)} {value(finite)} nat{told}."
     return f"Log loss inf: {have}. {others}"
 
 
@@ -132,8 +132,8 @@ def _yet(compare: Compare) -> str:
 
 
 def _power(compare: Compare) -> str:
-    """What an undecided comparison could have found."""
-    if compare.verdict != "undecided" or compare.detectable is None:
+    """What an undecided comparison could have found in one look."""
+    if compare.verdict != "undecided" or compare.detectable is None or compare.sequence:
         return ""
     return f"They would find a difference of {number(compare.detectable, digits=2)} nat with probability 0.8."
 
@@ -147,6 +147,6 @@ def _infinite_difference(a: str, b: str, only_a: int, only_b: int) -> str:
 def _finite_difference(compare: Compare) -> str:
     if compare.finite.value is None:
         return "No row is finite in both."
-    gap = compare.finite
+    gap = at_last_look(compare.finite, compare.sequence)
     told = f"loss of B \N{MINUS SIGN} loss of A is {value(gap)} nat ({told_interval(gap)})"
     return f"Over the {counted(compare.n - sum(compare.infinite))} finite in both, {told}."

@@ -27,8 +27,9 @@ def sum_of(mine: Any, theirs: Any) -> Any:
 def sum_of_fields(mine: _T, theirs: _T) -> _T:
     """The dataclass whose fields are the sums of those of two others.
 
+    >>> import numpy as np
     >>> from crossent.stats import Cells
-    >>> cells = Cells.of_counts([1, 2])
+    >>> cells = Cells.of_counts(np.array([1, 2]))
     >>> sum_of_fields(cells, cells).counts.tolist()
     [2, 4]
     """

@@ -7,14 +7,14 @@ An interval that is marked (too few rows of a class, or clusters) decides nothin
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from crossent.scoring.plain import plain
 from crossent.stats import Estimate
 from crossent.stats.sequence import Look
 
-__all__ = ["SCHEMA", "Compare", "SegmentDifference", "deciding_ends"]
+__all__ = ["SCHEMA", "Compare", "SegmentDifference", "at_last_look", "deciding_ends"]
 
 SCHEMA = "crossent.compare/1"
 _NATS_PER_BIT = math.log(2.0)
@@ -71,7 +71,8 @@ class Compare:
         segments: one entry a value of each column asked for.
         notes: remarks.
         sequence: every look of an anytime-valid sequence, the last one at these rows; empty if not asked for. Verdict
-            and gates are then those of the last look, so that one may stop at any of them.
+            and gates are then those of the last look, so that one may stop at any of them; text, tables and pictures
+            show its interval and no p-value, since `finite` and `p_value` are for rows that are looked at once.
 
     >>> from crossent.scoring.compare_arrays import compare
     >>> truth, old, new = [0, 1, 1, 0] * 10, [0.4, 0.6, 0.7, 0.2] * 10, [0.3, 0.8, 0.75, 0.1] * 10
@@ -156,11 +157,13 @@ class Compare:
 
     def __repr__(self) -> str:
         a, b = self.names
-        share = "" if self.better.value is None else f"; better in {100 * self.better.value:.1f} %"
-        return (
-            f"Compare({b} - {a}: {_told(self.difference, 'nat')} = {_told(self.difference_bits, 'bit')}: {self.verdict}"
-            f"{share} of {self.n} rows)"
-        )
+        gap = at_last_look(self.difference, self.sequence)
+        told = f"Compare({b} - {a}: {_told(gap, 'nat')} = {_told(gap.scaled(1.0 / _NATS_PER_BIT), 'bit')}"
+        told += f"{' at any look' if self.sequence and gap.lower is not None else ''}: {self.verdict}"
+        if self.better.value is None:
+            return f"{told} of {self.n} rows)"
+        left_out = f", {self.infinite[2]:,} left out" if self.infinite[2] else ""
+        return f"{told}; better in {100 * self.better.value:.1f} % of {self.better.n} rows{left_out})"
 
     def _repr_html_(self) -> str:
         from crossent.report import to_fragment
@@ -184,6 +187,19 @@ def deciding_ends(
         return None
     last = sequence[-1] if sequence else finite
     return None if last.lower is None or last.upper is None else (last.lower, last.upper)
+
+
+def at_last_look(difference: Estimate, sequence: tuple[Look, ...]) -> Estimate:
+    """The difference as it is to be shown: with the last look's interval where there are looks.
+
+    Args:
+        difference: over all rows, or over those where both losses are finite.
+        sequence: looks; where the last one makes no statement, neither does what is shown.
+    """
+    if not sequence or difference.value is None or math.isinf(difference.value):
+        return difference
+    last = sequence[-1]
+    return replace(difference, lower=last.lower, upper=last.upper, confidence=last.confidence, why=last.why)
 
 
 def _told(estimate: Estimate, unit: str) -> str:

@@ -22,7 +22,7 @@ from crossent.scoring.compare_sums import CompareSums, Pair
 from crossent.scoring.counts import repeated
 from crossent.scoring.layout import Interval, Kind, Layout
 from crossent.scoring.outcome import Outcome, binary_outcome, class_outcome
-from crossent.scoring.saved import pack, unpack
+from crossent.scoring.saved_tally import SavedTally
 from crossent.scoring.segments import held_classes
 from crossent.stats import Flags
 from crossent.stats.sequence import Look, confidence_sequence
@@ -59,7 +59,7 @@ class _State:
             raise ValueError("the segments do not count the rows of the classes")
 
 
-class CompareTally:
+class CompareTally(SavedTally):
     """Compares two sets of predictions that arrive in blocks.
 
     Args:
@@ -79,6 +79,10 @@ class CompareTally:
     >>> round(found.difference.value, 6), found.verdict, round(found.better.value, 6)
     (-0.135155, 'undecided', 0.666667)
     """
+
+    _schema = SCHEMA
+    _state_type = _State
+    _state: _State
 
     def __init__(
         self,
@@ -218,26 +222,6 @@ class CompareTally:
             if expect_n is None
             else sequence([*earlier, self], expect_n=expect_n, confidence=confidence, seed=seed),
         )
-
-    def to_bytes(self) -> bytes:
-        """The whole state as bytes, versioned; equal rows give equal bytes, whatever the split.
-
-        >>> tally = CompareTally(["cat", "dog"])
-        >>> tally.update([0, 1], [[0.8, 0.2], [0.3, 0.7]], [[0.9, 0.1], [0.3, 0.7]])
-        >>> (CompareTally.from_bytes(tally.to_bytes()) + tally).n
-        4
-        """
-        return pack(self._state, SCHEMA)
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> "CompareTally":
-        """The tally whose `to_bytes` gave these bytes, which may come from a stranger.
-
-        Raises: DataError for anything else, and for what a newer crossent saved.
-        """
-        tally = cls.__new__(cls)
-        tally._state = unpack(data, _State, SCHEMA)
-        return tally
 
     def _add(
         self, outcome_of: Callable[..., Outcome], predictions: tuple[ArrayLike, ArrayLike], beside: Beside

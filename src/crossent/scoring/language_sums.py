@@ -14,7 +14,7 @@ from crossent.scoring.tokens import TokenBlock
 from crossent.stats import Estimate
 from crossent.stats.clusters import MOST_KEYS, ClusterSums
 from crossent.stats.identity import Identity
-from crossent.wording import counted
+from crossent.wording import counted, having
 
 __all__ = ["LanguageSums", "summarise_language"]
 
@@ -93,10 +93,9 @@ def summarise_language(parts: LanguageSums, worst: int, confidence: float) -> La
     found = {name: _with_infinities(estimate, infinite) for name, estimate in finite.items()}
     note = None
     if infinite:
-        have = f"{counted(infinite, 'token')} {'has' if infinite == 1 else 'have'}"
         note = (
-            f"{have} p = 0, so the loss is inf: find out why (a vocabulary that was cut, logits masked to -inf, "
-            "float16), or leave them out by mask= and say so"
+            f"{having(infinite, 'token')} p = 0, so the loss is inf: find out why (a vocabulary that was cut, "
+            "logits masked to -inf, float16), or leave them out by mask= and say so"
         )
     notes: tuple[str, ...] = ()
     if parts.names is None:

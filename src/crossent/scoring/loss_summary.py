@@ -9,7 +9,7 @@ import numpy as np
 from crossent.scoring.parts import CLIPS, TINY, Parts
 from crossent.scoring.score import Infinities, LossBin
 from crossent.stats import LOSS_CELLS, TOO_FEW_EVENTS, Cells, Estimate, Flags, Int64, loss_edges
-from crossent.wording import counted
+from crossent.wording import having
 
 __all__ = [
     "FEW_ROWS",
@@ -69,7 +69,7 @@ def with_infinities(finite: Estimate, zeros: int, n: int, effective_n: float) ->
     """The same estimate, or inf without an interval where any row has p = 0 at its target."""
     if not zeros:
         return finite
-    why = f"{_have(zeros)} p = 0 at the true class: inf"
+    why = f"{having(zeros)} p = 0 at the true class: inf"
     return Estimate(math.inf, None, None, None, finite.confidence, n, effective_n, why=why)
 
 
@@ -94,10 +94,6 @@ def group_loss(finite: Estimate, zeros: int, n: int, effective_n: float) -> Esti
     return loss.marked(TOO_FEW_EVENTS) if n < FEW_ROWS else loss
 
 
-def _have(zeros: int) -> str:
-    return f"{counted(zeros)} {'has' if zeros == 1 else 'have'}"
-
-
 def infinities(parts: Parts, finite: Estimate, total: Fraction) -> Infinities:
     """Rows with little or no probability at the target, and the loss without them."""
     zeros = int(parts.zeros[0])
@@ -115,11 +111,11 @@ def _zero_note(zeros: int, decimals: int | None) -> str | None:
         return None
     if decimals:
         return (
-            f"{_have(zeros)} p = {0:.{decimals}f} at the true class, so the loss is inf: "
+            f"{having(zeros)} p = {0:.{decimals}f} at the true class, so the loss is inf: "
             f"write more digits, or log-probs, or set the option clip to 5e-{decimals + 1}"
         )
     remedy = "write logits or log-probs, or find out why they are 0"
-    return f"{_have(zeros)} p = 0 at the true class, so the loss is inf: {remedy}"
+    return f"{having(zeros)} p = 0 at the true class, so the loss is inf: {remedy}"
 
 
 def histogram(cells: Cells, total: Fraction) -> tuple[LossBin, ...]:

@@ -8,13 +8,14 @@ rows.
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from crossent.core.accumulate import ExactSum
 from crossent.core.score_rows import MOST_ROWS, RowScores, score_rows
 from crossent.core.types import NDArray
+from crossent.scoring.adding import sum_of
 from crossent.scoring.moments import Moments, exact_units, rounded
 from crossent.stats import Float64, Int64
 from crossent.stats.probability_cells import ProbabilityCells
@@ -54,8 +55,8 @@ class PassSums:
         return PassSums(
             off=(min(low, other_low), max(high, other_high), off + other_off),
             moments=self.moments + other.moments,
-            surprise=_plus(self.surprise, other.surprise),
-            zeros=_plus(self.zeros, other.zeros),
+            surprise=sum_of(self.surprise, other.surprise),
+            zeros=sum_of(self.zeros, other.zeros),
             reliability=self.reliability + other.reliability,
             rest=self.rest + other.rest,
         )
@@ -177,14 +178,10 @@ def _summed(rows: _Rows, scores: RowScores) -> PassSums:
         sums = replace(
             sums,  # the cells have these rows already
             moments=sums.moments + more.moments,
-            surprise=_plus(sums.surprise, more.surprise),
-            zeros=_plus(sums.zeros, more.zeros),
+            surprise=sum_of(sums.surprise, more.surprise),
+            zeros=sum_of(sums.zeros, more.zeros),
         )
     return sums
-
-
-def _plus(mine: Any, theirs: Any) -> Any:
-    return None if mine is None or theirs is None else mine + theirs
 
 
 def _weighed(rows: _Rows, scores: RowScores, tracked: tuple[int, ...]) -> PassSums:

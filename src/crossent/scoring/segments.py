@@ -106,7 +106,7 @@ class SegmentSums:
         ratios = RatioSums.weighted(numbers[finite], w, groups=by.place[finite], group_count=k)
         held = 0 if targets is None else held_classes(class_count)
         truth = np.zeros((k, held), np.int64)
-        if held and targets is not None:
+        if targets is not None and held:
             truth = np.bincount(by.place * held + targets, minlength=k * held).astype(np.int64).reshape(k, held)
         return cls(column, by.texts, ratios, np.bincount(by.place[~finite], minlength=k).astype(np.int64), truth)
 

@@ -20,15 +20,16 @@ from crossent.scoring.counts import repeated
 from crossent.scoring.layout import MOST_TRACKED, Binning, Interval, Kind, Layout, Prior, prior_shares
 from crossent.scoring.outcome import Outcome, binary_outcome, class_outcome
 from crossent.scoring.parts import Parts
-from crossent.scoring.saved import dump, load
+from crossent.scoring.saved_tally import SavedTally
 from crossent.scoring.score import Score
 from crossent.scoring.summary import summarise
+from crossent.scoring.tally_state import TallyState
 from crossent.stats import Flags
 
 __all__ = ["Tally"]
 
 
-class Tally:
+class Tally(SavedTally):
     """Scores predictions that arrive in blocks.
 
     Args:
@@ -60,6 +61,10 @@ class Tally:
     (3, 0.498703, 2)
     """
 
+    _schema = "crossent.tally/1"
+    _state_type = TallyState
+    _state: TallyState
+
     def __init__(
         self,
         classes: Sequence[str],
@@ -78,7 +83,7 @@ class Tally:
     ) -> None:
         if tracked is None:
             tracked = range(len(classes)) if 2 < len(classes) <= MOST_TRACKED else ()
-        self.layout = Layout(
+        layout = Layout(
             classes=tuple(classes),
             kind=kind,
             worst=worst,
@@ -92,12 +97,17 @@ class Tally:
             threshold=threshold,
             prior=prior_shares(prior, tuple(classes)),
         )
-        self._parts: Parts | None = None
+        self._state = TallyState(layout, None)
+
+    @property
+    def layout(self) -> Layout:
+        """The options."""
+        return self._state.layout
 
     @property
     def n(self) -> int:
         """Rows so far, without those of weight or count 0."""
-        return 0 if self._parts is None else _rows(self._parts)
+        return 0 if self._state.parts is None else _rows(self._state.parts)
 
     def update(
         self,
@@ -174,7 +184,7 @@ class Tally:
         """
         require_same(vars(self.layout), vars(other.layout))
         both = copy(self)
-        both._parts = merged(self._parts, other._parts, _rows)
+        both._state = TallyState(self.layout, merged(self._state.parts, other._state.parts, _rows))
         return both
 
     def result(self, *, confidence: float = 0.95, redraws: int = 200, seed: int = 0) -> Score:
@@ -187,29 +197,9 @@ class Tally:
         Returns: a Score; the same rows, redraws and seed give the same bits.
         Raises: EmptyBatchError without any row; OptionError for another confidence.
         """
-        if self._parts is None or not self.n:
+        if self._state.parts is None or not self.n:
             raise EmptyBatchError("there is no row to score: the file is empty, or every weight is 0")
-        return summarise(self._parts, self.layout, drawn=Drawn(redraws, seed, confidence))
-
-    def to_bytes(self) -> bytes:
-        """The whole state as bytes, versioned ("crossent.tally/1"); equal rows give equal bytes, whatever the split.
-
-        >>> tally = Tally(["cat", "dog"])
-        >>> tally.update([0, 1], [[0.8, 0.2], [0.3, 0.7]])
-        >>> (Tally.from_bytes(tally.to_bytes()) + tally).n
-        4
-        """
-        return dump(self.layout, self._parts)
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> "Tally":
-        """The tally whose `to_bytes` gave these bytes, which may come from a stranger.
-
-        Raises: DataError for anything else, and for what a newer crossent saved.
-        """
-        tally = cls.__new__(cls)
-        tally.layout, tally._parts = load(data)
-        return tally
+        return summarise(self._state.parts, self.layout, drawn=Drawn(redraws, seed, confidence))
 
     def _add(self, outcome_of: Callable[..., Outcome], beside: Beside) -> None:
         """The block's parts added to the others, or an error before anything is changed."""
@@ -224,7 +214,8 @@ class Tally:
         if not beside.some:
             beside.outcome(outcome_of, np.zeros(beside.size, np.bool_))  # shapes are checked without rows too
         else:
-            self._parts = merged(self._parts, repeated(beside.count, parts), _rows)
+            more = repeated(beside.count, parts)
+            self._state = TallyState(self.layout, merged(self._state.parts, more, _rows))
 
 
 def _rows(parts: Parts) -> int:
