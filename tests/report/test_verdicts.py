@@ -134,6 +134,9 @@ def test_infinite_losses_decide_before_the_mean():
     assert "over 499 rows finite in both" in verdict(compare_of(infinite=(1, 0, 0)))
     assert "A (old) is infinite in 1 row in which B is finite" in verdict(compare_of(infinite=(1, 2, 0)))
     none = estimate(None)
+    alone = verdict(compare_of(infinite=(9, 0, 0), finite=none))
+    assert alone.startswith("A (old) has an infinite loss in 9 rows")
+    assert alone.endswith("both have a finite loss.")
     assert verdict(compare_of(infinite=(0, 0, 9), finite=none, difference=none)).endswith("both have a finite loss.")
 
 

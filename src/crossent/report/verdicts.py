@@ -108,9 +108,10 @@ def compare_verdict(compare: Compare) -> str:
     only_a, only_b, _ = compare.infinite
     if only_b:
         return " ".join((_infinite_difference(a, b, only_a, only_b), _finite_difference(compare)))
-    if compare.finite.value is None:
-        return f"{a} and {b} cannot be compared: there is no row in which both have a finite loss."
     ruled_out = f"{a} has an infinite loss in {counted(only_a)} in which B is finite." if only_a else ""
+    if compare.finite.value is None:
+        none = f"{a} and {b} cannot be compared: there is no row in which both have a finite loss."
+        return " ".join(part for part in (ruled_out, none) if part)
     judged = f"{_judged(compare, a, b)}: {_told(compare)}."
     return " ".join(part for part in (ruled_out, judged, _yet(compare), _power(compare)) if part)
 
