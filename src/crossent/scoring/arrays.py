@@ -117,7 +117,7 @@ def _array_score(
 ) -> Tally:
     """The tally of all rows."""
     kind, values = prediction(**predicted)
-    labels = labels_of(targets, values.shape, classes=classes, positive=positive)
+    labels = labels_of(targets, values.shape, classes=classes, positive=positive, frames=[(kind, predicted[kind])])
     tally = Tally(
         labels.classes, kind=cast(Kind, kind), by=tuple(keyed_columns(beside["by"])),
         cluster=beside["cluster"] is not None, tracked=labels.tracked, **options,
