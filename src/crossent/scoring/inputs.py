@@ -18,8 +18,9 @@ from crossent.core.text import canonical_text, distinct_texts
 from crossent.core.types import ArrayLike, NDArray
 from crossent.errors import CrossentError, LabelError, OptionError, ShapeError, UnsupportedError
 from crossent.rows import bind
+from crossent.scoring.counts import whole_counts
 from crossent.scoring.frame_columns import by_name, frame_classes
-from crossent.scoring.layout import MOST_TRACKED, commonest
+from crossent.scoring.layout import MOST_TRACKED, commonest, rows_of_classes
 from crossent.wording import listed
 
 __all__ = [
@@ -50,14 +51,18 @@ class Labels(NamedTuple):
     classes: tuple[str, ...]
     single: bool
 
-    @property
-    def tracked(self) -> tuple[int, ...] | None:
-        """The commonest classes where there are too many to follow them all."""
-        k = len(self.classes)
+    def tracked(self, weight: Any = None, count: Any = None) -> tuple[int, ...] | None:
+        """The commonest classes where there are too many to follow them all.
+
+        Args:
+            weight: [n] weights or None; rows of weight 0 are no rows.
+            count: [n] counts or None.
+        """
+        k, n = len(self.classes), len(self.targets)
         if k <= MOST_TRACKED:
             return None
-        inside = self.targets[(self.targets >= 0) & (self.targets < k)].astype(np.int64)
-        return commonest(np.bincount(inside, minlength=k))
+        copies = np.ones(n, np.int64) if count is None else whole_counts(count, rows=n, source="", first_row=0)
+        return commonest(rows_of_classes(self.targets, copies, weight, k))
 
 
 def labels_of(

@@ -7,12 +7,23 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from crossent.core.types import ArrayLike, NDArray
 from crossent.errors import LabelError, OptionError, ShapeError
 from crossent.rows.columns import canonical_text
 from crossent.stats import Int64
 from crossent.wording import did_you_mean, listed, quoted
 
-__all__ = ["MOST_TRACKED", "Binning", "Interval", "Kind", "Layout", "Prior", "commonest", "prior_shares"]
+__all__ = [
+    "MOST_TRACKED",
+    "Binning",
+    "Interval",
+    "Kind",
+    "Layout",
+    "Prior",
+    "commonest",
+    "prior_shares",
+    "rows_of_classes",
+]
 
 Kind: TypeAlias = Literal["probs", "logits", "log_probs"]
 Binning: TypeAlias = Literal["width", "mass"]
@@ -142,3 +153,17 @@ def commonest(counts: Int64) -> tuple[int, ...]:
     """
     order = np.argsort(-counts, kind="stable")[:MOST_TRACKED]
     return tuple(sorted(order.tolist()))
+
+
+def rows_of_classes(targets: NDArray, copies: Int64, weight: ArrayLike | None, classes: int) -> Int64:
+    """How many rows each class has: a row of count c is c rows, one of weight 0 is none; targets outside are left out.
+
+    >>> rows_of_classes(np.array([0, 2, 2]), np.array([1, 5, 1]), [1.0, 0.0, 2.0], 3).tolist()
+    [1, 0, 1]
+    """
+    inside = (targets >= 0) & (targets < classes)
+    if weight is not None and np.shape(weight) == targets.shape:  # other shapes are refused by the tally
+        inside &= np.asarray(weight) != 0
+    rows = np.zeros(classes, np.int64)
+    np.add.at(rows, targets[inside].astype(np.int64), copies[inside])
+    return rows
