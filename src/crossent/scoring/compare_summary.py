@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from itertools import compress
 from typing import NamedTuple
 
 from crossent.errors import OptionError
@@ -9,6 +10,7 @@ from crossent.scoring.compare import Compare, SegmentDifference, deciding_ends
 from crossent.scoring.compare_sums import A_ONLY, B_ONLY, BETTER, BOTH, TIED, CompareSums, SegmentRows
 from crossent.scoring.layout import Layout
 from crossent.scoring.loss_summary import FEW_ROWS, with_infinities
+from crossent.scoring.parts import LIKE_PROBABILITIES
 from crossent.scoring.spread import Spread
 from crossent.stats import TOO_FEW_EVENTS, Estimate, RatioSums, t_quantile, wilson_estimate
 from crossent.stats.multiple import benjamini_hochberg
@@ -86,7 +88,10 @@ def compared(
         margin=margin,
         verdict=_verdict(deciding_ends(found, infinite, looks), margin),
         segments=tuple(s for rows in sums.segments for s in _segments(rows, names, confidence)),
-        notes=_notes(infinite, names, layout, same=counts[TIED] == sum(counts)),
+        notes=(
+            *_notes(infinite, names, layout, same=counts[TIED] == sum(counts)),
+            *(f"the logits of {name} {LIKE_PROBABILITIES}" for name in compress(names, sums.distributions)),
+        ),
         sequence=looks,
     )
 

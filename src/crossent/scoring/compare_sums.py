@@ -30,6 +30,7 @@ class Pair(NamedTuple):
         a, b: [n] losses in nats, inf where p = 0 at the target.
         weight: [n] weights > 0, or None for all ones.
         keys: segments, and clusters or identities, of the rows.
+        distributions: whether A's and B's predictions came as logits and look like probabilities.
     """
 
     targets: Int64
@@ -37,6 +38,7 @@ class Pair(NamedTuple):
     b: Float64
     weight: Float64 | None
     keys: Keys
+    distributions: tuple[bool, bool] = (False, False)
 
     def kinds(self) -> Int64:
         """What befalls every row, [n] in 0..5."""
@@ -99,6 +101,7 @@ class CompareSums:
         a, b, difference: spreads over the rows in which both losses are finite.
         a_alone, b_alone: spreads of the finite loss where the other one is infinite.
         segments: one entry a column.
+        distributions: whether all of A's and of B's predictions came as logits and look like probabilities.
     """
 
     truth: Int64
@@ -109,6 +112,7 @@ class CompareSums:
     a_alone: Spread
     b_alone: Spread
     segments: tuple[SegmentRows, ...]
+    distributions: tuple[bool, bool]
 
     @classmethod
     def of(cls, pair: Pair, layout: Layout) -> "CompareSums":
@@ -136,6 +140,7 @@ class CompareSums:
                 SegmentRows.of(column, by, kind, everywhere, w)
                 for column, by in zip(layout.by, pair.keys.by, strict=True)
             ),
+            distributions=pair.distributions,
         )
 
     def check(self) -> None:
@@ -155,6 +160,7 @@ class CompareSums:
 
     def __add__(self, other: "CompareSums") -> "CompareSums":
         segments = tuple(x + y for x, y in zip(self.segments, other.segments, strict=True))
-        names = [f.name for f in fields(self) if f.name != "segments"]
+        (a, b), (other_a, other_b) = self.distributions, other.distributions
+        names = [f.name for f in fields(self) if f.name not in ("segments", "distributions")]
         added = {name: getattr(self, name) + getattr(other, name) for name in names}
-        return CompareSums(**added, segments=segments)
+        return CompareSums(**added, segments=segments, distributions=(a and other_a, b and other_b))

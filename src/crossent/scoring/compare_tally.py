@@ -244,7 +244,8 @@ class CompareTally:
 
         def sums(rows: Flags | None) -> CompareSums:
             a, b = (named(name, p, rows) for name, p in zip(self.names, predictions, strict=True))
-            return CompareSums.of(Pair(a.targets, a.losses, b.losses, a.weight, beside.keys_of(a)), self.layout)
+            alike = (a.distributions, b.distributions)
+            return CompareSums.of(Pair(a.targets, a.losses, b.losses, a.weight, beside.keys_of(a), alike), self.layout)
 
         if beside.some:
             self._state = self._with(repeated(beside.count, sums))._state
