@@ -346,3 +346,18 @@ def test_many_small_blocks_add_up_in_few_sums():
         tally.update(log_p[d], documents=d, bytes=sizes[d])
     assert tally.result() == score_language(log_p, bytes=sizes)
     assert len(tally._runs) <= 9
+
+
+def test_bytes_a_row_beside_a_mask_inside_rows_are_noted():
+    log_p, mask = [[-1.0, -2.0, -1.0], [-0.5, -0.5, -3.0]], [[0, 1, 1], [1, 1, 1]]
+    said = "bytes came one number (or text) a row, and tokens before others of the row are left out"
+    assert [note[: len(said)] for note in score_language(log_p, mask=mask, bytes=[9, 9]).notes] == [said]
+    assert score_language(log_p, mask=mask, bytes=[[3] * 3] * 2).notes == ()
+    assert score_language(log_p, mask=[[1, 1, 0], [1, 1, 1]], bytes=[9, 9]).notes == ()  # padding
+    assert score_language([[], *log_p], mask=[[], *mask], bytes=[0, 9, 9]).notes
+    assert score_language(log_p, mask=[[0, 0, 0], [1, 1, 1]], bytes=[9, 9]).notes == ()
+    assert score_language(log_p, bytes=["abc", "def"]).notes == ()
+    tally = LanguageTally()
+    tally.update(log_p, documents=["a", "b"], mask=mask, words=[2, 2])
+    tally.update(log_p, documents=["c", "d"], words=[2, 2])
+    assert tally.result().notes[0].startswith("words came one number")

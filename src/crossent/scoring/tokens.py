@@ -43,10 +43,12 @@ class CountColumn(NamedTuple):
     Attributes:
         documents: [m] identities, uint64.
         counts: [m] whole numbers > 0.
+        per_row: whether they came one a row, not one a token.
     """
 
     documents: Identity
     counts: Float64
+    per_row: bool
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,14 @@ class TokenBlock:
         documents: [n] uint64 identity of every token's document.
         counts: "bytes" and "words", those that were given.
         names: name of every document by its identity.
+        uneven: those of "bytes" and "words" that came one a row although a row begins with tokens that do not count.
     """
 
     losses: Float64
     documents: Identity
     counts: dict[str, CountColumn]
     names: dict[int, str]
+    uneven: frozenset[str]
 
 
 class _Rows(NamedTuple):
@@ -164,7 +168,8 @@ def token_block(
     _refuse_distributions(rows, line * nats, counted, name)
     owner = _owners(rows, rows.numbers() if documents is None else documents, counted)
     found = {what: _count_column(rows, value, what, owner) for what, value in counts.items() if value is not None}
-    return TokenBlock(losses, owner.tokens, found, owner.names)
+    uneven = {what for what, column in found.items() if column.per_row and _skips(rows, counted)}
+    return TokenBlock(losses, owner.tokens, found, owner.names, frozenset(uneven))
 
 
 def _listed(value: Any, name: str) -> Any:
@@ -279,6 +284,14 @@ def _owners(rows: _Rows, documents: Any, counted: Flags) -> _Owners:
     return _Owners(identity[np.cumsum(used)[row[counted]] - 1], identity, counted, used, names)
 
 
+def _skips(rows: _Rows, counted: Flags) -> bool:
+    """Whether in some row a token that counts follows one that does not: a prompt. What ends a row is padding."""
+    places, ends = np.flatnonzero(counted), np.cumsum(rows.lengths)
+    starts = np.concatenate([[0], ends])[np.searchsorted(ends, places, side="right")]
+    before = np.concatenate([[0], np.cumsum(counted)])
+    return bool((before[places] - before[starts] < places - starts).any())
+
+
 def _count_column(rows: _Rows, value: Any, name: str, owner: _Owners) -> CountColumn:
     line, per_token = rows.beside(_byte_counts(value) if name == "bytes" else value, name)
     if not per_token and owner.rows is None:
@@ -289,7 +302,7 @@ def _count_column(rows: _Rows, value: Any, name: str, owner: _Owners) -> CountCo
     if wrong.any():
         raise OptionError(f"{name} holds {numbers[wrong][0]:g}; counts are whole numbers from 0 to 2^53.")
     kept = numbers > 0
-    return CountColumn(documents[kept], numbers[kept])
+    return CountColumn(documents[kept], numbers[kept], not per_token)
 
 
 def _byte_counts(value: Any) -> Any:
