@@ -13,7 +13,7 @@ namespace {
 constexpr int64_t kTileGroups = 2048 / kDoubles;  // tiles between two carries: 2^11 terms below 2^51 units
 constexpr double kTermMagic = 1.5 * 8192, kCurvatureMagic = 1.5 * 1048576;  // 2^13 and 2^20: 39 and 32 bits
 constexpr double kTermBound = 4096, kCurvatureBound = 524288;
-constexpr int kBetas = 9;
+constexpr int kBetas = 9, kPlain = 4;  // kPlain: temperature 1
 
 CROSSENT_INLINE bool is_curvature(int term) { return term >= kMomentTerms && (term - kMomentTerms) % 3 == 2; }
 
@@ -73,7 +73,7 @@ CROSSENT_INLINE void count_cell(const ScoreJob& job, int64_t slot, int64_t cell,
 
 // Sums over the classes of the tile's rows, rows in lanes.
 struct TileSums {
-    F64 h{}, second{}, squares{}, cubes{}, total{}, least{}, top = splat<F64>(-__builtin_inf()), best{};
+    F64 squares{}, cubes{}, total{}, least{}, top = splat<F64>(-__builtin_inf()), best{};
     F64Mask outside{};
     F64 s0[kBetas], s1[kBetas], s2[kBetas];
 };
@@ -106,10 +106,8 @@ template <int32_t kind> CROSSENT_INLINE void find_distribution(const ScoreJob& j
         sums.top = larger ? x : sums.top;
         sums.best = larger ? splat<F64>(double(j)) : sums.best;
         if (kind == kScoreProbs) sums.outside |= ~((x >= zero) & (x <= splat<F64>(1)));
-        const F64 z = log_p > lowest ? log_p : zero, pz = p * z, pp = p * p;
+        const F64 z = log_p > lowest ? log_p : zero, pp = p * p;
         sums.least = z < sums.least ? z : sums.least;
-        sums.h -= pz;
-        sums.second = mul_add(pz, z, sums.second);
         sums.squares += pp;
         sums.cubes = mul_add(pp, p, sums.cubes);
     }
@@ -177,12 +175,13 @@ CROSSENT_INLINE void sum_classes(const ScoreJob& job, const ScoreScratch& scratc
 }
 
 // The terms of each row: gap, its variance, excess, its variance, Brier score; L, L', L'' at each inverse temperature.
-CROSSENT_INLINE void form_terms(const TileSums& s, F64 loss, F64 z_t, F64 p_t, F64 (&terms)[kScoreTerms]) {
+// Gap and variance, l - H and the variance of -log p, are L' and L'' at temperature 1. But for the Brier score all is of
+// p / sum p: what a sum of 0.999 is off would add up over the rows to a certainty.
+CROSSENT_INLINE void form_terms(const TileSums& s, F64 z_t, F64 p_t, F64 (&terms)[kScoreTerms]) {
     constexpr double beta[kBetas] = {0.125, 0.25, 0.5, 0.70710678118654752440, 1, 1.4142135623730950488, 2, 4, 8};
-    const F64 zero{}, two = splat<F64>(2), spread = s.second - s.h * s.h, cubic = s.cubes - s.squares * s.squares;
-    terms[0] = loss - s.h;
-    terms[1] = spread > zero ? spread : zero;
-    terms[2] = two * (s.squares - p_t);
+    const F64 zero{}, two = splat<F64>(2), share = splat<F64>(1) / s.total;
+    const F64 squares = s.squares * share * share, cubic = s.cubes * share * share * share - squares * squares;
+    terms[2] = two * (squares - p_t * share);
     terms[3] = splat<F64>(4) * (cubic > zero ? cubic : zero);
     terms[4] = (splat<F64>(1) - two * p_t) + s.squares;
     CROSSENT_UNROLL for (int b = 0; b < kBetas; ++b) {
@@ -192,6 +191,8 @@ CROSSENT_INLINE void form_terms(const TileSums& s, F64 loss, F64 z_t, F64 p_t, F
         of[1] = mean - z_t;
         of[2] = square > zero ? square : zero;
     }
+    terms[0] = terms[kMomentTerms + 3 * kPlain + 1];
+    terms[1] = terms[kMomentTerms + 3 * kPlain + 2];
 }
 
 // What a thread holds of the sums of terms: integers in lanes, carried into job.sums before they overflow.
@@ -207,7 +208,8 @@ struct TermSums {
         }
         counted[0] += finite;
         counted[1] += every & ~finite;
-        const F64 gap = finite ? terms[1] : F64{}, excess = every ? terms[3] : F64{};
+        const F64 magic = splat<F64>(kTermMagic);  // the largest is that of the rounded terms
+        const F64 gap = finite ? (terms[1] + magic) - magic : F64{}, excess = every ? (terms[3] + magic) - magic : F64{};
         largest[0] = gap > largest[0] ? gap : largest[0];
         largest[1] = excess > largest[1] ? excess : largest[1];
     }

@@ -102,7 +102,7 @@ template <class T> CROSSENT_INLINE bool score_tile(const ScoreJob& job, const Sc
     if (!read_targets(job, s, first, rows, t)) return false;
     sum_classes(job, s, row);
     F64 terms[kScoreTerms];
-    form_terms(row, t.loss, t.z > splat<F64>(-__builtin_inf()) ? t.z : F64{}, t.p, terms);
+    form_terms(row, t.z > splat<F64>(-__builtin_inf()) ? t.z : F64{}, t.p, terms);
     double best[kDoubles], of_event[kDoubles];
     int64_t of[kDoubles];
     store(best, row.best);

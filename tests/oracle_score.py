@@ -26,13 +26,15 @@ def terms_of(log_p: Any, labels: Any, losses: Any) -> Any:
     out = np.zeros((len(log_p), 32), np.longdouble)
     for i, (row, t) in enumerate(zip(log_p, labels, strict=True)):
         z = row[row > -np.inf]
-        p, p_t = np.exp(z), np.exp(row[t])
-        entropy, squares = -(p * z).sum(), (p * p).sum()
-        out[i, 0] = losses[i] - entropy
-        out[i, 1] = (p * (z + entropy) ** 2).sum() + entropy**2 * (1 - p.sum())
+        given = np.exp(z)
+        out[i, 4] = 1 - 2 * np.exp(row[t]) + (given * given).sum()
+        total = given.sum()
+        p, p_t, log_p_of = given / total, np.exp(row[t]) / total, z - np.log(total)
+        entropy, squares = -(p * log_p_of).sum(), (p * p).sum()
+        out[i, 0] = losses[i] + np.log(total) - entropy
+        out[i, 1] = (p * (log_p_of + entropy) ** 2).sum()
         out[i, 2] = (1 - 2 * p_t + squares) - (1 - squares)
-        out[i, 3] = 4 * ((p * (p - squares) ** 2).sum() + squares**2 * (1 - p.sum()))
-        out[i, 4] = (1 - p_t) ** 2 + squares - p_t**2
+        out[i, 3] = 4 * (p * (p - squares) ** 2).sum()
         z_t = row[t] if row[t] > -np.inf else 0
         for b, beta in enumerate(BETAS):
             e = np.exp(beta * (z - z.max()))

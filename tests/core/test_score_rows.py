@@ -48,16 +48,22 @@ def test_terms_are_those_of_the_definitions(kind, k, isa):
     scale = np.maximum(1.0, np.abs(np.where(np.isfinite(log_p), log_p, 0)).max(axis=1))[:, None]
     finite = np.isfinite(found.losses)
     columns = np.arange(32) > 0
-    wanted[~finite, 0] = 0
-    error = np.abs(np.where(np.isinf(found.terms), 0, found.terms) - wanted)
+    error = np.abs(found.terms - wanted)  # the gap of rows with an infinite loss is left to the sums
     assert found.bad is None
     assert (error[:, columns & (np.arange(32) < 5)] < 4e-15 * k * scale**2).all()
     curves = (np.arange(32) - 5) % 3
     assert (error[:, (np.arange(32) >= 5) & (curves != 2)] < 1e-13 * scale).all()
     assert (error[:, (np.arange(32) >= 5) & (curves == 2)] < 1e-12 * scale**2).all()
     assert (error[finite, 0] < 1e-14 * scale[finite, 0]).all()
-    assert np.isinf(found.terms[~finite, 0]).all()
     np.testing.assert_allclose(found.logs, np.asarray(log_p, np.float64), rtol=1e-15, atol=4e-17 * k + 1e-15)
+
+
+def test_row_sums_off_1_do_not_add_up_to_a_verdict():
+    values = np.full((6000, 3), 0.333)
+    labels = np.arange(6000) % 3
+    terms = run(values, labels, np.full(3, -1), "probs", terms=True).terms
+    assert np.abs(terms[:, :4]).max() < 1e-15
+    np.testing.assert_allclose(terms[:, 4], 1 - 2 * 0.333 + 3 * 0.333**2, rtol=1e-14)
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -97,7 +103,8 @@ def test_tables_count_and_sum_the_rows(kind, isa):
         rows = finite if j in (0, 1) or j >= 5 else kept
         wanted = sum(int(x) for x in np.rint(np.ldexp(terms.terms[rows, j], bits)))
         assert units[j] == wanted
-    assert found.largest.tolist() == [terms.terms[finite, 1].max(), terms.terms[kept, 3].max()]
+    largest = [terms.terms[finite, 1].max(), terms.terms[kept, 3].max()]
+    assert found.largest.tolist() == [float(np.rint(x * 2.0**39) / 2.0**39) for x in largest]
     _check_cells(tables.cells, slots, p, labels, found, exact=kind == "probs")
     _check_surprise(tables, terms.logs[kept], labels[kept])
 

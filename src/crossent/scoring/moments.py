@@ -18,7 +18,8 @@ from crossent.stats import Float64, Int64
 __all__ = ["LARGEST_TERM", "MOMENTS", "Moments", "exact_units", "rounded"]
 
 # Of one row with probabilities p, target y, loss l, entropy H: l - H; V = sum p log^2 p - H^2; 2 sum p^2 - 2 p_y, which
-# is Spiegelhalter's B - E; its variance 4 (sum p^3 - (sum p^2)^2); Brier score 1 - 2 p_y + sum p^2.
+# is Spiegelhalter's B - E; its variance 4 (sum p^3 - (sum p^2)^2); Brier score 1 - 2 p_y + sum p^2. All but the last are
+# of p / sum p: sums that are a little off 1 in every row would add up to a certain verdict.
 MOMENTS = ("gap", "gap_variance", "excess", "excess_variance", "brier")
 _GAPS, _SQUARED = (0, 1), (1, 3)  # those over rows with a finite loss, those that count by w^2
 LARGEST_TERM = 2.0**26  # rows with a larger number than this leave gap and temperature
@@ -70,7 +71,7 @@ class Moments:
             x = rounded(terms[rows, k], bits)
             factors = (square, error) if k in _SQUARED else (w,)
             columns.append(reduce(add, [ExactSum.of_products(factor[rows], x) for factor in factors]))
-        variances = (terms[:, 1] * kept, terms[:, 3])
+        variances = (rounded(terms[:, 1], TERM_BITS[1]) * kept, rounded(terms[:, 3], TERM_BITS[3]))
         return cls(
             rows=np.array([kept.sum(), (~kept).sum()]),
             weight=_side_by_side([ExactSum.of(w[kept]), ExactSum.of(square[kept], error[kept])]),
