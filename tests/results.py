@@ -59,7 +59,8 @@ def score_of(labels: Sequence[str] | int = 3, *, zero: bool = False, segments: i
     score = Score(
         kind="probs", classes=tuple(names), n=200, effective_n=200.0, log_loss=loss,
         infinities=Infinities(int(zero), {"1e-15": int(zero)}, finite, clipped, note),
-        baseline=unc, skill=0.6, bits_gained=0.5, effective_classes=1.5, method="hall", baseline_of="these rows",
+        baseline=unc, skill=0.6, bits_gained=0.5, effective_classes=1.5, method="hall", clustered=False,
+        baseline_of="these rows",
         accuracy=share, macro=Macro(0.71, 0.72, 0.73), brier=0.31, auc=0.93 if two else None,
         decomposition=(top if two else warm), top=None if two else top,
         temperature=Temperature(1.4, 0.05, 0.41, 0.012, None, 200, 0),
@@ -79,7 +80,8 @@ def compare_of(*, segments: int = 0, **changed: Any) -> Compare:
     """A Compare of 500 rows in which B is better; `segments` adds so many values of the column "city"."""
     compare = Compare(
         names=("old", "new"), n=500, effective_n=500.0, losses=(estimate(0.50, 0.03, 500), estimate(0.47, 0.03, 500)),
-        difference=estimate(-0.03, 0.01, 500), finite=estimate(-0.03, 0.01, 500), method="hall", p_value=0.0027,
+        difference=estimate(-0.03, 0.01, 500), finite=estimate(-0.03, 0.01, 500), method="hall", clustered=False,
+        p_value=0.0027,
         infinite=(0, 0, 0), correlation=0.94, better=estimate(0.61, 0.02, 500), tied=0.01, unpaired_se=0.042,
         detectable=0.028, margin=None, verdict="better",
         segments=tuple(

@@ -89,7 +89,7 @@ def test_classes_have_precision_recall_and_f1_in_their_places():
     ("bootstrap", "bootstrap of 1,024 groups of rows"),
 ])  # fmt: skip
 def test_the_interval_is_told_with_its_method(method, told):
-    assert ["interval", told] in table(score_of(3, method=method), "facts")[0]
+    assert ["interval", told] in table(score_of(3, method=method, clustered=method == "clusters"), "facts")[0]
 
 
 def test_the_other_numbers_are_among_the_facts():

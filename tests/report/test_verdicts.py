@@ -7,6 +7,7 @@ import pytest
 
 from crossent.report import to_text, verdict
 from crossent.report.verdicts import calibration_verdict
+from crossent.report.wording import caveat
 from crossent.stats.score_tests import CalibrationTest
 from crossent.stats.sequence import Look
 from crossent.stats.temperature import Temperature
@@ -43,8 +44,9 @@ def test_nothing_is_said_without_evidence(k):
     assert calibration_verdict(score) == ""
 
 
-def test_of_rows_in_clusters_no_test_is_claimed():
-    score = score_of(3, method="clusters")
+@pytest.mark.parametrize("method", ["clusters", "bootstrap"])
+def test_of_rows_in_clusters_no_test_is_claimed(method):
+    score = score_of(3, method=method, clustered=True)
     assert calibration_verdict(score) == ""
     assert "take rows as independent" in to_text(score)
     assert "take rows as independent" not in to_text(score_of(3))
@@ -127,3 +129,31 @@ def test_marks_and_names_from_data():
     text = verdict(compare_of(names=(HOSTILE[5], HOSTILE[3])))
     assert len(text) < 300
     assert "\u202e" not in text
+
+
+def test_a_caveat_is_the_mark_and_no_other():
+    mark = "fewer than 30 clusters: may be too short; too few events: may be too short"
+    assert (
+        caveat(estimate(0.5, 0.1, mark=mark))
+        == "fewer than 30 clusters and too few events: the interval may be too short"
+    )
+    assert caveat(estimate(0.5, 0.1, mark="one row has 40 % of the weight")) == "one row has 40 % of the weight"
+    assert caveat(estimate(0.5)) == ""
+    few = estimate(0.5, 0.1, mark="fewer than 30 clusters: may be too short")
+    score = score_of(3, log_loss=few, clustered=True)
+    assert "Fewer than 30 clusters: the interval may be too short." in verdict(score)
+    assert "too few events" not in verdict(score)
+    assert "fewer than 30 clusters: the interval" in verdict(compare_of(finite=few))
+    told = to_text(compare_of(difference=few, finite=few))
+    assert "! fewer than 30 clusters: the interval may be too short" in told
+
+
+@pytest.mark.parametrize("clustered", [True, False])
+def test_the_bootstrap_says_what_it_resamples(clustered):
+    unit = "clusters" if clustered else "rows"
+    for result in (
+        score_of(3, method="bootstrap", clustered=clustered),
+        compare_of(method="bootstrap", clustered=clustered),
+    ):
+        assert f"bootstrap of 1,024 groups of {unit}" in to_text(result)
+        assert ("of them" in to_text(result)) == clustered

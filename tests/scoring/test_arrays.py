@@ -14,6 +14,7 @@ from crossent.errors import (
     DtypeError,
     EmptyBatchError,
     LabelError,
+    NonFiniteError,
     OptionError,
     ProbabilityError,
     ShapeError,
@@ -242,3 +243,31 @@ def test_classes_with_cells_are_the_commonest_by_count_and_weight():
             ce.score("y", table=table.drop_columns(others), probs="p_*", **named),
         ):
             assert [c.label for c in found.per_class if c.rest is not None] == [str(j) for j in range(10, k)]
+
+
+def test_a_bad_row_is_told_by_the_callers_own_number() -> None:
+    n = 70_000
+    y, p = np.zeros(n, np.int64), np.full((n, 2), 0.5)
+    weight = np.ones(n)
+    weight[65_536:65_540] = 0
+    y[69_000] = 5
+    with pytest.raises(LabelError, match=r"^targets\[69000\] is 5; there are 2 classes.*sample_weight 0") as caught:
+        ce.score(y, probs=p, sample_weight=weight)
+    assert "ignore_index" not in str(caught.value)
+    weight[69_000] = 0  # as the message says
+    assert ce.score(y, probs=p, sample_weight=weight).n == n - 5
+    logits = np.zeros((n, 2))
+    logits[68_000, 1] = np.nan
+    with pytest.raises(NonFiniteError, match=r"^logits\[68000, 1\] is nan"):
+        ce.score(y, logits=logits, sample_weight=weight)
+    with pytest.raises(LabelError, match="1-based: pass targets - 1"):
+        ce.score([1, 2, 2], probs=p[:3])
+
+
+def test_messages_name_the_function_the_classes_and_the_row() -> None:
+    with pytest.raises(ShapeError, match="compare takes targets"):
+        ce.compare([0, 1], probs=[[[0.5, 0.5]], [[0.5, 0.5]]])
+    with pytest.raises(ProbabilityError, match=r"the probability of class 'spam' is 1\.5"):
+        ce.score(["ham", "spam"], probs=[0.2, 1.5], classes=["ham", "spam"])
+    with pytest.raises(LabelError, match=r"^targets\[2\] is 'x', which is none of the classes 'ham', 'spam'\. Correct"):
+        ce.score(["ham", "spam", "x"], probs=[0.2, 0.5, 0.1], classes=["ham", "spam"])

@@ -39,6 +39,13 @@ def test_agrees_with_the_paired_t_test():
     assert (found.n, found.effective_n, found.tied, found.method) == (400, 400.0, 0.0, "hall")
 
 
+@pytest.mark.parametrize("ci", ["hall", "bootstrap"])
+def test_a_comparison_says_whether_its_rows_came_in_clusters(ci):
+    y, a, b, _ = batch()
+    assert not tally_of(y, a, b, ci=ci).result().clustered
+    assert tally_of(y, a, b, ci=ci, cluster=np.arange(len(y)) % 50).result().clustered
+
+
 def test_interval_of_a_symmetric_difference_is_the_t_interval():
     d = np.concatenate([np.linspace(0.1, 2, 60), -np.linspace(0.1, 2, 60)]) / 3
     la = np.full(120, 2.0)

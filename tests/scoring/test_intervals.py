@@ -50,6 +50,13 @@ def test_clusters_have_the_sandwich_standard_error(weighted):
     assert score.log_loss.se > 1.5 * plain.log_loss.se or weighted
 
 
+@pytest.mark.parametrize("ci", ["hall", "bootstrap"])
+def test_a_score_says_whether_its_rows_came_in_clusters(ci):
+    y, p, _, cluster = batch()
+    for keys in (None, cluster):
+        assert tallied(y, p, cluster=keys, ci=ci).result(redraws=2).clustered == (keys is not None)
+
+
 def test_keys_of_clusters_are_compared_as_text():
     y, p, _, cluster = batch()
     number, text = (tallied(y, p, cluster=keys).result(redraws=2) for keys in (cluster, cluster.astype(str)))
@@ -77,7 +84,7 @@ def test_few_clusters_are_marked_and_missing_keys_refused():
     assert "fewer than 30 clusters" in tallied(y, p, cluster=cluster).result(redraws=2).log_loss.mark
     keys = cluster.astype(object)
     keys[7] = None
-    with pytest.raises(DataError, match=r"f rows 1\.\.300 \(index 0 below is row 1\): cluster keys\[7\] is missing"):
+    with pytest.raises(DataError, match=r"f row 8: cluster keys\[7\] is missing"):
         tallied(y, p, cluster=keys)
 
 

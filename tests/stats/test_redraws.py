@@ -77,7 +77,7 @@ def test_no_rows_no_redraws():
     empty = columns_of(np.empty(0), np.empty(0))
     assert occupied(empty) is None
     assert redrawn_hits(empty, 5, 0).shape == (5, 0)
-    with pytest.raises(OptionError, match="redraws is 0; it must be at least 1"):
+    with pytest.raises(OptionError, match="redraws is 0; a whole number >= 1"):
         redrawn_hits(empty, 0, 0)
 
 

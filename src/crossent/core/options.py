@@ -21,9 +21,12 @@ __all__ = [
     "BinaryOptions",
     "SharedOptions",
     "SoftmaxOptions",
+    "coverage",
     "nonnegative",
     "one_of",
     "positive_number",
+    "seed_number",
+    "whole_number",
     "within",
     "yes_or_no",
 ]
@@ -48,23 +51,33 @@ def one_of(name: str, value: Any) -> None:
         raise OptionError(f"{name} is {value!r}; one of {', '.join(map(repr, allowed))} is allowed.")
 
 
-def _whole_number(name: str, value: Any) -> int:
-    """An integer of Python or NumPy, but no bool, as an int."""
+def whole_number(name: str, value: Any, *, low: int = -(2**63), high: int = 2**63 - 1, text: str = "") -> int:
+    """An integer of Python or NumPy between two, but no bool, as an int."""
     try:
         number = None if isinstance(value, bool) else index(value)
     except TypeError:  # an array of several numbers has __index__ too
         number = None
-    if number is None:
-        raise OptionError(f"{name} is {value!r}; a whole number is allowed.")
-    if not -(2**63) <= number < 2**63:
-        raise OptionError(f"{name} is {value!r}; a whole number from -2^63 to 2^63 - 1 is allowed.")
+    if number is None or not low <= number <= high:
+        told = "a whole number" if number is None else "a whole number from -2^63 to 2^63 - 1"
+        raise OptionError(f"{name} is {value!r}; {text or told} is allowed.")
     return number
+
+
+def seed_number(seed: Any) -> int:
+    """Of a generator, as an int."""
+    return whole_number("seed", seed, low=0, high=2**64 - 1, text="a whole number from 0 to 2^64 - 1")
 
 
 def yes_or_no(name: str, value: Any) -> None:
     """True or False."""
     if not isinstance(value, (bool, np.bool_)):
         raise OptionError(f"{name} is {value!r}; True or False is allowed.")
+
+
+def coverage(confidence: Any) -> float:
+    """Of an interval: a number strictly between 0 and 1, as a float."""
+    within("confidence", confidence, 0, 1, open_ends=True, text="a number between 0 and 1, for example 0.95,")
+    return float(confidence)
 
 
 def nonnegative(name: str, value: Any) -> None:
@@ -215,7 +228,7 @@ class SoftmaxOptions(SharedOptions):
         yes_or_no("normalize_targets", self.normalize_targets)
         one_of("check", self.check)
         if self.ignore_index is not None:
-            object.__setattr__(self, "ignore_index", _whole_number("ignore_index", self.ignore_index))
+            object.__setattr__(self, "ignore_index", whole_number("ignore_index", self.ignore_index))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

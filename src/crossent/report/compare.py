@@ -3,7 +3,7 @@
 from crossent.report.tables import Segment, Table, segment_tables
 from crossent.report.wording import (
     BIT,
-    TOO_FEW,
+    caveats,
     interval,
     level,
     marked,
@@ -39,7 +39,7 @@ def _numbers(compare: Compare) -> Table:
         named.append(("finite in both", compare.finite))
     rows: list[tuple[str, ...]] = [("", "nat", "std error", f"{level(gap.confidence)} interval", "bit")]
     rows += [(name, *_line(estimate)) for name, estimate in named]
-    remarks = [f"! {TOO_FEW}"] if any(e.mark for _, e in named) else []
+    remarks = caveats(e for _, e in named)
     remarks += [f"{name}: {e.why}." for name, e in named if e.lower is None and e.why]
     return Table("numbers", tuple(rows), remarks=tuple(remarks))
 
@@ -54,10 +54,10 @@ def _facts(compare: Compare) -> Table:
     if abs(compare.effective_n - compare.n) > 1e-9 * compare.n:
         rows += f" (effective {number(compare.effective_n)})"
     only_a, only_b, both = compare.infinite
-    units = f", {compare.finite.n:,} of them" if compare.method == "clusters" else ""
+    units = f", {compare.finite.n:,} of them" if compare.clustered else ""
     facts = [
         ("rows", rows),
-        ("interval", method(compare.method) + units),
+        ("interval", method(compare) + units),
         ("p of no difference", p_value(compare.p_value)),
     ]
     if compare.margin is not None:

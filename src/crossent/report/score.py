@@ -3,8 +3,8 @@
 from crossent.report.tables import LABEL_WIDTH, Segment, Table, cut, segment_tables
 from crossent.report.wording import (
     BIT,
-    TOO_FEW,
     alike,
+    caveats,
     clipping_remark,
     finite,
     interval,
@@ -66,11 +66,11 @@ def _facts(score: Score) -> Table:
     rows = f"{score.n:,}"
     if abs(score.effective_n - score.n) > 1e-9 * score.n:
         rows += f" (effective {number(score.effective_n)})"
-    units = f", {score.infinities.finite.n:,} of them" if score.method == "clusters" else ""
+    units = f", {score.infinities.finite.n:,} of them" if score.clustered else ""
     means = [share(x) for x in (score.macro.precision, score.macro.recall, score.macro.f1)]
     facts = [
         ("rows", rows),
-        ("interval", method(score.method) + units),
+        ("interval", method(score) + units),
         ("skill", "not estimable" if score.skill is None else number(score.skill)),
         ("effective classes", f"{number(score.effective_classes)} of {len(score.classes):,}"),
         ("worst 1 % of rows", _known(score.worst_share, f"of the {finite(score)}loss")),
@@ -153,7 +153,7 @@ def _calibration_remarks(score: Score) -> list[str]:
     remarks = []
     if any((score.calibration_error, score.smooth_calibration_error, score.top)):
         remarks.append(f"Miscalibration and ECE are of the event that {clean(score.reliability_of)}.")
-    if score.method == "clusters":
+    if score.clustered:
         remarks.append("All p-values here take rows as independent; rows of one cluster may not be.")
     tests = {"Entropy gap": score.entropy_gap, "Spiegelhalter": score.spiegelhalter}
     remarks += [f"! {name}: {test.mark}." for name, test in tests.items() if test.mark]
@@ -188,7 +188,7 @@ def _classes(score: Score) -> Table:
         )
         for c in kept
     ]
-    remarks = [f"! {TOO_FEW}"] if any(c.log_loss.mark for c in kept) else []
+    remarks = caveats(c.log_loss for c in kept)
     if len(kept) < len(score.per_class):
         remarks.append(f"and {len(score.per_class) - len(kept):,} rarer classes")
     return Table("classes", tuple(rows), remarks=tuple(remarks))

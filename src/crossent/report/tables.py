@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from crossent.report.wording import TOO_FEW, interval, marked, p_value, value
+from crossent.report.wording import caveats, interval, marked, p_value, value
 from crossent.stats import Estimate
 from crossent.wording import clean, counted
 
@@ -65,7 +65,7 @@ def segment_tables(segments: Iterable[Segment], *, what: str, null: str) -> list
              interval(s.estimate) or "\N{EN DASH}", p_value(s.p), p_value(s.p_adjusted))
             for s in kept
         ]  # fmt: skip
-        remarks = [f"! {TOO_FEW}"] if any(s.estimate.mark for s in kept) else []
+        remarks = caveats(s.estimate for s in kept)
         if len(kept) < len(found):
             remarks.append(f"and {len(found) - len(kept):,} smaller segments")
         remarks.append(

@@ -2,10 +2,19 @@
 
 import math
 
-from crossent.report.wording import caveat, level, number, percent, prior, told_interval, told_p, value
+from crossent.report.wording import (
+    caveat,
+    caveat_sentences,
+    level,
+    number,
+    percent,
+    prior,
+    told_interval,
+    told_p,
+    value,
+)
 from crossent.scoring import Score
 from crossent.scoring.compare import Compare
-from crossent.stats import Estimate
 from crossent.stats.decomposition import Decomposition
 from crossent.wording import clean, counted
 
@@ -20,11 +29,7 @@ def score_verdict(score: Score) -> str:
     if score.infinities.rows:
         return _infinite_verdict(score)
     text = f"Log loss {value(loss)} nat ({told_interval(loss)}) over {counted(score.n)}: {_against_prior(score)}."
-    return " ".join(part for part in (text, _remark(loss), calibration_verdict(score)) if part)
-
-
-def _remark(estimate: Estimate) -> str:
-    return f"{caveat(estimate).capitalize()}." if estimate.mark else ""
+    return " ".join(part for part in (text, caveat_sentences([loss]), calibration_verdict(score)) if part)
 
 
 def _against_prior(score: Score) -> str:
@@ -60,7 +65,7 @@ def calibration_verdict(score: Score) -> str:
 
     The tests take rows as independent, so nothing is claimed of rows in clusters.
     """
-    if score.method == "clusters":
+    if score.clustered:
         return ""
     gap, best = score.entropy_gap, score.temperature
     if gap.p_value is not None and gap.p_value < _SMALL and gap.mark is None and gap.value is not None:

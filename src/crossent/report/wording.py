@@ -1,23 +1,25 @@
 """The words of a report: numbers with the digits they deserve, intervals, p-values, and names of methods."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from crossent.scoring import Score
+from crossent.scoring.compare import Compare
 from crossent.stats import Estimate
 
 _METHODS = {
     "hall": "Hall's t interval for skewed means",
-    "bootstrap": "bootstrap of 1,024 groups of rows",
+    "bootstrap": "bootstrap of 1,024 groups of {unit}",
     "clusters": "Hall's t interval over clusters",
 }
-TOO_FEW = "too few events: the interval may be too short"
+_SHORT = "may be too short"  # the end of the marks of intervals
 BIT = math.log(2.0)  # in nats
 __all__ = [
     "BIT",
-    "TOO_FEW",
     "alike",
     "caveat",
+    "caveat_sentences",
+    "caveats",
     "clipping_remark",
     "finite",
     "interval",
@@ -47,13 +49,10 @@ def prior(score: Score) -> str:
     return "class shares alone" if of == "these rows" else f"{of.removeprefix('the ')} alone"
 
 
-def method(name: str) -> str:
-    """How an interval was found, for people.
-
-    >>> method("hall")
-    "Hall's t interval for skewed means"
-    """
-    return _METHODS.get(name, name)
+def method(result: Score | Compare) -> str:
+    """How the interval of a loss, or of a difference, was found, for people."""
+    unit = "clusters" if result.clustered else "rows"
+    return _METHODS.get(result.method, result.method).format(unit=unit)
 
 
 def p_value(p: float | None) -> str:
@@ -168,12 +167,36 @@ def told_interval(estimate: Estimate, *, write: Callable[[float], str] | None = 
 
 
 def caveat(estimate: Estimate) -> str:
-    """What to bear in mind with an interval, or "".
+    """What to bear in mind with an interval, as its mark says, or "".
 
     >>> caveat(Estimate(0.5, 0.1, 0.3, 0.7, 0.95, 9, 9.0, mark="too few events: may be too short"))
     'too few events: the interval may be too short'
     """
-    return TOO_FEW if estimate.mark else ""
+    reasons = (estimate.mark or "").split("; ")
+    short = [reason.removesuffix(f": {_SHORT}") for reason in reasons if reason.endswith(f": {_SHORT}")]
+    others = [reason for reason in reasons if reason and not reason.endswith(f": {_SHORT}")]
+    told = [f"{' and '.join(short)}: the interval {_SHORT}"] if short else []
+    return "; ".join([*told, *others])
+
+
+def caveat_sentences(estimates: Iterable[Estimate | None]) -> str:
+    """The caveats of estimates as sentences, each once; "" without any.
+
+    >>> caveat_sentences([Estimate(0.5, 0.1, 0.3, 0.7, 0.95, 9, 9.0, mark="fewer than 30 clusters: may be too short")])
+    'Fewer than 30 clusters: the interval may be too short.'
+    """
+    found = dict.fromkeys(caveat(estimate) for estimate in estimates if estimate is not None and estimate.mark)
+    return " ".join(f"{text[0].upper()}{text[1:]}." for text in found)
+
+
+def caveats(estimates: Iterable[Estimate | None]) -> list[str]:
+    """Remarks below a table: what its exclamation marks stand for, each caveat once.
+
+    >>> caveats([Estimate(0.5, 0.1, 0.3, 0.7, 0.95, 9, 9.0, mark="too few events: may be too short"), None])
+    ['! too few events: the interval may be too short']
+    """
+    found = dict.fromkeys(caveat(estimate) for estimate in estimates if estimate is not None and estimate.mark)
+    return [f"! {text}" for text in found]
 
 
 def standard_error(estimate: Estimate) -> str:

@@ -22,6 +22,7 @@ from crossent.core.types import ArrayLike, NDArray
 from crossent.errors import EmptyBatchError, OptionError, ShapeError
 from crossent.scoring import Score, Tally
 from crossent.scoring.layout import Kind
+from crossent.scoring.shape_words import shape_advice
 
 __all__ = ["TallyMetric"]
 
@@ -95,7 +96,8 @@ class TallyMetric:
         if not alone and values.shape[:-1] != labels.shape:
             raise ShapeError(
                 f"targets have shape {labels.shape} and {kind} {values.shape}; "
-                f"targets [...] and {kind} [..., {len(self._classes)}] are needed"
+                f"targets [...] and {kind} [..., {len(self._classes)}] are needed."
+                f"{shape_advice(labels.shape, values.shape)}"
             )
         beside = {"sample_weight": sample_weight, "count": count, "cluster": cluster}
         rows: dict[str, Any] = {name: _flat(value, name) for name, value in beside.items() if value is not None}

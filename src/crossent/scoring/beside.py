@@ -16,7 +16,7 @@ from crossent.errors import DataError, OptionError, ShapeError, UnsupportedError
 from crossent.scoring.counts import whole_counts
 from crossent.scoring.keys import Keys, by_value
 from crossent.scoring.layout import Layout
-from crossent.scoring.outcome import Outcome
+from crossent.scoring.outcome import Outcome, with_rows
 from crossent.stats import Flags, Int64
 from crossent.stats.identity import Identity, key_identity, row_identity
 from crossent.wording import did_you_mean, listed, quoted
@@ -96,9 +96,7 @@ class Beside:
         try:
             return key_identity(keys)
         except DataError as error:
-            where = f"{self.source} rows" if self.source else "rows"
-            first, last = int(rows[0]) + 1, int(rows[-1]) + 1
-            raise DataError(f"{where} {first}..{last} (index 0 below is row {first}): cluster {error}") from error
+            raise DataError(with_rows(f"cluster {error}", ("keys",), rows, self.source)) from error
 
 
 def _columns(layout: Layout, given: Mapping[str, ArrayLike], size: int) -> dict[str, NDArray]:

@@ -3,10 +3,12 @@
 Cells hold all rows; losses, the temperature and the entropy gap leave out rows with an infinite loss.
 """
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from crossent.core.options import coverage, seed_number
 from crossent.scoring.layout import Layout
 from crossent.scoring.loss_summary import entropy
 from crossent.scoring.parts import Parts
@@ -16,7 +18,7 @@ from crossent.stats.decomposition import decompose
 from crossent.stats.ece import calibration_error
 from crossent.stats.probability_cells import CELLS, CellColumns, cell_edges
 from crossent.stats.ranking import auc
-from crossent.stats.redraws import redrawn_hits
+from crossent.stats.redraws import redraw_number, redrawn_hits
 from crossent.stats.score_tests import entropy_gap_test, spiegelhalter_test
 from crossent.stats.smooth_ece import smooth_calibration_error
 from crossent.stats.temperature import (
@@ -29,12 +31,21 @@ from crossent.stats.temperature import (
 __all__ = ["Drawn", "calibration"]
 
 
-class Drawn(NamedTuple):
-    """How labels are redrawn, and the coverage of bands and intervals."""
+@dataclass(frozen=True)
+class Drawn:
+    """How labels are redrawn, and the coverage of bands and intervals.
+
+    Raises: OptionError for numbers that cannot be.
+    """
 
     redraws: int
     seed: int
     confidence: float
+
+    def __post_init__(self) -> None:
+        redraw_number(self.redraws)
+        seed_number(self.seed)
+        coverage(self.confidence)
 
 
 def calibration(parts: Parts, layout: Layout, loss: Estimate, drawn: Drawn) -> dict[str, Any]:

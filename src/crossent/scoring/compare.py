@@ -54,6 +54,7 @@ class Compare:
             +inf where B is infinite in a row in which A is finite (and not the other way round), -inf likewise.
         finite: the same over the rows where both are finite, whatever the others.
         method: "hall", "bootstrap" or "clusters".
+        clustered: whether rows came with keys of clusters, whatever the method.
         p_value: of no difference.
         infinite: rows infinite in A only, in B only, in both (these are left out).
         correlation: of the two losses over the rows where both are finite; with weights, of w (loss - mean), so that it
@@ -85,6 +86,7 @@ class Compare:
     difference: Estimate
     finite: Estimate
     method: str
+    clustered: bool
     p_value: float | None
     infinite: tuple[int, int, int]
     correlation: float | None

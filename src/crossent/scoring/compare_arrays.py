@@ -122,7 +122,7 @@ def _array_tally(
             "same rows, in the same order, and of the same classes."
         )
     frames = [(f"{kind} of {name}", member) for name, member in zip(names, members, strict=True)]
-    labels = labels_of(targets, a.shape, classes=classes, positive=positive, frames=frames)
+    labels = labels_of(targets, a.shape, classes=classes, positive=positive, frames=frames, verb="compare")
     tally = CompareTally(
         labels.classes,
         kind=kind,

@@ -5,7 +5,7 @@ from fractions import Fraction
 from itertools import compress
 from typing import NamedTuple
 
-from crossent.errors import OptionError
+from crossent.core.options import coverage, nonnegative, seed_number
 from crossent.scoring.compare import Compare, SegmentDifference, deciding_ends
 from crossent.scoring.compare_sums import A_ONLY, B_ONLY, BETTER, BOTH, TIED, CompareSums, SegmentRows
 from crossent.scoring.layout import Layout
@@ -56,10 +56,12 @@ def compared(
         seed: of the bootstrap.
         looks: of an anytime-valid sequence, the last one at these rows; none if not asked for.
     Returns: the Compare.
-    Raises: OptionError for another margin or confidence.
+    Raises: OptionError for another margin, confidence or seed.
     """
-    if margin is not None and not 0 <= margin < math.inf:
-        raise OptionError(f"margin is {margin}; it is what B may be worse by, in nats: a finite number >= 0")
+    if margin is not None:
+        nonnegative("margin", margin)
+    coverage(confidence)
+    seed_number(seed)
     counts = sums.kinds.counts.tolist()
     infinite = _infinite(sums)
     weights, squares = (s.fractions() for s in sums.kinds.sums)
@@ -78,6 +80,7 @@ def compared(
         difference=found,
         finite=finite,
         method=layout.method,
+        clustered=layout.cluster,
         p_value=found.p_value(0.0),
         infinite=infinite,
         correlation=_correlation(sums) if known else None,

@@ -11,6 +11,7 @@ from functools import partial
 
 import numpy as np
 
+from crossent.core.options import seed_number
 from crossent.core.types import ArrayLike
 from crossent.errors import CrossentError, EmptyBatchError, OptionError
 from crossent.scoring.beside import Beside
@@ -164,7 +165,7 @@ class CompareTally:
         if len(self.layout.classes) != 2:
             found = len(self.layout.classes)
             raise OptionError(f"update_binary is for two classes; this tally has {found}: use update")
-        outcome_of = partial(binary_outcome, targets, kind=self.layout.kind)
+        outcome_of = partial(binary_outcome, targets, kind=self.layout.kind, classes=self.layout.classes)
         beside = Beside.of(self.layout, np.size(targets), sample_weight, count, by, cluster, source, first_row)
         self._add(outcome_of, (a, b), beside)
 
@@ -300,6 +301,7 @@ def sequence(
     >>> [(look.n, look.upper < 0) for look in sequence(looks, expect_n=1000)]
     [(400, True), (800, True), (1200, True)]
     """
+    seed_number(seed)
     looks: list[Look] = []
     for k, state in enumerate(states):
         states[0]._require_same(state)

@@ -21,7 +21,8 @@ from crossent.rows import bind
 from crossent.scoring.counts import whole_counts
 from crossent.scoring.frame_columns import by_name, frame_classes
 from crossent.scoring.layout import MOST_TRACKED, commonest, rows_of_classes
-from crossent.wording import listed
+from crossent.scoring.shape_words import refuse_generator, shape_advice
+from crossent.wording import listed, quoted
 
 __all__ = [
     "Labels",
@@ -72,6 +73,7 @@ def labels_of(
     classes: Sequence[Hashable] | None,
     positive: Hashable | None,
     frames: Sequence[tuple[str, Any]] = (),
+    verb: str = "score",
 ) -> Labels:
     """The targets of predictions of this shape.
 
@@ -81,6 +83,7 @@ def labels_of(
         classes: names of the columns in their order; (negative, positive) for (n,). None: indices, or what is found.
         positive: the class that predictions of shape (n,) are for.
         frames: predictions as they were given, with their names for messages: columns of data frames name classes.
+        verb: name of the function that was called, for messages.
     Raises: LabelError, ShapeError, DtypeError, UnsupportedError.
 
     >>> labels_of(["b", "a"], (2, 2), classes=["a", "b"], positive=None).targets.tolist()
@@ -88,11 +91,12 @@ def labels_of(
     >>> labels_of([True, False], (2,), classes=None, positive=None).classes
     ('false', 'true')
     """
+    refuse_generator(targets, "targets")
     y = np.asarray(targets, object) if _is_mixed(targets) else unmasked(targets, "targets")
     if len(shape) not in (1, 2) or shape[1:] == (1,) or y.shape != shape[:1]:
         raise ShapeError(
-            f"targets have shape {y.shape} and the prediction {shape}; score takes targets [n] and a prediction "
-            "[n, K], or [n] for the positive one of two classes"
+            f"targets have shape {y.shape} and the prediction {shape}; {verb} takes targets [n] and a prediction "
+            f"[n, K], or [n] for the positive one of two classes.{shape_advice(y.shape, shape)}"
         )
     if len(shape) == 1:
         return _two_classes(y, classes, positive)
@@ -101,7 +105,7 @@ def labels_of(
             "positive= is for predictions of shape [n]; with a column per class, classes= names them."
         )
     found = frame_classes(y, frames, classes)
-    return _columns(y, shape, classes) if found is None else Labels(_looked_up(y, found), found, single=False)
+    return _columns(y, shape, classes, verb) if found is None else Labels(_looked_up(y, found), found, single=False)
 
 
 def _is_mixed(targets: Any) -> bool:
@@ -109,7 +113,7 @@ def _is_mixed(targets: Any) -> bool:
     return isinstance(targets, list | tuple) and len({type(value) for value in targets}) > 1
 
 
-def _columns(y: NDArray, shape: tuple[int, ...], classes: Sequence[Hashable] | None) -> Labels:
+def _columns(y: NDArray, shape: tuple[int, ...], classes: Sequence[Hashable] | None, verb: str) -> Labels:
     k = shape[1]
     if y.dtype.kind in "iu" and classes is not None and _numbered(y, classes) and by_name(y, names := _names(classes)):
         return Labels(_looked_up(y, names), names, single=False)
@@ -120,7 +124,7 @@ def _columns(y: NDArray, shape: tuple[int, ...], classes: Sequence[Hashable] | N
     known = None if _numbered(y, classes) and len(names) == k else classes
     read = class_targets(y, shape, 1, classes=known, ignore_index=None)
     if read.labels is None:
-        raise ShapeError(f"targets have shape {y.shape}; score takes one class a row, shape {shape[:1]}")
+        raise ShapeError(f"targets have shape {y.shape}; {verb} takes one class a row, shape {shape[:1]}")
     return Labels(read.labels, names, single=False)
 
 
@@ -172,7 +176,11 @@ def _two_classes(y: NDArray, classes: Sequence[Hashable] | None, positive: Hasha
         known = ("false", "true") if y.dtype.kind == "b" else ("0", "1")
     unknown = [text for text in texts if text not in known]
     if unknown:
-        raise LabelError(f"targets take the value {unknown[0]!r}, which is none of the classes {known}.")
+        row = int(np.argmax(place == texts.index(unknown[0])))
+        raise LabelError(
+            f"targets[{row}] is {quoted(str(unknown[0]))}, which is none of the classes {listed(known)}. "
+            "Correct it, or leave the row out."
+        )
     table = np.array([known.index(str(text)) for text in texts], np.int64)
     return Labels(table[place] if len(table) else np.zeros(0, np.int64), names, single=True)
 

@@ -15,6 +15,7 @@ from functools import reduce
 from operator import add
 from typing import Any
 
+from crossent.core.options import coverage, whole_number, within
 from crossent.errors import EmptyBatchError, OptionError, UnsupportedError
 from crossent.scoring.language_score import DocumentScore, LanguageScore, TokenInfinities
 from crossent.scoring.language_sums import LanguageSums, summarise_language
@@ -42,11 +43,11 @@ class LanguageTally:
     """
 
     def __init__(self, *, worst: int = 10, log_base: float | None = None) -> None:
-        if worst < 0:
-            raise OptionError(f"worst is {worst}; it is a number of documents, 0 or more")
-        if log_base is not None and not 1.0 < log_base < math.inf:
-            raise OptionError(f"log_base is {log_base}; None (natural), 2 and 10 are usual, and it must be above 1")
-        self.worst, self.log_base = worst, log_base
+        if log_base is not None:
+            text = "a finite number above 1 (2 and 10 are usual), or None for natural logarithms,"
+            within("log_base", log_base, 1, math.inf, open_ends=True, text=text)
+        self.worst = whole_number("worst", worst, low=0, text="a whole number of documents >= 0")
+        self.log_base = log_base
         self._runs: list[LanguageSums] = []  # adds up to the whole; see _add
 
     def update(
@@ -108,7 +109,7 @@ class LanguageTally:
         """
         if not self._runs:
             raise EmptyBatchError("there is no token to score: nothing came, or the mask leaves all of it out")
-        return summarise_language(reduce(add, reversed(self._runs)), self.worst, confidence)
+        return summarise_language(reduce(add, reversed(self._runs)), self.worst, coverage(confidence))
 
     def _take(
         self,

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from crossent.core.options import whole_number, within
 from crossent.core.types import ArrayLike, NDArray
 from crossent.errors import LabelError, OptionError, ShapeError
 from crossent.rows.columns import canonical_text
@@ -78,14 +79,7 @@ class Layout:
         for name, allowed in (("kind", _KINDS), ("binning", _BINNINGS), ("ci", _INTERVALS)):
             if getattr(self, name) not in allowed:
                 raise OptionError(f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(allowed)}")
-        if self.worst < 0:
-            raise OptionError(f"worst is {self.worst}; the number of worst rows to keep must be >= 0")
-        if not 1 <= self.bins <= _MOST_BINS:
-            raise OptionError(f"bins is {self.bins}; it must be in 1..{_MOST_BINS}")
-        if self.clip is not None and not 0 < self.clip < 0.5:
-            raise OptionError(f"clip is {self.clip}; it must lie between 0 and 0.5, for example 5e-5")
-        if not 0 < self.threshold < 1:
-            raise OptionError(f"threshold is {self.threshold}; it must lie between 0 and 1")
+        self._check_numbers()
         if self.threshold != 0.5 and len(self.classes) != 2:
             raise OptionError(f"threshold is for two classes; this tally has {len(self.classes)}: leave it out")
         if len(set(self.by)) < len(self.by):
@@ -100,6 +94,21 @@ class Layout:
     def check(self) -> None:
         """For layouts from elsewhere: raises ShapeError or OptionError for a prior that cannot be."""
         prior_shares(self.prior, self.classes)
+
+    def _check_numbers(self) -> None:
+        """Numbers of NumPy become Python's, so that equal options are equal bytes."""
+        bins = f"a whole number from 1 to {_MOST_BINS}"
+        numbers: dict[str, Any] = {
+            "worst": whole_number("worst", self.worst, low=0, text="a whole number >= 0, of the worst rows to keep,"),
+            "bins": whole_number("bins", self.bins, low=1, high=_MOST_BINS, text=bins),
+        }
+        within("threshold", self.threshold, 0, 1, open_ends=True)
+        numbers["threshold"] = float(self.threshold)
+        if self.clip is not None:
+            within("clip", self.clip, 0, 0.5, open_ends=True, text="a number between 0 and 0.5, for example 5e-5,")
+            numbers["clip"] = float(self.clip)
+        for name, number in numbers.items():
+            object.__setattr__(self, name, number)
 
     def _check_tracked(self) -> None:
         k = len(self.classes)

@@ -4,6 +4,7 @@ Everything here depends on the row alone. Values are checked once for a tally: b
 labels and distributions, and name the row; the message is made here.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,13 +13,14 @@ import numpy as np
 
 from crossent.activations import logsumexp
 from crossent.core.types import ArrayLike, NDArray
-from crossent.errors import CrossentError, NonFiniteError, ProbabilityError, ShapeError, WeightError
+from crossent.errors import CrossentError, LabelError, NonFiniteError, ProbabilityError, ShapeError, WeightError
 from crossent.losses import binary_cross_entropy, cross_entropy
 from crossent.scoring.layout import Kind
 from crossent.scoring.row_pass import LARGEST_OFF, SILENT_OFF, PassSums, RowPass, pass_rows
+from crossent.scoring.shape_words import refuse_generator, shape_advice
 from crossent.stats import Flags, Float64, Int64
 
-__all__ = ["Outcome", "binary_outcome", "class_outcome"]
+__all__ = ["Outcome", "binary_outcome", "class_outcome", "with_rows"]
 
 # The range of weights: the interval needs cubes of w l, which are then normal float64 for losses from 1e-40 to 1e39,
 # so that no result depends on the unit of the weights. Beyond LARGEST_LOSS w l itself would overflow.
@@ -101,6 +103,7 @@ def binary_outcome(
     prediction: ArrayLike,
     *,
     kind: Kind,
+    classes: tuple[str, ...],
     sample_weight: ArrayLike | None,
     source: str,
     first_row: int,
@@ -110,11 +113,11 @@ def binary_outcome(
     block = _block(targets, prediction, kind, sample_weight, source, first_row, rows, columns=None)
     p = np.asarray(block.prediction, np.float64)
     if kind == "probs":
-        _check_range(block, p[:, None], ("positive",))
+        _check_range(block, p[:, None], classes[1:])
     named: dict[str, Any] = {kind: p}
     losses = _losses(block, binary_cross_entropy, named)
     both = np.stack([_other_side(p, kind), p], axis=1)
-    found = _passed(block, both, kind, losses, ("negative", "positive"), (), named)
+    found = _passed(block, both, kind, losses, classes, (), named)
     return _outcome(block, found, kind, _decimals(p) if kind == "probs" else None)
 
 
@@ -178,6 +181,8 @@ def _block(
     columns: int | None,
 ) -> _Block:
     """The arrays in one shape, without the rows of weight 0 and those that are not chosen."""
+    refuse_generator(targets, "targets")
+    refuse_generator(prediction, kind)
     t, z = np.asarray(targets), np.asarray(prediction)
     narrow = kind == "probs" and z.dtype == np.float32  # the losses of float32 logits would be rounded
     z = np.ascontiguousarray(z, dtype=np.float32 if narrow else np.float64)
@@ -185,7 +190,8 @@ def _block(
     if t.ndim != 1 or z.shape != wanted:
         shape = "[n]" if columns is None else f"[n, {columns}]"
         raise ShapeError(
-            f"targets have shape {t.shape} and predictions {z.shape}; a tally takes targets [n] and predictions {shape}"
+            f"targets have shape {t.shape} and predictions {z.shape}; a tally takes targets [n] and predictions "
+            f"{shape}.{shape_advice(t.shape, z.shape)}"
         )
     kept = np.ones(len(t), np.bool_) if chosen is None else chosen
     w = None if sample_weight is None else _weights(sample_weight, t, kept, source, first_row)
@@ -223,11 +229,46 @@ def _losses(block: _Block, loss: Callable[..., Any], named: dict[str, Any]) -> F
     try:
         return np.ascontiguousarray(loss(block.targets, **named, reduction="none"), dtype=np.float64)
     except CrossentError as error:
-        if len(block.rows) and (block.source or block.rows[0]):
-            where = f"{block.source} rows" if block.source else "rows"
-            first, last = int(block.rows[0]) + 1, int(block.rows[-1]) + 1
-            raise type(error)(f"{where} {first}..{last} (index 0 below is row {first}): {error}") from error
-        raise
+        if isinstance(error, LabelError) and block.targets.dtype.kind in "iu":
+            _check_labels(block)
+        raise type(error)(with_rows(str(error), ("targets", *named), block.rows, block.source)) from error
+
+
+def with_rows(text: str, names: tuple[str, ...], rows: Int64, source: str) -> str:
+    """A message of an array of some rows, with the rows of the whole.
+
+    Args:
+        text: message that has name[i] or name[i, j], i a place among these rows.
+        names: of arrays of these rows.
+        rows: [n] row of each place in the source.
+        source: file or table; its row is then told first.
+
+    >>> with_rows("logits[1, 0] is nan", ("logits",), np.array([40, 70]), "")
+    'logits[70, 0] is nan'
+    >>> with_rows("logits[1, 0] is nan", ("logits",), np.array([40, 70]), "test.csv")
+    'test.csv row 71: logits[70, 0] is nan'
+    """
+    index = re.compile(rf"\b({'|'.join(names)})\[(\d+)")
+    first = index.search(text)
+    if first is None:
+        return text
+    told = index.sub(lambda m: f"{m[1]}[{rows[int(m[2])]}", text)
+    return f"{_place(source, int(rows[int(first[2])]))}: {told}" if source else told
+
+
+def _check_labels(block: _Block) -> None:
+    """Class numbers must be those of columns; there is no number here that stands for "leave out"."""
+    t = block.targets
+    k = block.prediction.shape[1] if block.prediction.ndim == 2 else 2
+    bad = (t < 0) | (t >= k)
+    if not bad.any():
+        return
+    i = int(np.argmax(bad))
+    advice = "Correct it, or give the row sample_weight 0 to leave it out."
+    if t.min() >= 1 and t.max() == k:
+        advice = "The labels look 1-based: pass targets - 1."
+    where = f"{block.place(i)}: the target" if block.source else f"targets[{block.rows[i]}]"
+    raise LabelError(f"{where} is {t[i]}; there are {k} classes, so 0..{k - 1} are allowed. {advice}")
 
 
 def _refuse_overflow(block: _Block, losses: Float64) -> None:

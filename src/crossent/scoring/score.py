@@ -145,6 +145,7 @@ class Score:
         effective_classes: exp(log loss): among how many equally likely classes the model still wavers.
         method: how the interval of the log loss was found: "hall", "bootstrap" (of rows, or of whole clusters where
             there are any) or "clusters".
+        clustered: whether rows came with keys of clusters, whatever the method.
         baseline_of: what the baseline is the entropy of: "these rows", or the prior that was given (then the
             cross-entropy of these rows' classes under it).
         accuracy: share of rows whose largest probability is at the target, with Wilson's interval.
@@ -188,6 +189,7 @@ class Score:
     bits_gained: float | None
     effective_classes: float
     method: str
+    clustered: bool
     baseline_of: str
     accuracy: Estimate
     macro: Macro

@@ -45,6 +45,7 @@ def summarise(parts: Parts, layout: Layout, *, drawn: Drawn) -> Score:
         baseline=beside,
         baseline_of="these rows" if layout.prior is None else "the given prior",
         method=layout.method,
+        clustered=layout.cluster,
         accuracy=wilson_estimate(float(correct / total), n=n, effective_n=effective_n, confidence=drawn.confidence),
         macro=macro(classes),
         confusion=confusion(parts.confusion, layout),

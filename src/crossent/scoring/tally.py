@@ -90,7 +90,7 @@ class Tally:
             by=(by,) if isinstance(by, str) else tuple(by),
             cluster=bool(cluster),
             ci=ci,
-            threshold=float(threshold),
+            threshold=threshold,
             prior=prior_shares(prior, tuple(classes)),
         )
         self._parts: Parts | None = None
@@ -164,7 +164,7 @@ class Tally:
             found = len(self.layout.classes)
             raise OptionError(f"update_binary is for two classes; this tally has {found}: use update")
         self._add(
-            partial(binary_outcome, targets, prediction, kind=self.layout.kind),
+            partial(binary_outcome, targets, prediction, kind=self.layout.kind, classes=self.layout.classes),
             Beside.of(self.layout, np.size(targets), sample_weight, count, by, cluster, source, first_row),
         )
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from crossent.core.accumulate import Float64
-from crossent.errors import OptionError
+from crossent.core.options import seed_number, whole_number
 from crossent.stats.identity import Identity, top_bits
 from crossent.stats.intervals import Estimate
 from crossent.stats.ratio import RatioSums
@@ -77,8 +77,8 @@ class GroupSums:
         Raises: OptionError for other values.
         Source: Hall, The bootstrap and Edgeworth expansion (1992), section 3.2.
         """
-        if replicates < 100:
-            raise OptionError(f"replicates is {replicates}; quantiles need at least 100, for example 2000")
+        text = "a whole number >= 100 (for the quantiles), for example 2000,"
+        replicates, seed = whole_number("replicates", replicates, low=100, text=text), seed_number(seed)
         rows = self.sums.total().estimate(confidence=confidence)
         if rows.value is None or rows.se is None:
             return rows

@@ -19,7 +19,7 @@ import numpy as np
 
 from crossent.core.accumulate import Float64
 from crossent.core.isotonic import isotonic_curves
-from crossent.errors import OptionError
+from crossent.core.options import coverage
 from crossent.stats.probability_cells import CellColumns
 from crossent.stats.redraws import OccupiedCells, null_of, occupied, redrawn_hits
 
@@ -104,8 +104,7 @@ def decompose(
     >>> round(d.loss, 6), round(d.mcb, 6), round(d.dsc, 6), round(d.unc, 6)
     (0.651898, 0.065191, 0.086305, 0.673012)
     """
-    if not 0.0 < confidence < 1.0:
-        raise OptionError(f"confidence is {confidence}; it must lie between 0 and 1, for example 0.95")
+    coverage(confidence)
     rows = occupied(cells)
     if rows is None:
         return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crossent.core.accumulate import Float64
-from crossent.errors import OptionError
+from crossent.core.options import whole_number
 from crossent.stats.cells import mass_bins
 from crossent.stats.probability_cells import CellColumns
 from crossent.stats.redraws import null_of, occupied, redrawn_hits
@@ -58,8 +58,7 @@ def calibration_error(
     >>> e.bins, round(e.naive, 6), round(e.debiased_square, 6)
     (2, 0.15, 0.020918)
     """
-    if bins < 1:
-        raise OptionError(f"bins is {bins}; it must be at least 1, for example 15")
+    bins = whole_number("bins", bins, low=1, text="a whole number >= 1, for example 15,")
     rows = occupied(cells)
     if rows is None:
         return None

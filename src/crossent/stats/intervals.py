@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from crossent.errors import OptionError
+from crossent.core.options import coverage
 from crossent.stats.quantiles import normal_quantile, t_quantile, t_tails
 
 __all__ = ["TOO_FEW_EVENTS", "Estimate", "hall_interval", "wilson_estimate"]
@@ -110,8 +110,7 @@ def hall_interval(value: float, *, se: float, gamma: float, units: int, confiden
     >>> hall_interval(1.0, se=0.1, gamma=0.0, units=10**9, confidence=0.95)[1] < 1.1961
     True
     """
-    if not 0.0 < confidence < 1.0:
-        raise OptionError(f"confidence is {confidence}; it must lie between 0 and 1, for example 0.95")
+    coverage(confidence)
     t = t_quantile(0.5 + confidence / 2, units - 1)
     return value - se * _unbent(t, gamma, units), value - se * _unbent(-t, gamma, units)
 

@@ -9,15 +9,15 @@ the shares that make the mean of 1 / k, and with it the variance, right.
 Statistics of one event must see the same redraws, so each draws with the same seed, or is given what was drawn.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from crossent.core.accumulate import Float64
-from crossent.errors import OptionError
+from crossent.core.options import seed_number, whole_number
 from crossent.stats.probability_cells import CELLS, CellColumns
 
-__all__ = ["Null", "OccupiedCells", "null_of", "occupied", "redrawn_hits"]
+__all__ = ["Null", "OccupiedCells", "null_of", "occupied", "redraw_number", "redrawn_hits"]
 
 # Probabilities in between are never taken for 0 or 1: sums of very small ones may be rounded to 0, means near 1 to 1.
 _SMALLEST, _LARGEST = 2.0**-119, 1.0 - 2.0**-53
@@ -73,6 +73,20 @@ def occupied(cells: CellColumns) -> OccupiedCells | None:
     return OccupiedCells(count, weight, hits, square, p)
 
 
+def redraw_number(redraws: Any) -> int:
+    """How often labels are redrawn, as an int.
+
+    Args:
+        redraws: a whole number >= 1.
+    Returns: the number.
+    Raises: OptionError for anything else.
+
+    >>> redraw_number(np.int64(200))
+    200
+    """
+    return whole_number("redraws", redraws, low=1, text="a whole number >= 1, for example 200,")
+
+
 def redrawn_hits(cells: CellColumns, redraws: int, seed: int) -> Float64:
     """Weighted hits of every occupied cell, redrawn as if each row came true with its own probability.
 
@@ -81,15 +95,14 @@ def redrawn_hits(cells: CellColumns, redraws: int, seed: int) -> Float64:
         redraws: how many times, >= 1.
         seed: of the generator PCG64, >= 0.
     Returns: [redraws, m] float64 for the m occupied cells, in the order of p.
-    Raises: OptionError for fewer than one redraw.
+    Raises: OptionError for another number of redraws, or seed.
 
     >>> from crossent.stats.probability_cells import ProbabilityCells
     >>> tally = ProbabilityCells.of(np.full((100, 1), 0.25), np.zeros((100, 1), np.bool_))
     >>> redrawn_hits(tally.columns(0), 1000, seed=0).mean().round()
     np.float64(25.0)
     """
-    if redraws < 1:
-        raise OptionError(f"redraws is {redraws}; it must be at least 1, for example 200")
+    redraws, seed = redraw_number(redraws), seed_number(seed)
     rows = occupied(cells)
     if rows is None:
         return np.empty((redraws, 0))

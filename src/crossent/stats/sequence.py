@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from crossent.errors import OptionError
+from crossent.core.options import coverage, whole_number
 from crossent.stats.intervals import Estimate
 
 __all__ = ["FIRST_LOOK", "Look", "best_ratio", "confidence_sequence"]
@@ -90,12 +90,9 @@ def best_ratio(expect_n: int, *, confidence: float) -> float:
     >>> round(best_ratio(1000, confidence=0.95), 5)
     0.09062
     """
-    if not 0.0 < confidence < 1.0:
-        raise OptionError(f"confidence is {confidence}; it must lie between 0 and 1, for example 0.95")
-    if expect_n < FIRST_LOOK:
-        raise OptionError(
-            f"expect_n is {expect_n}; no statement is made before {FIRST_LOOK} rows, so give at least {FIRST_LOOK}"
-        )
+    coverage(confidence)
+    text = f"a whole number of rows >= {FIRST_LOOK} (no statement is made before)"
+    expect_n = whole_number("expect_n", expect_n, low=FIRST_LOOK, text=text)
     right = 1.0 - 2.0 * math.log(1.0 - confidence)
     y = right + math.log(right) + 1.0
     for _ in range(50):  # Newton from above on a convex function: falls to the root
