@@ -15,12 +15,14 @@ from crossent.core.options import seed_number
 from crossent.core.types import ArrayLike
 from crossent.errors import CrossentError, EmptyBatchError, OptionError
 from crossent.scoring.beside import Beside
+from crossent.scoring.class_names import class_names, placed_targets
 from crossent.scoring.compare import Compare
 from crossent.scoring.compare_summary import compared, difference
 from crossent.scoring.compare_sums import CompareSums, Pair
 from crossent.scoring.counts import repeated
-from crossent.scoring.layout import Interval, Kind, Layout
+from crossent.scoring.layout import Interval, Kind, Layout, told
 from crossent.scoring.outcome import Outcome, binary_outcome, class_outcome
+from crossent.scoring.row_numbers import RowNumbers
 from crossent.scoring.saved import pack, unpack
 from crossent.stats import Flags
 from crossent.stats.sequence import Look, confidence_sequence
@@ -58,7 +60,8 @@ class CompareTally:
     """Compares two sets of predictions that arrive in blocks.
 
     Args:
-        classes: class names in column order; with two, the second is the positive one.
+        classes: class names in column order, or their number K (then named "0".."K-1"); with two, the second is the
+            positive one.
         kind: what predictions are: "probs", "logits" or "log_probs".
         names: of A, the one that is there, and B, the one that would replace it.
         by: names of the columns whose values are segments.
@@ -77,7 +80,7 @@ class CompareTally:
 
     def __init__(
         self,
-        classes: Sequence[str],
+        classes: Sequence[str] | int,
         *,
         kind: Kind = "probs",
         names: tuple[str, str] = ("A", "B"),
@@ -89,9 +92,15 @@ class CompareTally:
         if a == b:
             raise OptionError(f"both sets of predictions are called {quoted(a)}; give two names")
         layout = Layout(
-            tuple(classes), kind, worst=0, by=(by,) if isinstance(by, str) else tuple(by), cluster=bool(cluster), ci=ci
+            class_names(classes),
+            kind,
+            worst=0,
+            by=(by,) if isinstance(by, str) else tuple(by),
+            cluster=bool(cluster),
+            ci=ci,
         )
         self._state = _State(layout, (a, b), None)
+        self._numbers = RowNumbers()
 
     @property
     def layout(self) -> Layout:
@@ -120,25 +129,27 @@ class CompareTally:
         by: Mapping[str, ArrayLike] | None = None,
         cluster: ArrayLike | None = None,
         source: str = "",
-        first_row: int = 0,
+        first_row: int | None = None,
     ) -> None:
         """Add one block of rows.
 
         Args:
-            targets: [n] class indices in 0..K-1.
+            targets: [n] class indices in 0..K-1, or names.
             a, b: [n, K] numbers of the tally's kind, rows in the same order.
             sample_weight: [n] weights from 1e-60 to 1e60, or 0; only ratios matter, and weight 0 is not a row.
             count: [n] whole numbers: a row of count c is c equal rows, and none for 0.
             by: column name -> [n] values, for each column of the tally.
             cluster: [n] keys of any type, if the tally has clusters.
             source: file or table the rows come from; with `first_row` it makes a row's identity.
-            first_row: number of the first row there.
+            first_row: number of the first row there; None goes on after the rows of that source so far.
         Raises: LabelError, ShapeError, NonFiniteError, ProbabilityError, WeightError for other rows; OptionError for
             columns or clusters that were not announced, or are missing; DataError for too many segments, or a missing
             key; UnsupportedError for counts where ci="bootstrap" resamples rows. The tally stays as it was.
         """
-        outcome_of = partial(class_outcome, targets, kind=self.layout.kind, classes=self.layout.classes)
-        beside = Beside.of(self.layout, np.size(targets), sample_weight, count, by, cluster, source, first_row)
+        start = self._numbers.start(source, first_row)
+        beside = Beside.of(self.layout, np.size(targets), sample_weight, count, by, cluster, source, start)
+        placed = placed_targets(targets, self.layout.classes, beside.counted)
+        outcome_of = partial(class_outcome, placed, kind=self.layout.kind, classes=self.layout.classes)
         self._add(outcome_of, (a, b), beside)
 
     def update_binary(
@@ -152,12 +163,12 @@ class CompareTally:
         by: Mapping[str, ArrayLike] | None = None,
         cluster: ArrayLike | None = None,
         source: str = "",
-        first_row: int = 0,
+        first_row: int | None = None,
     ) -> None:
         """Add one block where single columns speak of the positive (second) class.
 
         Args:
-            targets: [n] 0 or 1.
+            targets: [n] 0 or 1, or names.
             a, b: [n] probabilities, logits or log-probabilities of class 1, used exactly as given.
             sample_weight, count, by, cluster, source, first_row: as in `update`.
         Raises: as `update`; OptionError unless there are two classes.
@@ -165,8 +176,10 @@ class CompareTally:
         if len(self.layout.classes) != 2:
             found = len(self.layout.classes)
             raise OptionError(f"update_binary is for two classes; this tally has {found}: use update")
-        outcome_of = partial(binary_outcome, targets, kind=self.layout.kind, classes=self.layout.classes)
-        beside = Beside.of(self.layout, np.size(targets), sample_weight, count, by, cluster, source, first_row)
+        start = self._numbers.start(source, first_row)
+        beside = Beside.of(self.layout, np.size(targets), sample_weight, count, by, cluster, source, start)
+        placed = placed_targets(targets, self.layout.classes, beside.counted)
+        outcome_of = partial(binary_outcome, placed, kind=self.layout.kind, classes=self.layout.classes)
         self._add(outcome_of, (a, b), beside)
 
     def __add__(self, other: "CompareTally") -> "CompareTally":
@@ -174,8 +187,19 @@ class CompareTally:
 
         Raises: OptionError if their options differ.
         """
+        if not isinstance(other, CompareTally):
+            return NotImplemented
         self._require_same(other)
-        return self._with(other._state.sums)
+        both = self._with(other._state.sums)
+        both._numbers = self._numbers + other._numbers
+        return both
+
+    def __radd__(self, other: int) -> "CompareTally":
+        """For sum(): 0 adds nothing."""
+        return self._with(None) if type(other) is int and other == 0 else NotImplemented
+
+    def __repr__(self) -> str:
+        return told("CompareTally", self.layout, self.n, f"names={self.names}", without=("worst",))
 
     def result(
         self,
@@ -230,6 +254,7 @@ class CompareTally:
         """
         tally = cls.__new__(cls)
         tally._state = unpack(data, _State, SCHEMA)
+        tally._numbers = RowNumbers({"": tally.n})
         return tally
 
     def _add(
@@ -250,6 +275,7 @@ class CompareTally:
 
         if beside.some:
             self._state = self._with(repeated(beside.count, sums))._state
+        self._numbers.saw(beside.source, beside.first_row, beside.size)
 
     def _sums(self) -> CompareSums:
         sums = self._state.sums
@@ -270,6 +296,7 @@ class CompareTally:
         """A tally of these rows and more."""
         mine, more = self._state, [s for s in (self._state.sums, sums) if s is not None]
         both = copy(self)
+        both._numbers = self._numbers + RowNumbers()
         both._state = _State(mine.layout, mine.names, more[0] + more[1] if len(more) == 2 else next(iter(more), None))
         return both
 

@@ -91,6 +91,8 @@ class LanguageTally:
 
         Raises: OptionError if `worst` differs; UnsupportedError if one has bytes or words and the other has not.
         """
+        if not isinstance(other, LanguageTally):
+            return NotImplemented
         if self.worst != other.worst:
             raise OptionError(f"these tallies do not add up: worst is {self.worst} and {other.worst}")
         both = LanguageTally(worst=self.worst, log_base=self.log_base)
@@ -98,6 +100,12 @@ class LanguageTally:
             for sums in tally._runs:
                 both._add(sums)
         return both
+
+    def __radd__(self, other: int) -> "LanguageTally":
+        """For sum(): 0 adds nothing."""
+        if type(other) is not int or other != 0:
+            return NotImplemented
+        return self + LanguageTally(worst=self.worst, log_base=self.log_base)
 
     def result(self, *, confidence: float = 0.95) -> LanguageScore:
         """The score of all tokens so far.

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -12,7 +12,7 @@ from crossent.core.types import ArrayLike, NDArray
 from crossent.errors import LabelError, OptionError, ShapeError
 from crossent.rows.columns import canonical_text
 from crossent.stats import Int64
-from crossent.wording import did_you_mean, listed, quoted
+from crossent.wording import counted, did_you_mean, listed, quoted
 
 __all__ = [
     "MOST_TRACKED",
@@ -176,3 +176,20 @@ def rows_of_classes(targets: NDArray, copies: Int64, weight: ArrayLike | None, c
     rows = np.zeros(classes, np.int64)
     np.add.at(rows, targets[inside].astype(np.int64), copies[inside])
     return rows
+
+
+def told(name: str, layout: Layout, n: int, *more: str, without: tuple[str, ...] = ()) -> str:
+    """The repr of a tally: rows, classes, options that are not the usual ones.
+
+    >>> told("Tally", Layout(("cat", "dog"), clip=1e-5), 3)
+    "Tally(3 rows, classes 'cat', 'dog', kind='probs', clip=1e-05)"
+    """
+    usual = {f.name: f.default for f in fields(Layout) if f.default is not MISSING}
+    hidden = {"classes", "kind", "tracked", *without}
+    options = [
+        f"{f.name}={value!r}"
+        for f in fields(Layout)
+        if f.name not in hidden and (value := getattr(layout, f.name)) != usual[f.name]
+    ]
+    parts = [counted(n), f"classes {listed(layout.classes)}", *more, f"kind={layout.kind!r}", *options]
+    return f"{name}({', '.join(parts)})"
