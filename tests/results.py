@@ -62,6 +62,7 @@ def score_of(labels: Sequence[str] | int = 3, *, zero: bool = False, segments: i
         baseline=unc, skill=0.6, bits_gained=0.5, effective_classes=1.5, method="hall", clustered=False,
         baseline_of="these rows",
         accuracy=share, macro=Macro(0.71, 0.72, 0.73), brier=0.31, auc=0.93 if two else None,
+        auc_bound=0.0007 if two else None,
         decomposition=(top if two else warm), top=None if two else top,
         temperature=Temperature(1.4, 0.05, 0.41, 0.012, None, 200, 0),
         entropy_gap=CalibrationTest(0.02, 3.3, 0.00097), spiegelhalter=CalibrationTest(0.011, 2.5, 0.0124),

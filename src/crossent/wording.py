@@ -4,7 +4,7 @@ import difflib
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-__all__ = ["aligned", "clean", "counted", "did_you_mean", "listed", "quoted"]
+__all__ = ["aligned", "clean", "counted", "did_you_mean", "having", "listed", "quoted", "shortened"]
 
 # controls, direction marks, surrogates, unassigned, line ends
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -38,6 +38,21 @@ def clean(text: object, *, width: int = 60) -> str:
     return "".join(kept)
 
 
+def shortened(text: object, *, width: int) -> str:
+    """One harmless line like `clean`, but of long text the middle is left out: names often differ at the end.
+
+    >>> shortened("category number 0001", width=14), shortened("cat", width=14)
+    ('catego…er 0001', 'cat')
+    """
+    whole = str(text)
+    ends = whole if len(whole) <= 2 * width else whole[:width] + whole[-width:]
+    shown = clean(ends, width=20 * width)  # no character takes more than 8 when it is written out
+    if len(whole) == len(ends) and len(shown) <= width:
+        return shown
+    end = width // 2
+    return f"{shown[: width - 1 - end]}\N{HORIZONTAL ELLIPSIS}{shown[-end:]}"
+
+
 def listed(names: Iterable[str], limit: int = 8) -> str:
     """Names for a message: the first few of them, and how many there are if that is more.
 
@@ -56,6 +71,15 @@ def counted(count: int, noun: str = "row") -> str:
     ('1 row', '12,345 rows', '0 columns')
     """
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def having(count: int, noun: str = "row") -> str:
+    """What is counted, and what it has.
+
+    >>> having(1), having(2, "token")
+    ('1 row has', '2 tokens have')
+    """
+    return f"{counted(count, noun)} {'has' if count == 1 else 'have'}"
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:

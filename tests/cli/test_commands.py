@@ -59,7 +59,7 @@ def test_score_tells_an_infinity_and_what_to_do(crossent, predictions):
     ran = crossent("score", predictions, "--target", "y")
     assert ran.status == 0
     assert "Log loss inf: 1 of 4 rows has probability 0 at the true class" in ran.out
-    assert "--clip 5e-2" in ran.out
+    assert "set the option clip to 5e-2" in ran.out
     assert (
         json.loads(crossent("score", predictions, "--target", "y", "--format", "json").out)["log_loss"]["value"]
         == "inf"

@@ -86,17 +86,6 @@ def test_floats_of_many_groups():
     assert sums.fractions()[:500] == [exactly(column) for column in values.T[:500]]
 
 
-@given(st.lists(finite, min_size=1, max_size=20), st.integers(1, 2**53), st.integers(0, 3))
-def test_scaled_is_as_many_equal_parts(values, count, group):
-    sums = ExactSum.of(np.array(values), groups=np.full(len(values), group), group_count=4)
-    assert sums.scaled(count).fractions() == [f * count for f in sums.fractions()]
-    small = count % 50 + 1
-    repeated = sums
-    for _ in range(small - 1):
-        repeated = repeated + sums
-    assert sums.scaled(small) == repeated
-
-
 @pytest.mark.parametrize("isa", ISAS)
 def test_products_are_two_products_on_every_instruction_set(isa):
     rng = np.random.default_rng(6)

@@ -72,10 +72,29 @@ def test_labels_are_cut_and_never_read_as_formulas():
     assert not set("".join(t.get_text() for t in texts)) & {"\u202e", "\u2066", "\x00", "\x1b", "\ud800"}
 
 
+def test_long_labels_keep_the_ends_by_which_they_differ():
+    ax = plots.confusion(score_of([f"category of number {k:04}" for k in range(4)]))
+    assert [t.get_text()[-5:] for t in ax.get_yticklabels()] == [f" {k:04}" for k in range(4)]
+
+
+def test_where_all_wrong_classes_are_improbable_shades_reach_further_and_that_is_said():
+    k = 40
+    bits = np.full((k, k), 12.0) - 10.0 * np.eye(k)
+    bits[3, 4], bits[5, 6] = 9.0, math.inf
+    sample = score_of(2).confusion
+    score = score_of(k, confusion=type(sample)(sample.counts, sample.shares, tuple(map(tuple, bits.tolist())), None))
+    ax = plots.confusion(score)
+    shades = shaded_cells(ax)
+    assert shades[3, 4] == pytest.approx(1 - 9 / 14, abs=0.026)
+    assert shades[0, 1] == pytest.approx(1 - 12 / 14, abs=0.026)
+    assert "white from 14 on" in ax.get_title(loc="left")
+    assert "white from 10 on" in plots.confusion(score_of(3)).get_title(loc="left")
+
+
 def test_shades_are_the_same_in_every_picture():
     """The darkest cell of two scores differs as their bits do."""
     good, bad = score_of(2), score_of(2)
-    worse = tuple(tuple(min(9.0, 4 * x) for x in row) for row in bad.confusion.bits)
+    worse = tuple(tuple(min(6.9, 4 * x) for x in row) for row in bad.confusion.bits)
     bad = score_of(2, confusion=type(bad.confusion)(bad.confusion.counts, bad.confusion.shares, worse, None))
     darkest = [max(shaded_cells(plots.confusion(score)).values()) for score in (good, bad)]
     assert darkest[0] > darkest[1]

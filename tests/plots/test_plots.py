@@ -73,6 +73,35 @@ def test_the_legend_leaves_the_curve_free():
     assert places == [4, 2]  # lower right, upper left
 
 
+@pytest.mark.parametrize("common", [False, True])
+def test_of_rare_events_only_the_end_where_they_are_is_drawn(common):
+    rng = np.random.default_rng(0)
+    p = rng.beta(2, 200, 5000)
+    y = (rng.random(5000) < p).astype(np.int64)
+    p, y = (1 - p, 1 - y) if common else (p, y)
+    tally = Tally(["no", "click"])
+    tally.update(y, np.column_stack([1 - p, p]))
+    score = tally.result()
+    ax = plots.reliability(score)
+    ax.figure.canvas.draw()
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    assert right - left < 0.1
+    assert top - bottom < 0.4
+    points = [(q.promised, q.recalibrated) for q in score.decomposition.curve]
+    assert all(left <= x <= right and bottom < y < top for x, y in points)
+    counts = [t for t in ax.texts if t.get_text() != "rows"]
+    assert counts
+    assert all(left < t.get_position()[0] < right for t in counts)
+
+
+def test_the_axis_names_the_class_and_stays_whole_without_rare_events():
+    ax = plots.reliability(made_score(["ham", "$x^2"]))
+    assert ax.get_xlabel() == "probability of class $x^2"
+    assert not ax.xaxis.label.get_parse_math()
+    assert ax.get_xlim() == (0, 1)
+    assert plots.reliability(made_score(3)).get_xlabel() == "confidence in the predicted class"
+
+
 def test_the_tail_holds_one_per_cent_of_the_rows():
     rng = np.random.default_rng(0)
     p = rng.beta(4, 1, 20_000)
@@ -92,6 +121,19 @@ def test_histogram_bars_add_up_and_infinite_rows_are_said():
     assert any("1 row at" in t.get_text() for t in ax.texts)
 
 
+@pytest.mark.parametrize("zero", [False, True])
+def test_nothing_strikes_through_the_labels_of_the_histogram(zero):
+    score = score_of(3, n=2000, zero=zero)
+    ax = plots.loss_histogram(score)
+    ax.figure.canvas.draw()
+    texts = [t.get_window_extent() for t in ax.texts]
+    assert len(texts) == 1 + zero
+    drawn = [line.get_window_extent() for line in ax.lines] + [patch.get_window_extent() for patch in ax.patches]
+    assert max(box.y1 for box in drawn) <= min(box.y0 for box in texts)
+    assert not zero or not texts[0].overlaps(texts[1])
+    assert ("mean of finite" if zero else "mean") in [t.get_text() for t in ax.get_legend().get_texts()]
+
+
 def test_scores_at_the_edges_can_be_drawn():
     tally = Tally(["a", "b"])
     tally.update(np.zeros(3, np.int64), np.tile([0.0, 1.0], (3, 1)))
@@ -99,16 +141,21 @@ def test_scores_at_the_edges_can_be_drawn():
     sure = Tally(["a"])
     sure.update(np.zeros(3, np.int64), np.ones((3, 1)))
     for draw in (plots.loss_histogram, plots.reliability):
-        draw(sure.result()).figure.canvas.draw()
+        ax = draw(sure.result())
+        ax.figure.canvas.draw()
+        assert ax.has_data()
     huge = Tally(["a", "b"], kind="logits")
     huge.update(np.array([0, 1]), np.array([[1e9, 0.0], [1e9, 0.0]]))
-    plots.loss_histogram(huge.result()).figure.canvas.draw()
+    ax = plots.loss_histogram(huge.result())
+    ax.figure.canvas.draw()
+    assert sum(bar.get_height() for bars in ax.containers for bar in bars) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("trace", [[], [0.7], [0.69, 0.69], [2.3, 1.0, 0.1], [{"iteration": 0, "loss": 1.0}], [1, -1]])
 def test_training_takes_any_trace(trace):
     ax = plots.training(trace)
     ax.figure.canvas.draw()
+    assert ax.lines
 
 
 def test_long_traces_are_thinned_and_keep_their_ends():

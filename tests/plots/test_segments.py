@@ -29,7 +29,8 @@ def test_segments_of_a_score_have_their_values_intervals_and_marks():
     score = score_of(3, segments=4)
     ax = plots.segments(score)
     assert labels_of(ax)[0] == "city"
-    assert labels_of(ax)[1] == "town 0\u200210"
+    assert labels_of(ax)[1] == "town 0"
+    assert [(t.xy[1], t.get_text()) for t in ax.texts] == [(k + 1, f"n = {10 + k}") for k in range(4)]
     assert dots_of(ax) == [(k + 1, s.log_loss.value, k == 0) for k, s in enumerate(score.segments)]
     assert intervals_of(ax) == {k + 1: (s.log_loss.lower, s.log_loss.upper) for k, s in enumerate(score.segments)}
     assert ax.lines[0].get_xdata()[0] == score.infinities.finite.value
@@ -38,7 +39,7 @@ def test_segments_of_a_score_have_their_values_intervals_and_marks():
 def test_without_segments_a_score_shows_its_classes():
     score = score_of(3)
     ax = plots.segments(score)
-    assert [text.split("\u2002")[0] for text in labels_of(ax)] == list(score.classes)
+    assert labels_of(ax) == list(score.classes)
     assert [x for _, x, _ in dots_of(ax)] == [c.log_loss.value for c in score.per_class]
 
 
@@ -47,7 +48,7 @@ def test_of_many_the_largest_are_kept_in_order_and_the_rest_counted():
     ax = plots.segments(score)
     kept = [s.value for s in sorted(score.segments, key=lambda s: -s.n)[:39]]
     assert labels_of(ax)[0] == "city"
-    assert [text.split("\u2002")[0] for text in labels_of(ax)[1:]] == sorted(kept, key=lambda v: int(v.split()[1]))
+    assert labels_of(ax)[1:] == sorted(kept, key=lambda v: int(v.split()[1]))
     assert "61 smaller ones left out" in [t.get_text() for t in ax.texts]
     assert ax.figure.get_size_inches()[1] > 2 * plots.segments(score_of(3)).figure.get_size_inches()[1]
 
@@ -58,7 +59,7 @@ def test_infinite_and_missing_values_are_written_at_the_edge():
     none = replace(score.segments[1], log_loss=estimate(None))
     ax = plots.segments(replace(score, segments=(lost, none, score.segments[2])))
     ax.figure.canvas.draw()
-    assert [t.get_text() for t in ax.texts] == ["\u221e", "\u2013"]
+    assert [t.get_text() for t in ax.texts if t.xy[0] < 1] == ["\u221e", "\u2013"]
     assert len(dots_of(ax)) == 1
 
 

@@ -51,6 +51,29 @@ def test_infinities_margin_segments_and_looks_are_told():
     assert "95 % confidence sequence, asymptotically valid at every look, tightest at 2,000 rows." in text
 
 
+def test_with_looks_the_interval_shown_is_that_of_the_last_one_and_no_p():
+    """Not even where the plain interval says "better"."""
+    looks = (Look(250, -0.02, -0.2, 0.1, 0.95, 2000), Look(500, -0.03, -0.0702, 0.0131, 0.95, 2000))
+    compare = compare_of(sequence=looks, verdict="undecided", segments=2)
+    for shown in (to_text(compare).split("city")[0], repr(compare)):
+        assert "0.0131" in shown
+        assert "0.008" not in shown
+    text = to_text(compare)
+    assert "p of no difference" not in text
+    assert "with probability" not in text
+    assert "confidence sequence, last look" in text
+    assert "segments are for one look" in text
+    assert "at any look: undecided" in repr(compare)
+    assert "one look" not in to_text(compare_of(segments=2))
+
+
+def test_shares_of_better_rows_count_the_rows_that_say_something():
+    compare = compare_of(n=3, infinite=(0, 0, 1), better=estimate(1.0, 0.1, 2))
+    assert repr(compare).endswith("better in 100.0 % of 2 rows, 1 left out)")
+    assert "100 % of the 2 rows not left out" in to_text(compare)
+    assert repr(compare_of()).endswith("better in 61.0 % of 500 rows)")
+
+
 def test_json_reads_back():
     plain = json.loads(to_json(compare_of(difference=estimate(-math.inf))))
     assert plain["schema"] == "crossent.compare/1"

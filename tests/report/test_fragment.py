@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from crossent.scoring.score import WorstRow
 from pages import assert_self_contained
 from results import HOSTILE, compare_of, score_of
 
@@ -23,6 +24,27 @@ def test_a_piece_has_verdict_numbers_and_pictures(name):
     assert reader.tags[0] == "div"
     assert "style" not in reader.tags
     assert len(piece) < 100_000
+
+
+def test_a_piece_shows_the_largest_segments_the_classes_and_the_worst_rows():
+    worst = tuple(WorstRow("a.parquet", k, "class 5", "class 6", 0.01, 90.0 + k) for k in range(30, 50))
+    score = score_of(14, segments=15, worst=worst)
+    text = assert_self_contained(score._repr_html_()).text
+    shown = {k for k in range(15) if f"town {k}" in text}
+    assert shown == set(range(5, 15)), "the ten with the most rows"
+    assert "and 5 smaller segments" in " ".join(text)
+    assert {k for k in range(14) if f"class {k}" in text} == set(range(2, 14))
+    assert "and 2 rarer classes" in " ".join(text)
+    assert [cell for cell in text if cell in {str(90 + k) for k in range(30, 50)}] == [
+        "120",
+        "121",
+        "122",
+        "123",
+        "124",
+    ]
+    compare = " ".join(assert_self_contained(compare_of(segments=12)._repr_html_()).text)
+    assert "town 9 " in compare
+    assert "and 2 smaller segments" in compare
 
 
 def test_labels_from_data_are_harmless():

@@ -102,6 +102,7 @@ def test_where_most_rows_say_the_opposite_of_the_mean_that_is_told():
     few = estimate(0.3, 0.02)
     assert verdict(compare_of(better=few)).endswith("Yet B has the smaller loss in only 30.0 % of the rows.")
     assert "Yet" not in verdict(compare_of(better=few, tied=0.4))
+    assert "Yet" not in verdict(compare_of(better=few, clustered=True))
 
 
 def test_infinite_losses_decide_before_the_mean():
@@ -109,7 +110,10 @@ def test_infinite_losses_decide_before_the_mean():
     assert verdict(lost).startswith(
         "B (new) is worse: it has an infinite loss in 2 rows in which A is finite. Over the 497"
     )
-    assert verdict(compare_of(infinite=(1, 0, 0))).startswith("A (old) is worse: it has an infinite loss in 1 row")
+    assert verdict(compare_of(infinite=(1, 0, 0))).startswith(
+        "A (old) has an infinite loss in 1 row in which B is finite. B (new) is "
+    )
+    assert "over 499 rows finite in both" in verdict(compare_of(infinite=(1, 0, 0)))
     assert "A (old) is infinite in 1 row in which B is finite" in verdict(compare_of(infinite=(1, 2, 0)))
     none = estimate(None)
     assert verdict(compare_of(infinite=(0, 0, 9), finite=none, difference=none)).endswith("both have a finite loss.")

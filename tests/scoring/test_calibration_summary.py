@@ -1,14 +1,16 @@
 """Calibration in a Score: scikit-learn's Brier score, brute force on rows, SciPy's temperature, and what adds up."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, xlogy
 from scipy.stats import entropy, norm
-from sklearn.metrics import brier_score_loss, log_loss
+from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
+from crossent.report.score import score_tables
 from crossent.scoring import Tally
 
 CLASSES = ["ant", "bee", "cat", "dog"]
@@ -90,7 +92,7 @@ def test_infinite_rows_leave_temperature_and_its_decomposition():
     assert (found.temperature.left_out, found.temperature.rows) == (2, 298)
     assert found.temperature.value == finite.temperature.value
     assert found.decomposition == finite.decomposition
-    assert found.entropy_gap == finite.entropy_gap
+    assert replace(found.entropy_gap, mark=None, left_out=0) == finite.entropy_gap
     # a clipped row has a loss, but is no distribution: the temperature is of other rows, so nothing adds up
     clipped = scored(y, p, clip=1e-6)
     assert clipped.temperature == found.temperature
@@ -152,3 +154,78 @@ def test_the_seed_decides_redraws_and_nothing_else():
     assert one.top.mcb == two.top.mcb
     assert one.top.mcb_null != two.top.mcb_null
     assert one.log_loss == two.log_loss
+
+
+def test_clip_leaves_the_decompositions_those_of_the_probabilities():
+    y, p, _ = batch(n=400)
+    rare = p[np.arange(400), y].argsort()[:40]
+    assert (p[rare, y[rare]] < 0.2).all()
+    found, clipped = scored(y, p), scored(y, p, clip=0.2)
+    assert clipped.log_loss.value < found.log_loss.value - 0.01
+    assert clipped.decomposition.loss == pytest.approx(found.decomposition.loss, rel=1e-11)
+    assert clipped.decomposition.knowledge == pytest.approx(found.decomposition.knowledge, rel=1e-11)
+    assert (clipped.top, clipped.per_class[0].rest) == (found.top, found.per_class[0].rest)
+    hit, q = (y == 0).astype(int), p[:, 0] / (p[:, 0] + p[:, 1])
+
+    def single(q, **more):
+        tally = Tally(["n", "y"], **more)
+        tally.update_binary(hit, q)
+        return tally.result(redraws=5)
+
+    found, clipped = single(q), single(q, clip=0.2)
+    assert clipped.log_loss.value < found.log_loss.value - 0.01
+    for name in ("loss", "mcb", "dsc", "unc"):
+        whole = getattr(found.decomposition, name)
+        assert getattr(clipped.decomposition, name) == pytest.approx(whole, rel=1e-10, abs=1e-12)
+    assert any("as given, not clipped" in note for note in clipped.notes)
+    assert "log loss, not clipped" in str([t.rows for t in score_tables(clipped)])
+    q[np.argmax(hit)] = 0.0
+    assert single(q, clip=0.2).decomposition.loss == math.inf
+    assert single(q, clip=0.2).decomposition.dsc == single(q).decomposition.dsc
+
+
+@pytest.mark.parametrize("low", [50.0, 800.0])
+def test_an_event_that_double_precision_calls_certain_has_no_decomposition(low):
+    tally = Tally(["a", "b", "c"], kind="logits")
+    tally.update([1, 0, 2, 1], [[low, 0.0, 0.0], [2.0, 1.0, 0.0], [0.0, 1.0, 2.0], [0.0, 1.0, 0.0]])
+    found = tally.result(redraws=5)
+    assert math.isfinite(found.log_loss.value)
+    assert found.top is None
+    assert found.to_dict()["top_why"] == "p = 1 in double precision: not resolved"
+    assert [c.rest is None for c in found.per_class] == [True, True, False]
+    note = next(note for note in found.notes if "double precision" in note)
+    assert all(name in note for name in ("the predicted class", "a", "b"))
+    ruled_out = Tally(["a", "b", "c"])
+    ruled_out.update([1, 0], [[1.0, 0.0, 0.0], [0.5, 0.3, 0.2]])
+    assert ruled_out.result(redraws=5).top.loss == math.inf
+
+
+def test_an_area_that_cells_do_not_tell_is_marked():
+    rng = np.random.default_rng(0)
+    q = rng.uniform(0.3, 0.305, 2000)
+    y = (rng.random(2000) < (q - 0.3) / 0.005).astype(int)
+    tally = Tally(["n", "y"])
+    tally.update_binary(y, q)
+    found = tally.result(redraws=5)
+    assert abs(found.auc - roc_auc_score(y, q)) <= found.auc_bound
+    assert found.auc_bound > 0.1
+    assert "to within" in str([t.rows for t in score_tables(found)])
+    three = Tally(["a", "b", "c"])
+    three.update(y, np.stack([0.6 * (1 - q), q, 0.4 * (1 - q)], axis=1))
+    found = three.result(redraws=5)
+    assert found.per_class[1].auc_bound > 0.1
+    assert "! AUC to within" in str([t.remarks for t in score_tables(found)])
+    y, p, _ = batch(n=2000, k=2)
+    good = scored(y, p)
+    assert good.auc_bound < 0.005
+    assert "to within" not in str([t.rows for t in score_tables(good)])
+
+
+def test_infinite_rows_mark_the_entropy_gap():
+    y, p, _ = batch(n=300)
+    p[[3, 9], y[[3, 9]]] = 0.0
+    p /= p.sum(axis=1, keepdims=True)
+    found = scored(y, p)
+    assert found.entropy_gap.left_out == 2
+    assert "2 rows with an infinite or huge loss left out" in found.entropy_gap.mark
+    assert found.spiegelhalter.left_out == 0

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import t
 
 from crossent.errors import EmptyBatchError, OptionError
 from crossent.scoring.compare_tally import CompareTally, sequence
@@ -47,10 +48,11 @@ def blocks(n, *, count, seed=0, shift=0.0):
     for k in range(count):
         base = rng.exponential(size=n)
         p = np.exp(-1.0 - np.stack([base, np.maximum(base + shift + 0.3 * rng.normal(size=n), -0.9)]))
-        a, b = (np.stack([1 - q, q], axis=1) for q in p)
+        y = np.arange(n) % 2
+        a, b = (np.where(y[:, None] == [0, 1], q[:, None], 1 - q[:, None]) for q in p)
         tallies.append(CompareTally(["n", "y"]))
-        tallies[-1].update(np.ones(n, int), a, b, first_row=k * n)
-        found.append(losses(np.ones(n, int), b) - losses(np.ones(n, int), a))
+        tallies[-1].update(y, a, b, first_row=k * n)
+        found.append(losses(y, b) - losses(y, a))
     return tallies, found
 
 
@@ -81,6 +83,28 @@ def test_looks_miss_seldom_however_often_one_looks():
         ends = [state.result().difference for state in states]
         misses["intervals"] += any(not e.lower <= truth <= e.upper for e in ends)
     assert misses["looks"] <= 3 < misses["intervals"], misses
+
+
+@pytest.mark.parametrize("ci", ["hall", "bootstrap"])
+def test_looks_of_clustered_rows_count_clusters(ci):
+    y, a, b, _ = batch(n=2000)
+    few, many = (tally_of(y, a, b, ci=ci, cluster=np.arange(2000) % k) for k in (10, 200))
+    found = few.result(expect_n=100)
+    assert (found.difference.n, found.sequence[0].n) == (10, 10)
+    assert found.sequence[0].why == "no statement before n = 100"
+    assert found.sequence[0].lower is None
+    assert many.result(expect_n=100).sequence[0].n == 200
+    detectable = (t.ppf(0.975, 9) + t.ppf(0.8, 9)) * found.difference.se
+    assert found.detectable == pytest.approx(detectable, rel=1e-9)
+
+
+def test_looks_take_the_seed_of_the_bootstrap():
+    y, a, b, _ = batch(n=300)
+    tally = tally_of(y, a, b, ci="bootstrap")
+    for seed in (1, 2):
+        look = tally.result(expect_n=200, seed=seed).sequence[0]
+        assert look == sequence([tally], expect_n=200, seed=seed)[0]
+    assert look != sequence([tally], expect_n=200, seed=1)[0]
 
 
 def test_verdict_and_gates_are_those_of_the_last_look():

@@ -158,8 +158,42 @@ def test_b_infinite_where_a_is_finite_is_worse_whatever_the_rest():
     assert found.losses[1].value == math.inf
     assert "whatever" in found.notes[0]
     back = tally_of(y, good, a).result(margin=0.5)
-    assert (back.difference.value, back.verdict, back.is_worse, back.is_not_worse) == (-math.inf, "better", False, True)
+    assert back.difference.value == -math.inf
     assert back.losses[1].value == pytest.approx(log_loss(y, a), rel=1e-12)
+
+
+def test_a_infinite_where_b_is_finite_leaves_the_verdict_to_the_other_rows():
+    y, a, _, _ = batch()
+    good = np.where(np.eye(3)[y] == 1, 0.98, 0.01)
+    worse = tally_of(y, zeroed(good, y, [5]), a).result(margin=0.1)  # 399 rows in which B loses much
+    assert (worse.difference.value, worse.finite.lower > 0.1) == (-math.inf, True)
+    assert (worse.verdict, worse.is_worse, worse.is_not_worse) == ("worse than the margin", True, False)
+    assert "the other rows decide" in worse.notes[0]
+    better = tally_of(y, zeroed(a, y, [5]), good).result(margin=0.1)
+    assert (better.verdict, better.is_worse, better.is_not_worse) == ("better", False, True)
+    look = tally_of(y, zeroed(good, y, [5]), a).result(margin=0.1, expect_n=400)
+    assert (look.sequence[-1].lower > 0.1, look.verdict, look.is_worse) == (True, "worse than the margin", True)
+
+
+@pytest.mark.parametrize("rare", [0, 1, 19, 20])
+def test_too_few_rows_of_one_of_two_classes_decide_nothing(rare):
+    rng = np.random.default_rng(0)
+    y = (np.arange(400) < rare).astype(int)
+    q = rng.uniform(0.02, 0.03, 400)
+    a, b = (np.stack([1 - p, p], axis=1) for p in (q, 0.5 * q))  # B is worse in the rows that may be missing
+    found = tally_of(y, a, b).result(margin=0.001)
+    assert bool(found.finite.mark) == (rare < 20)
+    if rare < 20:
+        assert (found.verdict, found.is_worse, found.is_not_worse) == ("undecided", False, False)
+        assert "no verdict: too few events: may be too short" in found.notes
+        assert found.difference.mark == found.losses[0].mark == found.finite.mark
+
+
+def test_clusters_say_that_the_share_of_better_rows_is_over_rows():
+    y, a, b, _ = batch()
+    found = tally_of(y, a, b, cluster=np.arange(400) // 4).result()
+    assert any("share in which B is better is over rows" in note for note in found.notes)
+    assert not any("share" in note for note in tally_of(y, a, b).result().notes)
 
 
 def test_both_infinite_are_left_out_and_counted():
@@ -211,8 +245,9 @@ def test_infinite_both_ways_has_no_value_and_is_worse():
 def test_verdicts_and_gates(shift, margin, verdict, is_worse, is_not_worse):
     d = np.tile([-0.2, 0.2], 100) + shift
     p = np.exp(-1.5 - np.stack([np.zeros(200), d]))
-    a, b = (np.stack([1 - q, q], axis=1) for q in p)
-    found = tally_of(np.ones(200, int), a, b).result(margin=margin)
+    y = np.arange(200) // 2 % 2
+    a, b = (np.where(y[:, None] == [0, 1], q[:, None], 1 - q[:, None]) for q in p)
+    found = tally_of(y, a, b).result(margin=margin)
     assert (found.verdict, found.is_worse, found.is_not_worse) == (verdict, is_worse, is_not_worse)
     assert found.margin == margin
 
@@ -341,3 +376,26 @@ def test_few_rows_of_a_class_or_segment_are_marked():
     assert tally_of(rare, a, b).result().losses[0].mark is None
     segments = tally_of(y, a, b, by={"kind": np.arange(400) < 19}).result().segments
     assert {s.value: s.difference.mark is not None for s in segments} == {"true": True, "false": False}
+
+
+def test_more_than_2_to_the_40_rows_are_refused():
+    y, a, b, _ = batch(n=3)
+    tally = tally_of(y, a, b, count=[2**32, 0, 0])
+    for _ in range(8):
+        tally = tally + tally
+    with pytest.raises(WeightError, match=r"1,099,511,627,779 rows.*2\^40"):
+        tally.update(y, a, b)
+    with pytest.raises(WeightError, match=r"2\^40"):
+        tally + tally
+    assert tally.n == 2**40
+
+
+@pytest.mark.parametrize("more", [{"sample_weight": [0, 0]}, {"count": [0, 0]}])
+def test_blocks_without_a_counting_row_are_checked(more):
+    tally = CompareTally(["n", "y"])
+    with pytest.raises(ShapeError, match=r"^A: "):
+        tally.update([0, 1], np.ones((1, 2)), np.ones((2, 2)) / 2, **more)
+    with pytest.raises(ShapeError, match=r"^B: "):
+        tally.update([0, 1], np.ones((2, 2)) / 2, np.ones((2, 3)), **more)
+    tally.update([0, 1], np.ones((2, 2)) / 2, np.ones((2, 2)) / 2, **more)
+    assert tally.n == 0

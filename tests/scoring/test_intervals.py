@@ -9,6 +9,7 @@ from sklearn.metrics import d2_log_loss_score, log_loss
 from crossent.errors import DataError, LabelError, OptionError, ShapeError
 from crossent.scoring import Tally
 from crossent.scoring.layout import commonest, prior_shares
+from crossent.stats.clusters import FEW_CLUSTERS
 
 CLASSES = ["a", "b", "c"]
 
@@ -55,6 +56,15 @@ def test_a_score_says_whether_its_rows_came_in_clusters(ci):
     y, p, _, cluster = batch()
     for keys in (None, cluster):
         assert tallied(y, p, cluster=keys, ci=ci).result(redraws=2).clustered == (keys is not None)
+
+
+def test_a_bootstrap_of_clusters_counts_clusters():
+    y, p, _, cluster = batch(n=2000, clusters=10)
+    hall, drawn = (tallied(y, p, cluster=cluster, ci=ci).result(redraws=2).log_loss for ci in ("hall", "bootstrap"))
+    assert (drawn.n, drawn.effective_n, drawn.gamma) == (10, hall.effective_n, hall.gamma)
+    assert (drawn.mark, drawn.value) == (hall.mark, hall.value)
+    assert FEW_CLUSTERS in drawn.mark
+    assert drawn.se == pytest.approx(hall.se, rel=0.1)
 
 
 def test_keys_of_clusters_are_compared_as_text():

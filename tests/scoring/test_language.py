@@ -3,6 +3,7 @@
 import json
 import math
 import pickle
+from dataclasses import replace
 from fractions import Fraction
 
 import mpmath
@@ -332,6 +333,9 @@ def test_tallies_that_do_not_add_up():
         tally.update([-1.0], documents=None)
     with pytest.raises(OptionError, match="worst is 10 and 3"):
         tally + LanguageTally(worst=3)
+    for left, right in ((2, 10), (2, None), (None, 2)):
+        with pytest.raises(OptionError, match=f"log_base is {left} and {right}"):
+            LanguageTally(log_base=left) + LanguageTally(log_base=right)
     assert tally.result() == before
     with pytest.raises(EmptyBatchError):
         LanguageTally().result()
@@ -360,7 +364,8 @@ def test_bytes_a_row_beside_a_mask_inside_rows_are_noted():
     tally = LanguageTally()
     tally.update(log_p, documents=["a", "b"], mask=mask, words=[2, 2])
     tally.update(log_p, documents=["c", "d"], words=[2, 2])
-    assert tally.result().notes[0].startswith("words came one number")
+    for each in (tally, LanguageTally.from_bytes(tally.to_bytes())):
+        assert each.result().notes[0].startswith("words came one number")
 
 
 def test_a_first_token_without_a_log_probability():
@@ -394,3 +399,43 @@ def test_numbers_whose_sums_overflow_are_refused_with_their_place(log_base):
         score_language([[-1.0, -1e308, -1e308]], log_base=log_base)
     assert score_language([[-1.0, -1e308]], mask=[[1, 0]], log_base=log_base).tokens == 1
     assert score_language([[-1.0, -1e289] * 2], log_base=log_base).loss.value > 1e288
+
+
+@pytest.mark.parametrize("counted", [False, True])
+def test_saved_and_loaded_is_the_same_from_any_split(counted):
+    rows, _ = corpus(30)
+    rows[3] = rows[3].copy()
+    rows[3][0] = -np.inf
+
+    def tally(documents):
+        made = LanguageTally(worst=4, log_base=2)
+        for d in documents:
+            made.update(rows[d], documents=f"d{d}", bytes=np.full(len(rows[d]), 3) if counted else None)
+        return made
+
+    whole, other = tally(range(30)), tally(range(12)) + tally(reversed(range(12, 30)))
+    data = whole.to_bytes()
+    loaded = LanguageTally.from_bytes(data)
+    assert other.to_bytes() == loaded.to_bytes() == data
+    assert loaded.result() == whole.result()
+    assert (loaded.n, loaded.worst, loaded.log_base) == (sum(map(len, rows)), 4, 2)
+    assert (loaded + tally([0])).result() == (tally([0]) + whole).result()
+    assert LanguageTally.from_bytes(LanguageTally().to_bytes()).n == 0
+    for bad in (
+        b"",
+        data[:-1],
+        data.replace(b"language-tally/1", b"language-tally/9"),
+        data.replace(b"language-", b""),
+    ):
+        with pytest.raises(DataError):
+            LanguageTally.from_bytes(bad)
+
+
+def test_saved_sums_that_do_not_fit_are_refused():
+    tally = LanguageTally()
+    tally.update([-1.0, -2.0], documents=["a", "b"])
+    good = tally._state.sums
+    good.check()
+    for wrong in ({"tokens": 3}, {"names": good.names[::-1]}, {"names": good.names[:1]}, {"names": ("x", "y", "z")}):
+        with pytest.raises(ValueError, match=r"tokens|documents"):
+            replace(good, **wrong).check()

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from crossent.errors import DataError
 from crossent.scoring import Tally
-from crossent.scoring.saved import SCHEMA
 
+SCHEMA = "crossent.tally/1"
 ROWS = 12
 WAYS: dict[str, dict[str, Any]] = {
     "two classes": {"classes": 2},
@@ -222,17 +222,19 @@ def change(path: str, value: Any) -> Any:
         ("layout.clip", 0.7, "clip is 0.7"),
         ("layout.clip", 10**400, "outside"),
         ("layout.prior", [0.5, 0.5], "prior has 2 numbers"),
+        ("layout.prior", [0.5] * 5, "sum to 2.5"),
         ("layout", {}, "fields"),
         ("layout.worst", 2, "worst"),
         ("parts", lambda parts: {"extra": 1} | parts, "fields extra"),
-        ("parts.losses.units", [7], "not a whole saved tally"),
-        ("parts.losses.units", [2**40, 2**40], "larger"),
-        ("parts.losses.units", [1] * 9, "larger"),
-        ("parts.losses.units", [2**54], "outside"),
-        ("parts.losses.units", [-5], "outside"),
-        ("parts.losses.sums", lambda sums: sums[:8], "left over|does not fit|sums|limbs|counts|NaN"),
-        ("parts.losses.sums.0.low", 99, "limbs 99"),
-        ("parts.losses.sums.0.low", -1, "outside"),
+        ("parts.losses.rows.units", [7], "not a whole saved tally"),
+        ("parts.losses.rows.units", [2**40, 2**40], "larger"),
+        ("parts.losses.rows.units", [1] * 9, "larger"),
+        ("parts.losses.rows.units", [2**54], "outside"),
+        ("parts.losses.rows.units", [-5], "outside"),
+        ("parts.losses.rows.sums", lambda sums: sums[:8], "left over|does not fit|sums|limbs|counts|NaN"),
+        ("parts.losses.rows.sums.0.low", 99, "limbs 99"),
+        ("parts.losses.rows.sums.0.low", -1, "outside"),
+        ("layout.ci", "bootstrap", "losses does not fit"),
         ("parts.confusion", None, "not a whole saved tally"),
         ("parts.worst.rows.0.loss", float("nan"), "rows.0..loss is nan"),
         ("parts.worst.rows.0.loss", 0.0, "not in order"),
@@ -252,7 +254,7 @@ def test_trees_that_do_not_fit(path, value, text):
 def test_numbers_that_do_not_fit():
     tree, body = opened(DATA)
     numbers = np.frombuffer(body, np.int64)
-    assert tree["parts"]["losses"]["units"] == [5]
+    assert tree["parts"]["losses"]["rows"]["units"] == [5]
     for number in (-1, 2**60, int(numbers[0]) + 1):  # of the first array: units
         changed = numbers.copy()
         changed[0] = number

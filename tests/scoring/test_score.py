@@ -35,7 +35,7 @@ def test_is_frozen(score):
 
 def test_what_has_no_value_says_why(score):
     plain = score.to_dict()
-    assert {name for name in plain if name.endswith("_why")} == {"top_why"}
+    assert {name for name in plain if name.endswith("_why")} == {"top_why", "calibration_error_why"}
     tally = Tally(["a", "b", "c"])
     tally.update([0, 0], [[0.0, 0.5, 0.5], [0.0, 1.0, 0.0]])
     plain = tally.result(redraws=2).to_dict()

@@ -6,7 +6,7 @@ from sklearn.metrics import log_loss
 from statsmodels.stats.multitest import multipletests
 
 from crossent.errors import DataError, OptionError, ShapeError
-from crossent.scoring import Tally
+from crossent.scoring import CompareTally, Tally
 from crossent.scoring.keys import by_value
 from crossent.scoring.segments import SegmentSums
 
@@ -40,7 +40,9 @@ def test_a_segment_is_the_score_of_its_rows(weighted):
         wanted = alone.result(redraws=5).log_loss
         assert s.log_loss.value == pytest.approx(log_loss(y[rows], p[rows], sample_weight=weights), rel=1e-12)
         assert (s.log_loss.lower, s.log_loss.upper, s.n) == (wanted.lower, wanted.upper, rows.sum())
-        assert s.p_value == wanted.p_value(found.log_loss.value)
+        few = np.bincount(y[rows], minlength=3).min() < 20
+        assert bool(s.log_loss.mark) >= few
+        assert s.p_value == (None if s.log_loss.mark else wanted.p_value(found.log_loss.value))
     assert sum(s.loss_share for s in found.segments) == pytest.approx(1)
     shares = [s.loss_share for s in found.segments]
     assert shares == sorted(shares, reverse=True)
@@ -52,8 +54,9 @@ def test_p_values_are_adjusted_within_each_column():
     assert [s.column for s in found] == ["region"] * 3 + ["digit"] * 7
     for column in ("region", "digit"):
         part = [s for s in found if s.column == column]
-        wanted = multipletests([s.p_value for s in part], method="fdr_bh")[1]
-        assert [s.p_adjusted for s in part] == pytest.approx(wanted.tolist(), rel=1e-12)
+        assert [s.p_adjusted is None for s in part] == [s.p_value is None for s in part]
+        wanted = multipletests([s.p_value for s in part if s.p_value is not None], method="fdr_bh")[1]
+        assert [s.p_adjusted for s in part if s.p_value is not None] == pytest.approx(wanted.tolist(), rel=1e-12)
 
 
 def test_infinite_and_single_rows_have_no_p_value():
@@ -66,7 +69,7 @@ def test_infinite_and_single_rows_have_no_p_value():
         ("z", 0, False, 2),
         ("y", 0, False, 1),
     ]
-    assert [s.p_value is None for s in found] == [True, False, True]
+    assert [s.p_value is None for s in found] == [True, True, True]  # none, marked, one row
     assert found[0].p_adjusted is None
     assert all(s.loss_share is None for s in found)
     assert found[1].log_loss.mark is not None
@@ -137,3 +140,53 @@ def test_saved_sums_that_do_not_fit_are_refused():
     for change in ({"values": ("y", "x")}, {"values": ("x",)}, {"others": np.array([0, -1])}):
         with pytest.raises(ValueError, match="column 'g'"):
             sums(**change).check()
+
+
+def rare(seed, n=6000, p=0.01):
+    """Calibrated predictions of a rare class in 60 segments that do not differ."""
+    rng = np.random.default_rng(seed)
+    q = p * np.exp(rng.normal(0, 0.3, n))
+    return (rng.random(n) < q).astype(int), q, np.arange(n) % 60
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_segments_with_few_rows_of_a_class_are_marked_and_claim_nothing(seed):
+    y, q, segment = rare(seed)
+    tally = Tally(["no", "yes"], by=["segment"])
+    tally.update_binary(y, q, by={"segment": segment})
+    found = tally.result(redraws=2).segments
+    assert len(found) == 60
+    assert all(s.log_loss.mark or s.log_loss.why for s in found)
+    assert [s.p_adjusted for s in found] == [None] * 60
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_segments_of_a_comparison_with_few_rows_of_a_class_claim_nothing(seed):
+    y, q, segment = rare(seed)
+    tally = CompareTally(["no", "yes"], by=["segment"])
+    tally.update_binary(y, q, np.minimum(0.9 * q, 1), by={"segment": segment})
+    found = tally.result().segments
+    assert all(s.difference.mark or s.difference.why for s in found)
+    assert [s.p_adjusted for s in found] == [None] * 60
+
+
+def test_segments_with_enough_rows_of_both_classes_keep_their_p_value():
+    y, q, segment = rare(0, n=300_000, p=0.02)
+    tally = Tally(["no", "yes"], by=["segment"])
+    tally.update_binary(y, q, by={"segment": segment})
+    found = tally.result(redraws=2).segments
+    assert not any(s.log_loss.mark for s in found)
+    assert min(s.p_adjusted for s in found) > 0.05
+
+
+def test_the_classes_of_segments_are_counted_up_to_200():
+    by = by_value(np.array(["x", "y", "x"]))
+    for classes, held in ((3, 3), (200, 200), (201, 0)):
+        sums = SegmentSums.of(
+            "g", by, np.ones(3), None, np.ones(3, bool), targets=np.array([0, 1, 2]), class_count=classes
+        )
+        assert sums.truth.shape == (2, held)
+        if held:
+            assert sums.truth[:, :3].tolist() == [[1, 0, 1], [0, 1, 0]]
+    with pytest.raises(ValueError, match="do not hold all rows"):
+        SegmentSums(**{**vars(sums), "truth": np.ones((2, 3), np.int64)}).check()

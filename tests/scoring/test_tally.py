@@ -168,7 +168,8 @@ def test_note_on_few_decimals_is_the_one_promised():
     p = np.array([[1.0, 0.0], [0.25, 0.75], [0.3333, 0.6667]])
     score = tally_of(np.array([1, 1, 0]), p).result()
     assert score.infinities.note == (
-        "1 row has p = 0.0000 at the true class, so the loss is inf: write more digits, or log-probs, or --clip 5e-5"
+        "1 row has p = 0.0000 at the true class, so the loss is inf: write more digits, or log-probs, or set the "
+        "option clip to 5e-5"
     )
     exact = tally_of(np.array([1, 1]), np.array([[1.0, 0.0], [1 / 3, 2 / 3]])).result()
     assert "find out why" in exact.infinities.note

@@ -236,3 +236,18 @@ def test_merged_is_whole_and_only_ratios_of_weights_matter():
     scaled = decompose(part(slice(None), 10.0).columns(0))
     assert scaled.mcb_debiased == pytest.approx(whole.mcb_debiased, rel=1e-9)
     assert scaled.p_value == whole.p_value
+
+
+def test_hits_far_below_the_lowest_cell_are_miscalibration_and_no_lack_of_discrimination():
+    p, hit = drawn_rows(1000, 3)
+    p[:3], hit[:3] = 1e-300, True
+    exact = float(-np.where(hit, np.log(p), np.log1p(-p)).mean())
+    d = decompose(columns_of(p, hit), loss=exact, redraws=10)
+    assert d.dsc >= 0
+    assert d.mcb > 3 * 600 / 1000
+    assert d.mcb - d.dsc + d.unc == pytest.approx(exact, abs=1e-12)
+    near = p.copy()
+    near[:3] = 2.0**-60  # in a cell with edges: as close as any other
+    exact = float(-np.where(hit, np.log(near), np.log1p(-near)).mean())
+    d = decompose(columns_of(near, hit), loss=exact, redraws=10)
+    assert d.mcb == decompose(columns_of(near, hit), redraws=10).mcb

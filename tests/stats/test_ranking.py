@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from calibration_cases import columns_of, drawn_rows, few_values
-from crossent.stats.ranking import auc
+from crossent.stats.ranking import auc, auc_bound
 
 
 @pytest.mark.parametrize("n", [20, 500, 20_000])
@@ -20,8 +20,7 @@ def test_equal_probabilities_in_a_cell_give_the_area_of_rows(n, weighted):
 def test_pairs_within_a_cell_bound_the_error(spread):
     p, hit = drawn_rows(5000, 3, spread=spread)
     cells = columns_of(p, hit)
-    misses = cells.weight - cells.hits
-    bound = (cells.hits * misses).sum() / (cells.hits.sum() * misses.sum()) / 2
+    bound = auc_bound(cells)
     assert abs(auc(cells) - roc_auc_score(hit, p)) <= bound
     assert bound < 0.02
 
@@ -42,3 +41,14 @@ def test_weights_from_tiny_to_huge():
     p, hit = drawn_rows(100, 4)
     weight = 10.0 ** np.random.default_rng(0).uniform(-60, 60, 100)
     assert auc(columns_of(p, hit, weight)) == pytest.approx(roc_auc_score(hit, p, sample_weight=weight), abs=1e-6)
+
+
+def test_the_bound_is_large_where_probabilities_share_a_cell_and_0_where_they_are_equal():
+    rng = np.random.default_rng(0)
+    p = rng.uniform(0.3, 0.305, 4000)
+    hit = rng.random(4000) < (p - 0.3) / 0.005
+    cells = columns_of(p, hit)
+    wrong = abs(auc(cells) - roc_auc_score(hit, p))
+    assert 0.1 < wrong <= auc_bound(cells) <= 0.5
+    assert auc_bound(columns_of(np.repeat([0.0, 0.5, 1.0], 4), np.tile([True, False], 6))) == 0.0
+    assert auc_bound(columns_of(p, np.ones(4000, bool))) is None

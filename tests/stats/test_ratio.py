@@ -137,15 +137,6 @@ def test_what_is_not_finite_is_named():
         RatioSums.of(np.ones(1), np.ones(1), a_error=np.array([np.inf]))
 
 
-@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=8), st.integers(1, 20), st.booleans())
-def test_scaled_is_the_rows_repeated(values, count, weighted):
-    v = np.array(values)
-    w = np.sqrt(v + 1) if weighted else None
-    found = RatioSums.weighted(v, w).scaled(count)
-    wanted = RatioSums.weighted(np.tile(v, count), None if w is None else np.tile(w, count))
-    assert (found.units.tolist(), found.sums) == (wanted.units.tolist(), wanted.sums)
-
-
 def test_sums_from_elsewhere_are_checked():
     r = RatioSums.of(np.array([1.0, 2.0]), groups=np.array([0, 1]), group_count=2)
     r.check()

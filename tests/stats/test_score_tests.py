@@ -102,3 +102,12 @@ def test_without_variance_or_rows_there_is_no_z():
         assert "no variance" in found.why
         empty = test(**{name: 0.0}, variance=0.0, weight=0.0, largest=0.0)
         assert empty == CalibrationTest(None, None, None, why="no rows")
+
+
+def test_rows_left_out_are_counted_and_marked():
+    found = entropy_gap_test(gap=1.0, variance=4.0, weight=100.0, largest=0.1, left_out=2)
+    assert (found.left_out, found.mark) == (2, "not reliable: 2 rows with an infinite or huge loss left out")
+    both = entropy_gap_test(gap=1.0, variance=4.0, weight=100.0, largest=3.0, left_out=1)
+    assert both.mark == f"{NOT_RELIABLE}; not reliable: 1 row with an infinite or huge loss left out"
+    none = entropy_gap_test(gap=0.0, variance=0.0, weight=0.0, largest=0.0, left_out=3)
+    assert (none.left_out, none.why) == (3, "every row has an infinite or huge loss")

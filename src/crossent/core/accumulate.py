@@ -160,7 +160,7 @@ class ExactSum:
         return len(self.limbs)
 
     def __add__(self, other: "ExactSum") -> "ExactSum":
-        return _sum_of(((self, 1, None), (other, 1, None)), self.group_count)
+        return _sum_of(((self, None), (other, None)), self.group_count)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ExactSum) and self.low == other.low and np.array_equal(self.limbs, other.limbs)
@@ -181,17 +181,6 @@ class ExactSum:
         if self.trimmed(self.low, self.limbs) != self:
             raise ValueError("an exact sum has limbs that say nothing")
 
-    def scaled(self, count: int) -> "ExactSum":
-        """Every sum times a whole number, exactly: what `count` equal parts add up to.
-
-        Args:
-            count: 1..2^53.
-
-        >>> ExactSum.of(np.array([0.1])).scaled(3) == ExactSum.of(np.array([0.1, 0.1, 0.1]))
-        True
-        """
-        return _sum_of(((self, count, None),), self.group_count)
-
     def total(self) -> "ExactSum":
         """The sum over all groups, as one group."""
         return self.merged(np.zeros(self.group_count, np.int64), 1)
@@ -202,7 +191,7 @@ class ExactSum:
 
     def merged(self, groups: Int64, group_count: int) -> "ExactSum":
         """Groups added into fewer, coarser ones: group g becomes groups[g]."""
-        return _sum_of(((self, 1, np.ascontiguousarray(groups, np.int64)),), group_count)
+        return _sum_of(((self, np.ascontiguousarray(groups, np.int64)),), group_count)
 
     def fractions(self) -> list[Fraction]:
         """The exact values, one per group."""
@@ -276,11 +265,11 @@ def window_of(lowest: int, highest: int) -> tuple[int, int]:
     return bottom, top - bottom + 3 + _ROOM
 
 
-def _sum_of(terms: tuple[tuple[ExactSum, int, Int64 | None], ...], group_count: int) -> ExactSum:
-    """The sum of terms (sums, factor, group of each of their groups)."""
-    low = min(s.low for s, _, _ in terms)
-    high = max(s.low + s.limbs.shape[1] for s, _, _ in terms)
+def _sum_of(terms: tuple[tuple[ExactSum, Int64 | None], ...], group_count: int) -> ExactSum:
+    """The sum of terms (sums, group of each of their groups)."""
+    low = min(s.low for s, _ in terms)
+    high = max(s.low + s.limbs.shape[1] for s, _ in terms)
     limbs = np.zeros((group_count, high - low + _ROOM), np.int64)
-    for sums, factor, groups in terms:
-        _native.exact_add(np.ascontiguousarray(sums.limbs), sums.low, factor, groups, limbs, low)
+    for sums, groups in terms:
+        _native.exact_add(np.ascontiguousarray(sums.limbs), sums.low, 1, groups, limbs, low)
     return ExactSum.trimmed(low, limbs)

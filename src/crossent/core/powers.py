@@ -12,7 +12,7 @@ import numpy as np
 from crossent import _native
 from crossent.core.accumulate import ExactSum, Float64, Int64, Reach, product_reach, reach_of, window_of
 
-__all__ = ["POWERS", "PowerSums", "ratio_sums"]
+__all__ = ["POWERS", "ratio_sums"]
 
 POWERS = ((1, 0), (0, 1), (2, 0), (1, 1), (0, 2), (3, 0), (2, 1), (1, 2), (0, 3))
 _PLAIN = ((1, 0), (2, 0), (3, 0))  # enough where b = 1

@@ -325,8 +325,8 @@ class SoftmaxClassifier(CallbackHost, Conventions):
                 f"The model has {len(self.coef_)} independent labels, and a model file holds classes of which one is "
                 "true. Save coef_ and intercept_ themselves, or fit and save one model for each label."
             )
+        from crossent.core.text import canonical_text
         from crossent.learn.store import SoftmaxModel  # loads crossent.rows, which arrays do not need
-        from crossent.rows.columns import canonical_text
 
         width, temperature = self.n_features_in_, getattr(self.loss_, "temperature", 1.0)
         names = getattr(self, "feature_names_in_", [f"x{j}" for j in range(width)])

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crossent.core.matrix import DenseMatrix
+from crossent.core.text import canonical_text
 from crossent.errors import LabelError
 from crossent.learn.class_weight import (
     ClassWeight,
@@ -22,7 +23,6 @@ from crossent.learn.store import SoftmaxModel
 from crossent.learn.trace import OnStep, Solution
 from crossent.learn.training import Training, check_fit_intercept, check_l1, check_l2, convergence_message, train
 from crossent.learn.types import Codes, Floats
-from crossent.rows.columns import canonical_text
 from crossent.rows.sources import Source
 from crossent.wording import listed, quoted
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from crossent.plots.style import ACCENT, FONT_SIZE, INK, MUTED, PAPER, PLAIN, RULE, WARM, Axes, bare, written
-from crossent.wording import clean
+from crossent.wording import shortened
 
 __all__ = ["MOST_ROWS", "Row", "draw_forest", "forest_height"]
 
@@ -17,8 +17,9 @@ class Row(NamedTuple):
     """A line of the forest.
 
     Attributes:
-        label: text from data; the count stands behind it.
-        n: count behind the value, written short, or ""; None for a heading, which has no value.
+        label: text from data.
+        n: what stands at the right edge, for instance how many rows; "" for nothing; None for a heading, which has no
+            value.
         value: the value; inf, -inf and None are written at the edge.
         lower, upper: its interval; None if there is none.
         doubtful: draws the dot hollow: the interval may be too short.
@@ -80,11 +81,14 @@ def _write_at_edge(row: Row, k: int, ax: Axes) -> None:
 
 
 def _set_labels(rows: Sequence[Row], ax: Axes) -> None:
-    """The label of every line with its count at the left."""
+    """The label of every line at the left and its count at the right, where no number that is a label runs into it."""
     ax.set_ylim(len(rows) - 0.4, -0.6)
-    shown = [clean(row.label, width=_LABEL_WIDTH) + (f"\N{EN SPACE}{row.n}" if row.n else "") for row in rows]
-    ax.set_yticks(range(len(rows)), shown, **PLAIN)
+    ax.set_yticks(range(len(rows)), [shortened(row.label, width=_LABEL_WIDTH) for row in rows], **PLAIN)
     size = FONT_SIZE - 1 if len(rows) <= 20 else FONT_SIZE - 2
+    for k, row in enumerate(rows):
+        if row.n:
+            ax.annotate(row.n, (1.0, k), xycoords=("axes fraction", "data"), xytext=(5, 0), textcoords="offset points",
+                        ha="left", va="center", color=MUTED, fontsize=size - 0.5)  # fmt: skip
     for row, text in zip(rows, ax.get_yticklabels(), strict=True):
         text.set(color=MUTED if row.n is None else INK, fontsize=size, style="italic" if row.n is None else "normal")
 

@@ -6,8 +6,9 @@ from crossent.wording import counted
 
 __all__ = ["loss_histogram"]
 
-_LEGEND = ("of the rows", "of the loss", "mean")
+_LEGEND = ("of the rows", "of the loss", "mean", "mean of finite")
 _TAIL = 0.01
+_HEAD, _HEAD_OF_TWO = 0.88, 0.8  # how far up the axes bars and lines reach, with one and two lines of text above them
 _SMALLEST = 2.0**-14  # rows with less loss than this share one bar
 
 
@@ -31,30 +32,32 @@ def loss_histogram(score: Score, *, ax: Axes | None = None) -> Axes:
         ax.bar(low, height, high - low, align="edge", color=SOFT, linewidth=0, label=label)
     if bars:
         _draw_loss_shares(bars, ax)
-    _draw_tail(score, bars, ax)
+    head = _HEAD_OF_TWO if score.infinities.rows else _HEAD
+    _draw_tail(score, bars, head, ax)
     mean = score.infinities.finite.value
     if mean is not None and mean >= _SMALLEST:
-        ax.axvline(mean, ymax=0.86, color=INK, linewidth=1, linestyle=(0, (2, 2)), label="mean")
+        label = "mean of finite" if score.infinities.rows else "mean"
+        ax.axvline(mean, ymax=head, color=INK, linewidth=1, linestyle=(0, (2, 2)), label=label)
     plain_log_ticks(ax.xaxis)
     ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
-    ax.set_ylim(0, 1.15 * ax.get_ylim()[1])
+    ax.set_ylim(0, ax.get_ylim()[1] / head)
     _draw_legend(ax)
     if score.infinities.rows:
         text = f"and {counted(score.infinities.rows)} at \N{INFINITY}"
-        ax.text(0.995, 0.88, text, transform=ax.transAxes, ha="right", va="top", color=WARM, fontsize=FONT_SIZE)
+        ax.text(0.995, 0.89, text, transform=ax.transAxes, ha="right", va="top", color=WARM, fontsize=FONT_SIZE)
     elif not bars:
         ax.text(0.5, 0.5, "no finite loss", transform=ax.transAxes, ha="center", color=MUTED, fontsize=FONT_SIZE)
     return ax
 
 
-def _draw_tail(score: Score, bars: list[tuple[float, float, float, float]], ax: Axes) -> None:
+def _draw_tail(score: Score, bars: list[tuple[float, float, float, float]], head: float, ax: Axes) -> None:
     """Shades the losses of the worst 1 % of the rows, and tells the share of the loss that they hold."""
     start = _tail_start(bars)
     if score.worst_share is None or start is None:
         return
     end = bars[-1][1]
-    ax.axvspan(start, end, color=WARM, alpha=0.13, linewidth=0)
-    ax.axvline(start, color=WARM, linewidth=0.8)
+    ax.axvspan(start, end, ymax=head, color=WARM, alpha=0.13, linewidth=0)
+    ax.axvline(start, ymax=head, color=WARM, linewidth=0.8)
     text = f"worst 1 %: {100 * score.worst_share:.3g} % of the loss"
     ax.text(0.995, 0.98, text, transform=ax.transAxes, ha="right", va="top", color=WARM, fontsize=FONT_SIZE)
 

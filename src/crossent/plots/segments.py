@@ -54,14 +54,15 @@ def segment_rows(result: Score | Compare) -> tuple[list[Row], int]:
 
 def as_row(name: str, estimate: Estimate, *, n: int | None = None, strong: bool = False) -> Row:
     """The line of an estimate."""
-    count = "" if n is None else short_count(n)
+    count = "" if n is None else f"n = {short_count(n)}"
     return Row(name, count, estimate.value, estimate.lower, estimate.upper, estimate.mark is not None, strong)
 
 
-def say_left_out(count: int, ax: Axes) -> None:
-    """Writes above the axes how many lines are not drawn."""
+def say_left_out(count: int, ax: Axes, *, line: int = 0) -> None:
+    """Writes above the axes, so many lines up, how many lines are not drawn."""
     text = f"{counted(count, 'smaller one')} left out"
-    ax.text(0, 1.005, text, transform=ax.transAxes, ha="left", va="bottom", color=MUTED, fontsize=FONT_SIZE - 1)
+    ax.annotate(text, (0, 1.005), xycoords="axes fraction", xytext=(0, line * (FONT_SIZE + 2)),
+                textcoords="offset points", ha="left", va="bottom", color=MUTED, fontsize=FONT_SIZE - 1)  # fmt: skip
 
 
 def _column(entry: SegmentScore | SegmentDifference | ClassScore) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from crossent.report.compare import compare_tables
 from crossent.report.language import language_tables, language_verdict
 from crossent.report.score import score_tables
-from crossent.report.tables import Table
+from crossent.report.tables import ALL, Most, Table
 from crossent.report.verdicts import compare_verdict, score_verdict
 from crossent.scoring import Score
 from crossent.scoring.compare import Compare
@@ -20,7 +20,7 @@ _VERDICTS: dict[type, Callable[[Any], str]] = {
     Compare: compare_verdict,
     LanguageScore: language_verdict,
 }
-_TABLES: dict[type, Callable[[Any], list[Table]]] = {
+_TABLES: dict[type, Callable[[Any, Most], list[Table]]] = {
     Score: score_tables,
     Compare: compare_tables,
     LanguageScore: language_tables,
@@ -43,6 +43,6 @@ def verdict(result: Result) -> str:
     return _VERDICTS[type(result)](result)
 
 
-def tables(result: Result) -> list[Table]:
-    """The tables of a result in the order of reading."""
-    return _TABLES[type(result)](result)
+def tables(result: Result, most: Most = ALL) -> list[Table]:
+    """The tables of a result in the order of reading, with at most so many lines of a kind."""
+    return _TABLES[type(result)](result, most)

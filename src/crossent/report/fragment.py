@@ -16,14 +16,15 @@ from crossent.plots.segments import segment_rows
 from crossent.plots.style import ACCENT, INK, MUTED, PAPER, RULE, SOFT, WARM
 from crossent.report.contents import Result, tables, verdict
 from crossent.report.pictures import picture
-from crossent.report.tables import Table
+from crossent.report.tables import Most, Table
 from crossent.scoring import Score
 from crossent.scoring.compare import Compare
 from crossent.wording import clean
 
 __all__ = ["to_fragment"]
 
-_SHOWN = ("numbers", "facts", "decomposition", "calibration", "documents")
+_SHOWN = ("numbers", "facts", "decomposition", "calibration", "documents", "segments", "classes", "worst")
+_MOST = Most(segments=10, classes=12, worst=5)
 _COLOURS = {"ink": INK, "muted": MUTED, "rule": RULE, "accent": ACCENT, "soft": SOFT, "warm": WARM, "paper": PAPER}
 _FONT = "system-ui, -apple-system, Segoe UI, Roboto, sans-serif"
 _BOX = (
@@ -50,7 +51,7 @@ def to_fragment(result: Result) -> str:
     Returns: one <div>; with pictures if matplotlib is installed, else with a line that says what they need.
     """
     told = f'<p style="margin: 0 0 8px; font-size: 15px"><b>{escape(verdict(result))}</b></p>'
-    shown = "".join(_table(table) for table in tables(result) if table.name in _SHOWN)
+    shown = "".join(_table(table) for table in tables(result, _MOST) if table.name in _SHOWN)
     notes = "".join(f"<p>Note: {escape(clean(note, width=300))}</p>" for note in result.notes)
     digest = hashlib.sha256((told + shown).encode()).hexdigest()[:10]  # keeps ids of several results apart
     return (

@@ -1,6 +1,6 @@
 """A LanguageScore: verdict and tables: perplexity and bits with intervals, the documents that raise the loss."""
 
-from crossent.report.tables import Table
+from crossent.report.tables import ALL, Most, Table
 from crossent.report.wording import interval, level, number, standard_error, told_interval, value
 from crossent.scoring.language_score import LanguageScore
 from crossent.stats import Estimate
@@ -9,11 +9,11 @@ from crossent.wording import clean
 __all__ = ["language_tables", "language_verdict"]
 
 
-def language_tables(score: LanguageScore) -> list[Table]:
+def language_tables(score: LanguageScore, most: Most = ALL) -> list[Table]:
     """All tables of a LanguageScore, in the order of reading."""
     note = score.infinities.note
     numbers = Table("numbers", tuple(_numbers(score)), remarks=(f"{note}.",) if note else ())
-    return [numbers, *([Table("documents", tuple(_documents(score)))] if score.worst else [])]
+    return [numbers, *([Table("documents", tuple(_documents(score, most.worst)))] if score.worst else [])]
 
 
 def language_verdict(score: LanguageScore) -> str:
@@ -47,7 +47,7 @@ def _numbers(score: LanguageScore) -> list[tuple[str, ...]]:
     return rows
 
 
-def _documents(score: LanguageScore) -> list[tuple[str, ...]]:
+def _documents(score: LanguageScore, most: int | None) -> list[tuple[str, ...]]:
     """The worst documents, with what each adds to the loss of the whole."""
     with_bytes = score.bytes is not None
     head = ("worst documents", "tokens", *(["bytes"] if with_bytes else []), "nats per token", "raises the loss by")
@@ -59,5 +59,5 @@ def _documents(score: LanguageScore) -> list[tuple[str, ...]]:
             number(each.loss),
             number(each.excess, digits=3),
         )
-        for each in score.worst
+        for each in score.worst[:most]
     ]

@@ -1,6 +1,6 @@
 """A Score as tables: numbers, where the loss comes from, calibration, segments, classes, worst rows."""
 
-from crossent.report.tables import LABEL_WIDTH, Segment, Table, cut, segment_tables
+from crossent.report.tables import ALL, LABEL_WIDTH, Most, Segment, Table, cut, segment_tables
 from crossent.report.wording import (
     BIT,
     alike,
@@ -20,6 +20,7 @@ from crossent.report.wording import (
     value,
 )
 from crossent.scoring import Score
+from crossent.scoring.score import ClassScore
 from crossent.stats import Estimate
 from crossent.stats.decomposition import Decomposition
 from crossent.stats.score_tests import CalibrationTest
@@ -27,8 +28,10 @@ from crossent.wording import clean, counted
 
 __all__ = ["score_tables"]
 
+_UNSURE = 0.005  # of an AUC: beyond this the text says so
 
-def score_tables(score: Score) -> list[Table]:
+
+def score_tables(score: Score, most: Most = ALL) -> list[Table]:
     """All tables of a Score, in the order of reading."""
     made = [
         _numbers(score),
@@ -36,10 +39,10 @@ def score_tables(score: Score) -> list[Table]:
         _infinities(score),
         _decomposition(score),
         _calibration(score),
-        *_segments(score),
-        _classes(score),
-        _one_against_rest(score),
-        _worst(score),
+        *_segments(score, most.segments),
+        _classes(score, most.classes),
+        _one_against_rest(score, most.classes),
+        _worst(score, most.worst),
     ]
     return [table for table in made if table.rows or table.remarks]
 
@@ -78,7 +81,10 @@ def _facts(score: Score) -> Table:
         ("mean over classes", f"precision {means[0]}, recall {means[1]}, F1 {means[2]}"),
         ("Brier score", number(score.brier)),
     ]
-    facts += [] if score.auc is None else [("AUC", number(score.auc))]
+    if score.auc is not None:
+        off = score.auc_bound or 0.0
+        unsure = f" (to within {number(off, digits=2)}: p lie close together)" if off > _UNSURE else ""
+        facts.append(("AUC", number(score.auc) + unsure))
     return Table("facts", tuple(facts), left=2)
 
 
@@ -111,12 +117,17 @@ def _decomposition(score: Score) -> Table:
         ("class shares alone", parts.unc),
         (f"\N{MINUS SIGN} {known[0]}", known[1]),
         (f"+ {lost[0]}", lost[1]),
-        (f"= {finite(score) if not isinstance(parts, Decomposition) else ''}log loss", parts.loss),
+        (f"= {finite(score) if not isinstance(parts, Decomposition) else ''}log loss{_given(score)}", parts.loss),
     )
     nats = [nats for _, nats in steps]
     columns = (alike(nats), alike([x / BIT for x in nats]))
     rows = tuple(zip((name for name, _ in steps), *columns, strict=True))
     return Table("decomposition", (("where the loss comes from", "nat", "bit"), *rows), remarks=remarks)
+
+
+def _given(score: Score) -> str:
+    """Says that the loss in the decomposition is not the clipped one."""
+    return ", not clipped" if any(note.endswith("not clipped") for note in score.notes) else ""
 
 
 def _calibration(score: Score) -> Table:
@@ -167,13 +178,13 @@ def _calibration_remarks(score: Score) -> list[str]:
     return remarks
 
 
-def _segments(score: Score) -> list[Table]:
+def _segments(score: Score, most: int) -> list[Table]:
     found = [Segment(s.column, s.value, s.n, s.log_loss, s.p_value, s.p_adjusted) for s in score.segments]
-    return segment_tables(found, what="loss", null="equals that of all rows")
+    return segment_tables(found, what="loss", null="equals that of all rows", most=most)
 
 
-def _classes(score: Score) -> Table:
-    kept = cut(score.per_class)
+def _classes(score: Score, most: int) -> Table:
+    kept = cut(score.per_class, most)
     rows = [("class", "rows", "share", "loss", "std error", "recall", "precision", "F1")]
     rows += [
         (
@@ -194,10 +205,10 @@ def _classes(score: Score) -> Table:
     return Table("classes", tuple(rows), remarks=tuple(remarks))
 
 
-def _one_against_rest(score: Score) -> Table:
+def _one_against_rest(score: Score, most: int) -> Table:
     """Each class by its own binary loss."""
     known = [c for c in score.per_class if c.rest is not None]
-    kept = [(c, c.rest) for c in cut(known) if c.rest]
+    kept = [(c, c.rest) for c in cut(known, most) if c.rest]
     if not kept:
         return Table("one against the rest", ())
     rows: list[tuple[str, ...]] = [
@@ -208,12 +219,20 @@ def _one_against_rest(score: Score) -> Table:
     written = alike([x for row in parts for x in row])
     columns = [written[k :: len(parts[0])] for k in range(len(parts[0]))]
     p_values = (p_value(d.p_value) for _, d in kept)
-    rows += zip(names, *columns, p_values, alike([c.auc for c, _ in kept]), strict=True)
+    rows += zip(names, *columns, p_values, _areas([c for c, _ in kept]), strict=True)
     remark = "loss = share alone \N{MINUS SIGN} discrimination + miscalibration, by the class's own loss."
-    return Table("one against the rest", tuple(rows), remarks=(remark,))
+    off = max(c.auc_bound or 0.0 for c, _ in kept)
+    unsure = (f"! AUC to within {number(off, digits=2)} or less: p lie close together.",) if off > _UNSURE else ()
+    return Table("one against the rest", tuple(rows), remarks=(remark, *unsure))
 
 
-def _worst(score: Score) -> Table:
+def _areas(classes: list[ClassScore]) -> list[str]:
+    """Each area under the curve, with an exclamation mark where cells do not tell it."""
+    areas = alike([c.auc for c in classes])
+    return [area + (" !" if (c.auc_bound or 0.0) > _UNSURE else "") for area, c in zip(areas, classes, strict=True)]
+
+
+def _worst(score: Score, most: int | None) -> Table:
     if not score.worst:
         return Table("worst", ())
     rows = [("worst rows", "row", "true", "predicted", "p(true)", "loss")]
@@ -226,6 +245,6 @@ def _worst(score: Score) -> Table:
             number(r.p_target, digits=3),
             number(r.loss),
         )
-        for r in score.worst
+        for r in score.worst[:most]
     ]
     return Table("worst", tuple(rows))

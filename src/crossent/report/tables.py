@@ -8,7 +8,7 @@ from crossent.report.wording import caveats, interval, marked, p_value, value
 from crossent.stats import Estimate
 from crossent.wording import clean, counted
 
-__all__ = ["LABEL_WIDTH", "MOST_LINES", "Segment", "Table", "cut", "segment_tables"]
+__all__ = ["ALL", "LABEL_WIDTH", "MOST_LINES", "Most", "Segment", "Table", "cut", "segment_tables"]
 
 MOST_LINES = 40
 LABEL_WIDTH = 24
@@ -30,6 +30,23 @@ class Table(NamedTuple):
     remarks: tuple[str, ...] = ()
 
 
+class Most(NamedTuple):
+    """How many lines of a kind are shown, those with the most rows.
+
+    Attributes:
+        segments: of each column.
+        classes: of each table of classes.
+        worst: rows, or documents, with the largest losses; None for all that are kept.
+    """
+
+    segments: int = MOST_LINES
+    classes: int = MOST_LINES
+    worst: int | None = None
+
+
+ALL = Most()
+
+
 class Segment(NamedTuple):
     """A segment of a Score or of a Compare, as its table needs it."""
 
@@ -41,24 +58,25 @@ class Segment(NamedTuple):
     p_adjusted: float | None
 
 
-def cut(entries: Sequence[Any], most: int = MOST_LINES) -> list[Any]:
+def cut(entries: Sequence[Any], most: int) -> list[Any]:
     """All entries, or those with the most rows, in their own order."""
     largest = sorted(range(len(entries)), key=lambda k: (-entries[k].n, k))[:most]
     return [entries[k] for k in sorted(largest)]
 
 
-def segment_tables(segments: Iterable[Segment], *, what: str, null: str) -> list[Table]:
+def segment_tables(segments: Iterable[Segment], *, what: str, null: str, most: int = MOST_LINES) -> list[Table]:
     """One table for each column, with its largest segments.
 
     Args:
         segments: the segments, column by column.
         what: heading of the estimates.
         null: what the p-values are of.
+        most: lines of a table.
     """
     made = []
     for column, group in groupby(segments, key=lambda s: s.column):
         found = list(group)
-        kept = cut(found)
+        kept = cut(found, most)
         head = (clean(column, width=LABEL_WIDTH), "rows", what, "std error", "interval", "p", "adjusted p")
         rows = [
             (clean(s.name, width=LABEL_WIDTH), f"{s.n:,}", value(s.estimate), marked(s.estimate),

@@ -14,9 +14,9 @@ from crossent.report.wording import (
     value,
 )
 from crossent.scoring import Score
-from crossent.scoring.compare import Compare
+from crossent.scoring.compare import Compare, at_last_look
 from crossent.stats.decomposition import Decomposition
-from crossent.wording import clean, counted
+from crossent.wording import clean, counted, having
 
 __all__ = ["calibration_verdict", "compare_verdict", "score_verdict"]
 
@@ -56,7 +56,7 @@ def _infinite_verdict(score: Score) -> str:
         return f"Log loss inf: {have}."
     told = f" ({told_interval(finite)})" if finite.lower is not None else ""
     rest = score.n - zeros
-    others = f"The other {counted(rest)} {'has' if rest == 1 else 'have'} {value(finite)} nat{told}."
+    others = f"The other {having(rest)} {value(finite)} nat{told}."
     return f"Log loss inf: {have}. {others}"
 
 
@@ -88,13 +88,13 @@ def compare_verdict(compare: Compare) -> str:
     b = f"B ({clean(compare.names[1], width=40)})"
     a = f"A ({clean(compare.names[0], width=40)})"
     only_a, only_b, _ = compare.infinite
-    if only_a or only_b:
+    if only_b:
         return " ".join((_infinite_difference(a, b, only_a, only_b), _finite_difference(compare)))
     if compare.finite.value is None:
         return f"{a} and {b} cannot be compared: there is no row in which both have a finite loss."
-    return " ".join(
-        part for part in (f"{_judged(compare, a, b)}: {_told(compare)}.", _yet(compare), _power(compare)) if part
-    )
+    ruled_out = f"{a} has an infinite loss in {counted(only_a)} in which B is finite." if only_a else ""
+    judged = f"{_judged(compare, a, b)}: {_told(compare)}."
+    return " ".join(part for part in (ruled_out, judged, _yet(compare), _power(compare)) if part)
 
 
 def _judged(compare: Compare, a: str, b: str) -> str:
@@ -114,14 +114,15 @@ def _told(compare: Compare) -> str:
         last = compare.sequence[-1]
         ends = f"{level(last.confidence)} confidence sequence {number(last.lower)} to {number(last.upper)}"
         ends = ends if last.lower is not None else f"no statement yet: {last.why}"
-    told = f"loss of B \N{MINUS SIGN} loss of A is {value(gap)} nat ({ends}) over {counted(compare.n)}"
+    rows = counted(compare.n - sum(compare.infinite)) + (" finite in both" if compare.infinite[0] else "")
+    told = f"loss of B \N{MINUS SIGN} loss of A is {value(gap)} nat ({ends}) over {rows}"
     return f"{told}; {caveat(gap)}" if gap.mark else told
 
 
 def _yet(compare: Compare) -> str:
-    """What most rows say, where the mean says the opposite."""
+    """What most rows say, where the mean says the opposite; rows in clusters are not independent and say nothing."""
     share = compare.better
-    if share.value is None or share.lower is None or share.upper is None:
+    if compare.clustered or share.value is None or share.lower is None or share.upper is None:
         return ""
     if compare.verdict.startswith("worse") and share.lower > 0.5:
         return f"Yet B has the smaller loss in {percent(share.value)} of the rows."
@@ -131,22 +132,21 @@ def _yet(compare: Compare) -> str:
 
 
 def _power(compare: Compare) -> str:
-    """What an undecided comparison could have found."""
-    if compare.verdict != "undecided" or compare.detectable is None:
+    """What an undecided comparison could have found in one look."""
+    if compare.verdict != "undecided" or compare.detectable is None or compare.sequence:
         return ""
     return f"They would find a difference of {number(compare.detectable, digits=2)} nat with probability 0.8."
 
 
 def _infinite_difference(a: str, b: str, only_a: int, only_b: int) -> str:
-    if only_a and only_b:
+    if only_a:
         return f"{a} is infinite in {counted(only_a)} in which B is finite, and {b} in {only_b:,} in which A is finite."
-    worse, better, rows = (b, "A", only_b) if only_b else (a, "B", only_a)
-    return f"{worse} is worse: it has an infinite loss in {counted(rows)} in which {better} is finite."
+    return f"{b} is worse: it has an infinite loss in {counted(only_b)} in which A is finite."
 
 
 def _finite_difference(compare: Compare) -> str:
     if compare.finite.value is None:
         return "No row is finite in both."
-    gap = compare.finite
+    gap = at_last_look(compare.finite, compare.sequence)
     told = f"loss of B \N{MINUS SIGN} loss of A is {value(gap)} nat ({told_interval(gap)})"
     return f"Over the {counted(compare.n - sum(compare.infinite))} finite in both, {told}."

@@ -3,6 +3,7 @@
 Cells hold all rows; losses, the temperature and the entropy gap leave out rows with an infinite loss.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,18 +18,19 @@ from crossent.stats import Estimate, Int64, mass_bins, wilson_estimate
 from crossent.stats.decomposition import decompose
 from crossent.stats.ece import calibration_error
 from crossent.stats.probability_cells import CELLS, CellColumns, cell_edges
-from crossent.stats.ranking import auc
+from crossent.stats.ranking import auc, auc_bound
 from crossent.stats.redraws import redraw_number, redrawn_hits
 from crossent.stats.score_tests import entropy_gap_test, spiegelhalter_test
 from crossent.stats.smooth_ece import smooth_calibration_error
 from crossent.stats.temperature import (
+    BETAS,
     Temperature,
     TemperatureDecomposition,
     decompose_by_temperature,
     fit_temperature,
 )
 
-__all__ = ["Drawn", "calibration"]
+__all__ = ["Drawn", "calibration", "resolved"]
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,15 @@ def calibration(parts: Parts, layout: Layout, loss: Estimate, drawn: Drawn) -> d
     two = len(layout.classes) == 2
     cells = parts.reliability.columns(0)
     hits = redrawn_hits(cells, drawn.redraws, drawn.seed)
-    event = decompose(cells, loss=loss.value if two else None, confidence=drawn.confidence, hits=hits)
+    event = None
+    if two or resolved(parts, cells):
+        exact = _as_given(parts, layout, loss) if two else None
+        event = decompose(cells, loss=exact, confidence=drawn.confidence, hits=hits)
     temperature = _temperature(parts)
     return {
         "auc": auc(cells) if two else None,
-        "decomposition": event if two else _by_temperature(parts, temperature),
+        "auc_bound": auc_bound(cells) if two else None,
+        "decomposition": event if two else _by_temperature(parts, layout, temperature),
         "top": None if two else event,
         "temperature": temperature,
         "calibration_error": calibration_error(cells, hits=hits),
@@ -75,6 +81,32 @@ def calibration(parts: Parts, layout: Layout, loss: Estimate, drawn: Drawn) -> d
     }
 
 
+def resolved(parts: Parts, cells: CellColumns) -> bool:
+    """Whether the cells of an event tell its loss, which may be finite where p is 0 or 1 to double precision.
+
+    Args:
+        parts: the sums; with an infinite loss among the rows p = 0 is taken at its word.
+        cells: [CELLS] columns of the event.
+    """
+    misses = cells.weight - cells.hits
+    outermost = cells.hits[0] > 0 or cells.hits[1] > 0 or misses[-1] > 0 or misses[-2] > 0
+    return not outermost or bool(parts.zeros[0] or parts.moved[1])
+
+
+def _as_given(parts: Parts, layout: Layout, loss: Estimate) -> float | None:
+    """The log loss that belongs to the cells, which clip= does not move; None if it is not known."""
+    if layout.clip is None:
+        return loss.value
+    if parts.moved[1]:
+        return math.inf
+    return None if parts.moments.rows[1] else _finite_as_given(parts)
+
+
+def _finite_as_given(parts: Parts) -> float:
+    """The mean loss of the rows in the temperature, of which it is the curve's value at T = 1: never clipped."""
+    return float(parts.moments.temperature.floats()[3 * BETAS.index(1.0)] / parts.moments.weight.floats()[0])
+
+
 def _temperature(parts: Parts) -> Temperature | None:
     weight, square = parts.moments.weight.floats().tolist()
     kept, left_out = parts.moments.rows.tolist()
@@ -83,13 +115,16 @@ def _temperature(parts: Parts) -> Temperature | None:
     )
 
 
-def _by_temperature(parts: Parts, temperature: Temperature | None) -> TemperatureDecomposition | None:
+def _by_temperature(parts: Parts, layout: Layout, temperature: Temperature | None) -> TemperatureDecomposition | None:
     """The decomposition of the finite loss; None unless the temperature is that of the same rows."""
     if temperature is None or temperature.left_out != int(parts.zeros[0]):
         return None
-    a, b = parts.losses.total().sums[:2]
-    loss = float(a.fractions()[0] / b.fractions()[0])
-    return decompose_by_temperature(temperature, loss=loss, unc=entropy(parts.losses.sums[1].fractions()))
+    if layout.clip is None:
+        a, b = parts.losses.rows.total().sums[:2]
+        loss = float(a.fractions()[0] / b.fractions()[0])
+    else:
+        loss = _finite_as_given(parts)
+    return decompose_by_temperature(temperature, loss=loss, unc=entropy(parts.losses.rows.sums[1].fractions()))
 
 
 def _tests(parts: Parts) -> dict[str, Any]:
@@ -98,7 +133,13 @@ def _tests(parts: Parts) -> dict[str, Any]:
     largest_gap, largest_excess = parts.moments.largest.tolist()
     return {
         "brier": brier / weight,
-        "entropy_gap": entropy_gap_test(gap=gap, variance=gap_variance, weight=kept, largest=largest_gap),
+        "entropy_gap": entropy_gap_test(
+            gap=gap,
+            variance=gap_variance,
+            weight=kept,
+            largest=largest_gap,
+            left_out=int(parts.moments.rows[1]),
+        ),
         "spiegelhalter": spiegelhalter_test(
             excess=excess, variance=excess_variance, weight=weight, largest=largest_excess
         ),

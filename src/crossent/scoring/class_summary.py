@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from crossent.scoring.calibration_summary import Drawn
+from crossent.scoring.calibration_summary import Drawn, resolved
 from crossent.scoring.confusion import Confusion, ConfusionSums, Macro
 from crossent.scoring.layout import Layout
 from crossent.scoring.loss_summary import group_loss
@@ -14,7 +14,7 @@ from crossent.scoring.parts import Parts
 from crossent.scoring.score import ClassScore
 from crossent.stats import Cells, Estimate, wilson_estimate
 from crossent.stats.decomposition import decompose
-from crossent.stats.ranking import auc
+from crossent.stats.ranking import auc, auc_bound
 
 __all__ = ["class_scores", "confusion", "macro"]
 
@@ -23,15 +23,15 @@ def class_scores(parts: Parts, layout: Layout, drawn: Drawn) -> tuple[ClassScore
     """One entry a class, in column order."""
     weights, _, corrects = (s.fractions() for s in parts.truth.sums)
     predicted = parts.predicted.sums[0].fractions()
-    finite = parts.losses.estimates(confidence=drawn.confidence, floor=0.0)
-    lost = parts.losses.sums[0].fractions()
+    finite = parts.losses.rows.estimates(confidence=drawn.confidence, floor=0.0)
+    lost = parts.losses.rows.sums[0].fractions()
     all_lost = 0 if parts.zeros[0] else sum(lost)
     recalls = _shares(corrects, parts.truth, drawn.confidence)
     precisions = _shares(corrects, parts.predicted, drawn.confidence)
     total, counts = sum(weights), parts.truth.counts.tolist()
     scores = []
     for k, label in enumerate(layout.classes):
-        infinite = counts[k] - int(parts.losses.units[k])
+        infinite = counts[k] - int(parts.losses.rows.units[k])
         recall, both = recalls[k], weights[k] + predicted[k]
         effective_n = 0.0 if recall is None else recall.effective_n
         scores.append(
@@ -62,10 +62,12 @@ def _shares(corrects: list[Fraction], cells: Cells, confidence: float) -> list[E
 def _against_rest(parts: Parts, layout: Layout, k: int, drawn: Drawn) -> dict[str, Any]:
     """Decomposition and AUC of "the true class is k", for a class with cells of its own."""
     if k not in layout.tracked:
-        return {"rest": None, "auc": None}
+        return {"rest": None, "auc": None, "auc_bound": None}
     cells = parts.rest.columns(layout.tracked.index(k))
-    rest = decompose(cells, redraws=drawn.redraws, seed=drawn.seed, confidence=drawn.confidence)
-    return {"rest": rest, "auc": auc(cells)}
+    rest = None
+    if resolved(parts, cells):
+        rest = decompose(cells, redraws=drawn.redraws, seed=drawn.seed, confidence=drawn.confidence)
+    return {"rest": rest, "auc": auc(cells), "auc_bound": auc_bound(cells)}
 
 
 def macro(classes: tuple[ClassScore, ...]) -> Macro:

@@ -10,10 +10,11 @@ from crossent.core.check import float_array
 from crossent.core.types import ArrayLike
 from crossent.errors import OptionError, ShapeError, UnsupportedError
 from crossent.scoring.compare import Compare
-from crossent.scoring.compare_tables import EXAMPLE, Two, table_tally
+from crossent.scoring.compare_tables import table_tally
 from crossent.scoring.compare_tally import CompareTally
 from crossent.scoring.inputs import array_blocks, keyed_columns, labels_of
 from crossent.scoring.layout import Interval, Kind
+from crossent.scoring.two import EXAMPLE, Two
 
 __all__ = ["compare"]
 

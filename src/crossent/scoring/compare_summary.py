@@ -9,8 +9,9 @@ from crossent.core.options import coverage, nonnegative, seed_number
 from crossent.scoring.compare import Compare, SegmentDifference, deciding_ends
 from crossent.scoring.compare_sums import A_ONLY, B_ONLY, BETTER, BOTH, TIED, CompareSums, SegmentRows
 from crossent.scoring.layout import Layout
-from crossent.scoring.loss_summary import FEW_ROWS, with_infinities
+from crossent.scoring.loss_summary import few_rows, with_infinities
 from crossent.scoring.parts import LIKE_PROBABILITIES
+from crossent.scoring.segment_summary import few_segments
 from crossent.scoring.spread import Spread
 from crossent.stats import TOO_FEW_EVENTS, Estimate, RatioSums, t_quantile, wilson_estimate
 from crossent.stats.multiple import benjamini_hochberg
@@ -23,15 +24,16 @@ _POWER = 0.8
 
 
 class _Intervals(NamedTuple):
-    """How the intervals over all rows are formed: coverage, seed of the bootstrap, whether a class has few rows."""
+    """How the intervals over all rows are formed: options, coverage, seed, whether a class has few rows."""
 
+    layout: Layout
     confidence: float
     seed: int
     few: bool
 
     def of(self, spread: Spread, floor: float | None = None) -> Estimate:
         """The mean of losses, or of a difference."""
-        found = spread.estimate(confidence=self.confidence, seed=self.seed, floor=floor)
+        found = spread.estimate(self.layout, confidence=self.confidence, seed=self.seed, floor=floor)
         return found.marked(TOO_FEW_EVENTS) if self.few else found
 
 
@@ -62,12 +64,11 @@ def compared(
         nonnegative("margin", margin)
     coverage(confidence)
     seed_number(seed)
-    counts = sums.kinds.counts.tolist()
+    counts = sums.befell.counts.tolist()
     infinite = _infinite(sums)
-    weights, squares = (s.fractions() for s in sums.kinds.sums)
+    weights, squares = (s.fractions() for s in sums.befell.sums)
     effective_n = float(sum(weights) ** 2 / sum(squares))
-    few = bool(((sums.truth > 0) & (sums.truth < FEW_ROWS)).any())
-    intervals = _Intervals(confidence, seed, few)
+    intervals = _Intervals(layout, confidence, seed, bool(few_rows(sums.truth)))
     finite, a, b = (intervals.of(spread) for spread in (sums.difference, sums.a, sums.b))
     found = _unbounded(finite, infinite, names)
     known = a.se is not None and b.se is not None
@@ -89,24 +90,26 @@ def compared(
         unpaired_se=math.hypot(a.se or 0.0, b.se or 0.0) if known else None,
         detectable=_detectable(finite),
         margin=margin,
-        verdict=_verdict(deciding_ends(found, infinite, looks), margin),
+        verdict=_verdict(deciding_ends(finite, infinite, looks), margin),
         segments=tuple(s for rows in sums.segments for s in _segments(rows, names, confidence)),
         notes=(
-            *_notes(infinite, names, layout, same=counts[TIED] == sum(counts)),
+            *_notes(infinite, names, layout, finite.mark, same=counts[TIED] == sum(counts)),
             *(f"the logits of {name} {LIKE_PROBABILITIES}" for name in compress(names, sums.distributions)),
         ),
         sequence=looks,
     )
 
 
-def difference(sums: CompareSums, names: tuple[str, str], *, confidence: float, seed: int) -> Estimate:
-    """The mean of loss_B - loss_A alone, with what infinite losses make of it."""
-    return _unbounded(sums.difference.estimate(confidence=confidence, seed=seed), _infinite(sums), names)
+def difference(sums: CompareSums, layout: Layout, names: tuple[str, str], *, confidence: float, seed: int) -> Estimate:
+    """The mean of loss_B - loss_A alone, with what infinite losses of B make of it; those of A alone decide nothing."""
+    finite = sums.difference.estimate(layout, confidence=confidence, seed=seed)
+    infinite = _infinite(sums)
+    return _unbounded(finite, infinite, names) if infinite[1] else finite
 
 
 def _infinite(sums: CompareSums) -> tuple[int, int, int]:
     """Rows infinite in A only, in B only, in both."""
-    a_only, b_only, both = (int(sums.kinds.counts[kind]) for kind in (A_ONLY, B_ONLY, BOTH))
+    a_only, b_only, both = (int(sums.befell.counts[fate]) for fate in (A_ONLY, B_ONLY, BOTH))
     return a_only, b_only, both
 
 
@@ -136,7 +139,7 @@ def _losses(
 ) -> tuple[Estimate, Estimate]:
     """The log loss of A and of B, each over all its rows."""
     a_only, b_only, both = infinite
-    n = int(sums.kinds.counts.sum())
+    n = int(sums.befell.counts.sum())
     pairs = ((sums.a + sums.a_alone, a_only + both), (sums.b + sums.b_alone, b_only + both))
     a, b = (with_infinities(intervals.of(spread, floor=0.0), zeros, n, effective_n) for spread, zeros in pairs)
     return a, b
@@ -200,12 +203,12 @@ def _verdict(ends: tuple[float, float] | None, margin: float | None) -> str:
 def _segments(rows: SegmentRows, names: tuple[str, str], confidence: float) -> list[SegmentDifference]:
     """The segments of one column, those first in which B loses most."""
     n, values = rows.finite.rows.tolist(), rows.finite.values
-    estimates = zip(rows.finite.ratios.estimates(confidence=confidence), n, strict=True)
-    finite = [e.marked(TOO_FEW_EVENTS) if k < FEW_ROWS else e for e, k in estimates]
+    estimates = zip(rows.finite.ratios.estimates(confidence=confidence), few_segments(rows.finite), strict=True)
+    finite = [e.marked(TOO_FEW_EVENTS) if few else e for e, few in estimates]
     lost = rows.finite.ratios.sums[0].fractions()
     a_only, b_only = (part.ratios.units.tolist() for part in (rows.a_only, rows.b_only))
     differences = [_unbounded(e, (a, b, 0), names) for e, a, b in zip(finite, a_only, b_only, strict=True)]
-    p_values = [e.p_value(0.0) for e in differences]
+    p_values = [None if e.mark else e.p_value(0.0) for e in differences]
     adjusted = benjamini_hochberg(p_values)
     return [
         SegmentDifference(rows.finite.column, values[k], n[k], differences[k], b_only[k], p_values[k], adjusted[k])
@@ -213,18 +216,26 @@ def _segments(rows: SegmentRows, names: tuple[str, str], confidence: float) -> l
     ]
 
 
-def _notes(infinite: tuple[int, int, int], names: tuple[str, str], layout: Layout, *, same: bool) -> tuple[str, ...]:
+def _notes(
+    infinite: tuple[int, int, int], names: tuple[str, str], layout: Layout, mark: str | None, *, same: bool
+) -> tuple[str, ...]:
     a_only, b_only, both = infinite
     a, b = names
     found = []
     if b_only:
         found.append(f"{b} is infinite in {counted(b_only)} in which {a} is finite: worse, whatever the other rows say")
     if a_only:
-        found.append(f"{a} is infinite in {counted(a_only)} in which {b} is finite: that counts for {b}")
+        found.append(
+            f"{a} is infinite in {counted(a_only)} in which {b} is finite: that counts for {b}; the other rows decide"
+        )
+    if mark and not b_only:
+        found.append(f"no verdict: {mark}")
     if both:
         found.append(f"{counted(both)} in which both are infinite {'is' if both == 1 else 'are'} left out")
     if same:
         found.append(f"{a} and {b} have the same loss in every row")
-    if layout.by and layout.cluster:
-        found.append("clusters widen the interval of the difference; those of segments are over rows")
+    if layout.cluster:
+        rest = "that of the share in which B is better, and those of segments," if layout.by else "that of the share"
+        rest += "" if layout.by else " in which B is better"
+        found.append(f"clusters widen the interval of the difference; {rest} {'are' if layout.by else 'is'} over rows")
     return tuple(found)

@@ -4,22 +4,23 @@ The difference d = loss_B - loss_A is kept as its rounded value and its error, s
 differ by 1e-12 nat everywhere are told apart.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
+from crossent.scoring.adding import sum_of_fields
 from crossent.scoring.keys import ByValue, Keys
 from crossent.scoring.layout import Layout
 from crossent.scoring.segments import SegmentSums
 from crossent.scoring.spread import Spread
 from crossent.stats import Cells, Flags, Float64, Int64
 
-__all__ = ["A_ONLY", "BETTER", "BOTH", "B_ONLY", "TIED", "WORSE", "CompareSums", "Pair", "SegmentRows"]
+__all__ = ["A_ONLY", "BETTER", "BOTH", "B_ONLY", "TIED", "CompareSums", "Pair", "SegmentRows"]
 
 # What befalls a row: B's loss is smaller, equal, larger; only A's is infinite, only B's, both.
 BETTER, TIED, WORSE, A_ONLY, B_ONLY, BOTH = range(6)
-_KINDS = 6
+_BEFALLS = 6
 
 
 class Pair(NamedTuple):
@@ -40,7 +41,7 @@ class Pair(NamedTuple):
     keys: Keys
     distributions: tuple[bool, bool] = (False, False)
 
-    def kinds(self) -> Int64:
+    def befell(self) -> Int64:
         """What befalls every row, [n] in 0..5."""
         kind = np.where(self.b < self.a, BETTER, np.where(self.b > self.a, WORSE, TIED))
         beyond_a, beyond_b = np.isinf(self.a), np.isinf(self.b)
@@ -72,23 +73,29 @@ class SegmentRows:
     b_only: SegmentSums
 
     @classmethod
-    def of(cls, column: str, by: ByValue, kind: Int64, d: Float64, weight: Float64 | None) -> "SegmentRows":
-        """The sums of one block; d counts where both losses are finite."""
+    def of(
+        cls, column: str, by: ByValue, kind: Int64, d: Float64, weight: Float64 | None, targets: Int64, class_count: int
+    ) -> "SegmentRows":
+        """The sums of one block; d counts where both losses are finite, and the classes of all rows are counted."""
         nothing = np.zeros(len(kind))
         return cls(
-            SegmentSums.of(column, by, d, weight, kind < A_ONLY),
+            SegmentSums.of(column, by, d, weight, kind < A_ONLY, targets=targets, class_count=class_count),
             SegmentSums.of(column, by, nothing, None, kind == A_ONLY),
             SegmentSums.of(column, by, nothing, None, kind == B_ONLY),
         )
 
+    @property
+    def parts(self) -> tuple[SegmentSums, SegmentSums, SegmentSums]:
+        """All three."""
+        return self.finite, self.a_only, self.b_only
+
     def check(self) -> None:
         """Raises ValueError unless all are sums over the same rows by the same column."""
-        parts = (self.finite, self.a_only, self.b_only)
-        if len({(part.column, part.values, tuple(part.rows.tolist())) for part in parts}) > 1:
+        if len({(part.column, part.values, tuple(part.rows.tolist())) for part in self.parts}) > 1:
             raise ValueError("the rows of a segment differ")
 
     def __add__(self, other: "SegmentRows") -> "SegmentRows":
-        return SegmentRows(self.finite + other.finite, self.a_only + other.a_only, self.b_only + other.b_only)
+        return sum_of_fields(self, other)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +104,7 @@ class CompareSums:
 
     Attributes:
         truth: [K] rows of each class.
-        kinds: cells by what befell the row: counts, w, w^2.
+        befell: cells by what befell the row: counts, w, w^2.
         a, b, difference: spreads over the rows in which both losses are finite.
         a_alone, b_alone: spreads of the finite loss where the other one is infinite.
         segments: one entry a column.
@@ -105,7 +112,7 @@ class CompareSums:
     """
 
     truth: Int64
-    kinds: Cells
+    befell: Cells
     a: Spread
     b: Spread
     difference: Spread
@@ -117,7 +124,7 @@ class CompareSums:
     @classmethod
     def of(cls, pair: Pair, layout: Layout) -> "CompareSums":
         """The sums of one block."""
-        kind, w, identity = pair.kinds(), pair.weight, pair.keys.identity
+        kind, w, identity = pair.befell(), pair.weight, pair.keys.identity
         both = kind < A_ONLY
 
         def spread(values: Float64, rows: Flags, error: Float64 | None = None) -> Spread:
@@ -130,14 +137,14 @@ class CompareSums:
         everywhere[both] = d
         return cls(
             truth=np.bincount(pair.targets, minlength=len(layout.classes)).astype(np.int64),
-            kinds=Cells.of(kind, _KINDS, np.ones(len(kind), np.bool_) if w is None else w, weight=w),
+            befell=Cells.of(kind, _BEFALLS, np.ones(len(kind), np.bool_) if w is None else w, weight=w),
             a=spread(pair.a[both], both),
             b=spread(pair.b[both], both),
             difference=spread(d, both, d_error),
             a_alone=spread(pair.a[kind == B_ONLY], kind == B_ONLY),
             b_alone=spread(pair.b[kind == A_ONLY], kind == A_ONLY),
             segments=tuple(
-                SegmentRows.of(column, by, kind, everywhere, w)
+                SegmentRows.of(column, by, kind, everywhere, w, pair.targets, len(layout.classes))
                 for column, by in zip(layout.by, pair.keys.by, strict=True)
             ),
             distributions=pair.distributions,
@@ -148,19 +155,16 @@ class CompareSums:
 
         Raises: ValueError unless all are sums over the same rows.
         """
-        counts = self.kinds.counts.tolist()
-        if len(counts) != _KINDS or len(self.kinds.sums) != 2:
-            raise ValueError(f"a comparison has {len(counts)} kinds of rows, and {len(self.kinds.sums)} sums of each")
+        counts = self.befell.counts.tolist()
+        if len(counts) != _BEFALLS or len(self.befell.sums) != 2:
+            raise ValueError(f"a comparison has {len(counts)} fates of rows, and {len(self.befell.sums)} sums of each")
         finite = sum(counts[:A_ONLY])
-        rows = [int(spread.rows.units[0]) for spread in (self.a, self.b, self.difference, self.a_alone, self.b_alone)]
-        if rows != [finite, finite, finite, counts[B_ONLY], counts[A_ONLY]]:
-            raise ValueError(f"the spreads of a comparison speak of {rows} rows, its kinds of {counts}")
+        rows = [spread.rows.units.tolist() for spread in (self.a, self.b, self.difference, self.a_alone, self.b_alone)]
+        if rows != [[finite], [finite], [finite], [counts[B_ONLY]], [counts[A_ONLY]]]:
+            raise ValueError(f"the spreads of a comparison speak of {rows} rows, their fates of {counts}")
         if any(int(rows.sum()) != sum(counts) for rows in (self.truth, *(s.finite.rows for s in self.segments))):
             raise ValueError("the classes or segments of a comparison do not hold all rows")
 
     def __add__(self, other: "CompareSums") -> "CompareSums":
-        segments = tuple(x + y for x, y in zip(self.segments, other.segments, strict=True))
         (a, b), (other_a, other_b) = self.distributions, other.distributions
-        names = [f.name for f in fields(self) if f.name not in ("segments", "distributions")]
-        added = {name: getattr(self, name) + getattr(other, name) for name in names}
-        return CompareSums(**added, segments=segments, distributions=(a and other_a, b and other_b))
+        return replace(sum_of_fields(self, other), distributions=(a and other_a, b and other_b))

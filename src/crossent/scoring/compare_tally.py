@@ -6,7 +6,7 @@ for bit. Row losses come from the code that scores, so a comparison and two scor
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from crossent.core.options import seed_number
 from crossent.core.types import ArrayLike
 from crossent.errors import CrossentError, EmptyBatchError, OptionError
+from crossent.scoring.adding import merged, require_same
 from crossent.scoring.beside import Beside
 from crossent.scoring.class_names import class_names, placed_targets
 from crossent.scoring.compare import Compare
@@ -23,7 +24,8 @@ from crossent.scoring.counts import repeated
 from crossent.scoring.layout import Interval, Kind, Layout, told
 from crossent.scoring.outcome import Outcome, binary_outcome, class_outcome
 from crossent.scoring.row_numbers import RowNumbers
-from crossent.scoring.saved import pack, unpack
+from crossent.scoring.saved_tally import SavedTally
+from crossent.scoring.segments import held_classes
 from crossent.stats import Flags
 from crossent.stats.sequence import Look, confidence_sequence
 from crossent.wording import quoted
@@ -47,16 +49,19 @@ class _State:
             raise ValueError(f"both names are {self.names[0]!r:.60}")
         if self.sums is None:
             return
-        sums, method = self.sums, self.layout.method
-        if any(s.method != method for s in (sums.a, sums.b, sums.difference, sums.a_alone, sums.b_alone)):
-            raise ValueError(f"the sums are not those of the interval {method!r}")
+        sums = self.sums
+        if not all(s.fits(self.layout) for s in (sums.a, sums.b, sums.difference, sums.a_alone, sums.b_alone)):
+            raise ValueError(f"the sums are not those of the interval {self.layout.method!r}")
         if sums.truth.shape != (len(self.layout.classes),) or sums.truth.min() < 0:
             raise ValueError(f"there are {sums.truth.shape} counts of classes, and {len(self.layout.classes)} classes")
         if tuple(segments.finite.column for segments in sums.segments) != self.layout.by:
             raise ValueError("the segments are not those of the columns")
+        held = held_classes(len(self.layout.classes))
+        if any(part.truth.shape[1] != k for s in sums.segments for part, k in zip(s.parts, (held, 0, 0), strict=True)):
+            raise ValueError("the segments do not count the rows of the classes")
 
 
-class CompareTally:
+class CompareTally(SavedTally):
     """Compares two sets of predictions that arrive in blocks.
 
     Args:
@@ -77,6 +82,10 @@ class CompareTally:
     >>> round(found.difference.value, 6), found.verdict, round(found.better.value, 6)
     (-0.135155, 'undecided', 0.666667)
     """
+
+    _schema = SCHEMA
+    _state_type = _State
+    _state: _State
 
     def __init__(
         self,
@@ -116,7 +125,7 @@ class CompareTally:
     def n(self) -> int:
         """Rows so far, without those of weight or count 0."""
         sums = self._state.sums
-        return 0 if sums is None else int(sums.kinds.counts.sum())
+        return 0 if sums is None else _rows(sums)
 
     def update(
         self,
@@ -185,7 +194,7 @@ class CompareTally:
     def __add__(self, other: "CompareTally") -> "CompareTally":
         """A new tally of the rows of both.
 
-        Raises: OptionError if their options differ.
+        Raises: OptionError if their options differ; WeightError for more than 2^40 rows.
         """
         if not isinstance(other, CompareTally):
             return NotImplemented
@@ -233,18 +242,10 @@ class CompareTally:
             margin=margin,
             confidence=confidence,
             seed=seed,
-            looks=() if expect_n is None else sequence([*earlier, self], expect_n=expect_n, confidence=confidence),
+            looks=()
+            if expect_n is None
+            else sequence([*earlier, self], expect_n=expect_n, confidence=confidence, seed=seed),
         )
-
-    def to_bytes(self) -> bytes:
-        """The whole state as bytes, versioned; equal rows give equal bytes, whatever the split.
-
-        >>> tally = CompareTally(["cat", "dog"])
-        >>> tally.update([0, 1], [[0.8, 0.2], [0.3, 0.7]], [[0.9, 0.1], [0.3, 0.7]])
-        >>> (CompareTally.from_bytes(tally.to_bytes()) + tally).n
-        4
-        """
-        return pack(self._state, SCHEMA)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "CompareTally":
@@ -252,8 +253,7 @@ class CompareTally:
 
         Raises: DataError for anything else, and for what a newer crossent saved.
         """
-        tally = cls.__new__(cls)
-        tally._state = unpack(data, _State, SCHEMA)
+        tally = super().from_bytes(data)
         tally._numbers = RowNumbers({"": tally.n})
         return tally
 
@@ -273,7 +273,10 @@ class CompareTally:
             alike = (a.distributions, b.distributions)
             return CompareSums.of(Pair(a.targets, a.losses, b.losses, a.weight, beside.keys_of(a), alike), self.layout)
 
-        if beside.some:
+        if not beside.some:
+            for name, p in zip(self.names, predictions, strict=True):
+                named(name, p, np.zeros(beside.size, np.bool_))  # shapes are checked without rows too
+        else:
             self._state = self._with(repeated(beside.count, sums))._state
         self._numbers.saw(beside.source, beside.first_row, beside.size)
 
@@ -284,21 +287,19 @@ class CompareTally:
         return sums
 
     def _require_same(self, other: "CompareTally") -> None:
-        mine, theirs = self._state, other._state
-        options = [(f.name, getattr(mine.layout, f.name), getattr(theirs.layout, f.name)) for f in fields(Layout)]
-        for name, here, there in [("names", mine.names, theirs.names), *options]:
-            if here != there:
-                raise OptionError(
-                    f"these tallies do not add up: {name} is {here!r} and {there!r}. Give both the same options."
-                )
+        mine, theirs = ({"names": each.names, **vars(each.layout)} for each in (self, other))
+        require_same(mine, theirs)
 
     def _with(self, sums: CompareSums | None) -> "CompareTally":
         """A tally of these rows and more."""
-        mine, more = self._state, [s for s in (self._state.sums, sums) if s is not None]
         both = copy(self)
         both._numbers = self._numbers + RowNumbers()
-        both._state = _State(mine.layout, mine.names, more[0] + more[1] if len(more) == 2 else next(iter(more), None))
+        both._state = replace(self._state, sums=merged(self._state.sums, sums, _rows))
         return both
+
+
+def _rows(sums: CompareSums) -> int:
+    return int(sums.befell.counts.sum())
 
 
 def sequence(
@@ -313,8 +314,8 @@ def sequence(
             before the first look.
         confidence: coverage of all looks together, in (0, 1).
         seed: of the bootstrap.
-    Returns: one Look a state, of the mean of loss_B - loss_A; without ends before 100 rows, and where the difference is
-        infinite.
+    Returns: one Look a state, of the mean of loss_B - loss_A; without ends before 100 rows, and where B alone is
+        infinite in a row.
     Raises: EmptyBatchError without any row; OptionError for states with different options, states that shrink, or other
         values.
     Source: Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas, Annals of Statistics 52 (2024).
@@ -337,6 +338,6 @@ def sequence(
                 f"look {k + 1} has {state.n} rows and the one before it {states[k - 1].n}; each look holds the rows of "
                 "the one before it: add up blocks of new rows first, with itertools.accumulate(blocks)"
             )
-        found = difference(state._sums(), state.names, confidence=confidence, seed=seed)
+        found = difference(state._sums(), state.layout, state.names, confidence=confidence, seed=seed)
         looks.append(confidence_sequence(found, expect_n=expect_n, confidence=confidence))
     return tuple(looks)

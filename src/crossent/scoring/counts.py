@@ -14,9 +14,9 @@ from crossent.core.types import ArrayLike
 from crossent.errors import ShapeError, WeightError
 from crossent.stats import Flags, Int64
 
-__all__ = ["MOST_REPEATED", "repeated", "whole_counts"]
+__all__ = ["repeated", "whole_counts"]
 
-MOST_REPEATED = 2**32
+_MOST_REPEATED = 2**32
 
 
 class _AddsUp(Protocol):
@@ -67,7 +67,7 @@ def whole_counts(count: ArrayLike, *, rows: int, source: str, first_row: int) ->
     if given.shape != (rows,):
         raise ShapeError(f"count has shape {given.shape}; one whole number for each of the {rows} targets is needed")
     values = given.astype(np.float64)
-    bad = ~((values >= 0) & (values <= MOST_REPEATED) & (values == np.floor(values)))
+    bad = ~((values >= 0) & (values <= _MOST_REPEATED) & (values == np.floor(values)))
     if bad.any():
         i = int(np.argmax(bad))
         place = f"{source} row {first_row + i + 1}" if source else f"row {first_row + i + 1}"

@@ -16,15 +16,18 @@ from operator import add
 from typing import Any
 
 from crossent.core.options import coverage, whole_number, within
-from crossent.errors import EmptyBatchError, OptionError, UnsupportedError
+from crossent.errors import EmptyBatchError, UnsupportedError
+from crossent.scoring.adding import require_same
 from crossent.scoring.language_score import DocumentScore, LanguageScore, TokenInfinities
+from crossent.scoring.language_state import LanguageState, SavedSums
 from crossent.scoring.language_sums import LanguageSums, summarise_language
+from crossent.scoring.saved_tally import SavedTally
 from crossent.scoring.tokens import token_block
 
 __all__ = ["DocumentScore", "LanguageScore", "LanguageTally", "TokenInfinities", "score_language"]
 
 
-class LanguageTally:
+class LanguageTally(SavedTally):
     """Scores token log-probabilities that arrive in blocks; tallies add up.
 
     Args:
@@ -42,13 +45,32 @@ class LanguageTally:
     (6, 3, 25, 1.416667)
     """
 
+    _schema = "crossent.language-tally/1"
+    _state_type = LanguageState
+
     def __init__(self, *, worst: int = 10, log_base: float | None = None) -> None:
         if log_base is not None:
             text = "a finite number above 1 (2 and 10 are usual), or None for natural logarithms,"
             within("log_base", log_base, 1, math.inf, open_ends=True, text=text)
-        self.worst = whole_number("worst", worst, low=0, text="a whole number of documents >= 0")
-        self.log_base = log_base
+        worst = whole_number("worst", worst, low=0, text="a whole number of documents >= 0")
+        self._state = LanguageState(worst, log_base, None)
+
+    @property
+    def n(self) -> int:
+        """Tokens so far."""
+        return sum(sums.tokens for sums in self._runs)
+
+    @property
+    def _state(self) -> LanguageState:
+        sums = SavedSums.of(reduce(add, reversed(self._runs))) if self._runs else None
+        return LanguageState(self.worst, self.log_base, sums)
+
+    @_state.setter
+    def _state(self, state: LanguageState) -> None:
+        self.worst, self.log_base = state.worst, state.log_base
         self._runs: list[LanguageSums] = []  # adds up to the whole; see _add
+        if state.sums is not None:
+            self._runs.append(state.sums.sums())
 
     def update(
         self,
@@ -89,12 +111,12 @@ class LanguageTally:
     def __add__(self, other: "LanguageTally") -> "LanguageTally":
         """A new tally of the tokens of both.
 
-        Raises: OptionError if `worst` differs; UnsupportedError if one has bytes or words and the other has not.
+        Raises: OptionError if their options differ; UnsupportedError if one has bytes or words and the other has not.
         """
         if not isinstance(other, LanguageTally):
             return NotImplemented
-        if self.worst != other.worst:
-            raise OptionError(f"these tallies do not add up: worst is {self.worst} and {other.worst}")
+        mine, theirs = ({"worst": each.worst, "log_base": each.log_base} for each in (self, other))
+        require_same(mine, theirs)
         both = LanguageTally(worst=self.worst, log_base=self.log_base)
         for tally in (self, other):
             for sums in tally._runs:
@@ -148,7 +170,7 @@ class LanguageTally:
         if not sums.tokens:
             return
         for first in self._runs[:1]:
-            first.check(sums)
+            first.require_same(sums)
         runs = [*self._runs, sums]
         while len(runs) > 1 and 2 * runs[-1].size >= runs[-2].size:
             last = runs.pop()

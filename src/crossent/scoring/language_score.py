@@ -1,9 +1,10 @@
 """LanguageScore and the small results inside it: frozen, plain, with `to_dict()` and a repr to read."""
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from crossent.scoring.plain import plain
 from crossent.stats import Estimate
 from crossent.wording import counted
 
@@ -107,12 +108,13 @@ class LanguageScore:
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries, lists and numbers under stable names; infinities stay floats."""
         derived = ("perplexity", "word_perplexity", "bits_per_token", "bits_per_byte")
-        estimates = {name: getattr(self, name) for name in derived}
-        return {
-            "schema": SCHEMA,
-            **asdict(self),
-            **{name: None if found is None else asdict(found) for name, found in estimates.items()},
+        no_bytes, no_words = "bytes= was not given", "words= was not given"
+        reasons = {
+            "documents": "more than 100,000: their names are not kept",
+            **dict.fromkeys(("bytes", "loss_per_byte", "bits_per_byte"), no_bytes),
+            **dict.fromkeys(("words", "loss_per_word", "word_perplexity"), no_words),
         }
+        return plain(SCHEMA, self, {name: getattr(self, name) for name in derived}, reasons)
 
     def __repr__(self) -> str:
         found = [f"perplexity {_told(self.perplexity)}"]

@@ -2,7 +2,7 @@
 
 import heapq
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -14,7 +14,7 @@ from crossent.scoring.tokens import TokenBlock
 from crossent.stats import Estimate
 from crossent.stats.clusters import MOST_KEYS, ClusterSums
 from crossent.stats.identity import Identity
-from crossent.wording import counted
+from crossent.wording import counted, having
 
 __all__ = ["LanguageSums", "summarise_language"]
 
@@ -58,7 +58,7 @@ class LanguageSums:
         """How many documents the sums hold, which is what adding costs."""
         return self.sums["tokens"].clusters + self.infinite.clusters
 
-    def check(self, other: "LanguageSums") -> None:
+    def require_same(self, other: "LanguageSums") -> None:
         """Refuses to add what counts other things.
 
         Raises: UnsupportedError.
@@ -70,7 +70,7 @@ class LanguageSums:
             )
 
     def __add__(self, other: "LanguageSums") -> "LanguageSums":
-        self.check(other)
+        self.require_same(other)
         names = None
         if self.names is not None and other.names is not None:
             names = _few({**self.names, **other.names})
@@ -89,15 +89,16 @@ def _few(names: dict[int, str]) -> dict[int, str] | None:
 
 def summarise_language(parts: LanguageSums, worst: int, confidence: float) -> LanguageScore:
     """The statistics of all tokens; `worst` documents are listed."""
-    finite = {name: _by_documents(sums.estimate(confidence=confidence, floor=0.0)) for name, sums in parts.sums.items()}
+    finite = {
+        name: sums.estimate(confidence=confidence, floor=0.0, unit="document") for name, sums in parts.sums.items()
+    }
     infinite = int(parts.infinite.b.total().fractions()[0])
     found = {name: _with_infinities(estimate, infinite) for name, estimate in finite.items()}
     note = None
     if infinite:
-        have = f"{counted(infinite, 'token')} {'has' if infinite == 1 else 'have'}"
         note = (
-            f"{have} p = 0, so the loss is inf: find out why (a vocabulary that was cut, logits masked to -inf, "
-            "float16), or leave them out by mask= and say so"
+            f"{having(infinite, 'token')} p = 0, so the loss is inf: find out why (a vocabulary that was cut, "
+            "logits masked to -inf, float16), or leave them out by mask= and say so"
         )
     notes: tuple[str, ...] = tuple(
         f"{what} came one number (or text) a row, and tokens before others of the row are left out: the loss per "
@@ -118,15 +119,6 @@ def summarise_language(parts: LanguageSums, worst: int, confidence: float) -> La
         worst=() if parts.names is None else _worst(parts, parts.names, worst),
         notes=notes,
     )
-
-
-def _by_documents(estimate: Estimate) -> Estimate:
-    """The same estimate; its clusters are documents."""
-
-    def named(text: str | None) -> str | None:
-        return None if text is None else text.replace("cluster", "document")
-
-    return replace(estimate, mark=named(estimate.mark), why=named(estimate.why))
 
 
 def _with_infinities(finite: Estimate, infinite: int) -> Estimate:

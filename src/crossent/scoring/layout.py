@@ -8,9 +8,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from crossent.core.options import whole_number, within
+from crossent.core.text import canonical_text
 from crossent.core.types import ArrayLike, NDArray
 from crossent.errors import LabelError, OptionError, ShapeError
-from crossent.rows.columns import canonical_text
 from crossent.stats import Int64
 from crossent.wording import counted, did_you_mean, listed, quoted
 
@@ -35,6 +35,7 @@ _BINNINGS = ("width", "mass")
 _INTERVALS = ("hall", "bootstrap")
 _MOST_BINS = 100
 MOST_TRACKED = 200
+_ROUNDING = 2.0**-52  # of one share
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,10 @@ class Layout:
         return "clusters" if self.cluster and self.ci == "hall" else self.ci
 
     def check(self) -> None:
-        """For layouts from elsewhere: raises ShapeError or OptionError for a prior that cannot be."""
+        """For layouts from elsewhere: raises ShapeError or OptionError for a prior that is none of `prior_shares`."""
         prior_shares(self.prior, self.classes)
+        if self.prior is not None and abs(math.fsum(self.prior) - 1.0) > _ROUNDING * len(self.prior):
+            raise OptionError(f"prior has shares that sum to {math.fsum(self.prior):.9g}, not to 1")
 
     def _check_numbers(self) -> None:
         """Numbers of NumPy become Python's, so that equal options are equal bytes."""

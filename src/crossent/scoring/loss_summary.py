@@ -8,13 +8,14 @@ import numpy as np
 
 from crossent.scoring.parts import CLIPS, TINY, Parts
 from crossent.scoring.score import Infinities, LossBin
-from crossent.stats import LOSS_CELLS, TOO_FEW_EVENTS, Cells, Estimate, loss_edges
-from crossent.wording import counted
+from crossent.stats import LOSS_CELLS, TOO_FEW_EVENTS, Cells, Estimate, Flags, Int64, loss_edges
+from crossent.wording import having
 
 __all__ = [
     "FEW_ROWS",
     "baseline",
     "entropy",
+    "few_rows",
     "group_loss",
     "histogram",
     "infinities",
@@ -68,8 +69,23 @@ def with_infinities(finite: Estimate, zeros: int, n: int, effective_n: float) ->
     """The same estimate, or inf without an interval where any row has p = 0 at its target."""
     if not zeros:
         return finite
-    why = f"{_have(zeros)} p = 0 at the true class: inf"
+    why = f"{having(zeros)} p = 0 at the true class: inf"
     return Estimate(math.inf, None, None, None, finite.confidence, n, effective_n, why=why)
+
+
+def few_rows(rows: Int64) -> Flags:
+    """Whether an interval rests on too few rows of some class: 1 to 19, and none too if there are at most two.
+
+    Args:
+        rows: [..., K] rows of each class; of many classes some may be for other data.
+    Returns: [...] bool.
+
+    >>> few_rows(np.array([[100, 0], [50, 50]])).tolist(), bool(few_rows(np.array([40, 0, 60])))
+    ([True, False], False)
+    """
+    expected = rows > 0 if rows.shape[-1] > 2 else rows >= 0
+    flags: Flags = np.any(expected & (rows < FEW_ROWS), axis=-1)
+    return flags
 
 
 def group_loss(finite: Estimate, zeros: int, n: int, effective_n: float) -> Estimate:
@@ -78,14 +94,10 @@ def group_loss(finite: Estimate, zeros: int, n: int, effective_n: float) -> Esti
     return loss.marked(TOO_FEW_EVENTS) if n < FEW_ROWS else loss
 
 
-def _have(zeros: int) -> str:
-    return f"{counted(zeros)} {'has' if zeros == 1 else 'have'}"
-
-
 def infinities(parts: Parts, finite: Estimate, total: Fraction) -> Infinities:
     """Rows with little or no probability at the target, and the loss without them."""
     zeros = int(parts.zeros[0])
-    lost = parts.losses.sums[0].total().fractions()[0]
+    lost = parts.losses.rows.sums[0].total().fractions()[0]
     clipped = tuple(
         (habit, eps, float((lost + s) / total))
         for (habit, eps), s in zip(CLIPS, parts.clipped.fractions(), strict=True)
@@ -99,11 +111,11 @@ def _zero_note(zeros: int, decimals: int | None) -> str | None:
         return None
     if decimals:
         return (
-            f"{_have(zeros)} p = {0:.{decimals}f} at the true class, so the loss is inf: "
-            f"write more digits, or log-probs, or --clip 5e-{decimals + 1}"
+            f"{having(zeros)} p = {0:.{decimals}f} at the true class, so the loss is inf: "
+            f"write more digits, or log-probs, or set the option clip to 5e-{decimals + 1}"
         )
     remedy = "write logits or log-probs, or find out why they are 0"
-    return f"{_have(zeros)} p = 0 at the true class, so the loss is inf: {remedy}"
+    return f"{having(zeros)} p = 0 at the true class, so the loss is inf: {remedy}"
 
 
 def histogram(cells: Cells, total: Fraction) -> tuple[LossBin, ...]:

@@ -15,14 +15,14 @@ from crossent.core.accumulate import ExactSum, two_product
 from crossent.core.score_rows import TERM_BITS, RowScores
 from crossent.stats import Float64, Int64
 
-__all__ = ["LARGEST_TERM", "MOMENTS", "Moments", "exact_units", "rounded"]
+__all__ = ["Moments", "exact_units", "rounded"]
 
 # Of one row with probabilities p, target y, loss l, entropy H: l - H; V = sum p log^2 p - H^2; 2 sum p^2 - 2 p_y, which
-# is Spiegelhalter's B - E; its variance 4 (sum p^3 - (sum p^2)^2); Brier score 1 - 2 p_y + sum p^2. All but the last are
-# of p / sum p: sums that are a little off 1 in every row would add up to a certain verdict.
-MOMENTS = ("gap", "gap_variance", "excess", "excess_variance", "brier")
+# is Spiegelhalter's B - E; its variance 4 (sum p^3 - (sum p^2)^2); Brier score 1 - 2 p_y + sum p^2. All but the last
+# are of p / sum p: sums that are a little off 1 in every row would add up to a certain verdict.
+_MOMENTS = ("gap", "gap_variance", "excess", "excess_variance", "brier")
 _GAPS, _SQUARED = (0, 1), (1, 3)  # those over rows with a finite loss, those that count by w^2
-LARGEST_TERM = 2.0**26  # rows with a larger number than this leave gap and temperature
+_LARGEST_TERM = 2.0**26  # rows with a larger number than this leave gap and temperature
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +32,7 @@ class Moments:
     Attributes:
         rows: [2] rows in gap and temperature, and rows left out of them (loss infinite, or a number beyond 2^26).
         weight: [2] groups: sum of w and of w^2 over the rows in gap and temperature.
-        sums: [5] groups, one for each of MOMENTS; gap and gap_variance are over the rows kept.
+        sums: [5] groups, one for each of _MOMENTS; gap and gap_variance are over the rows kept.
         largest: [2] the largest w^2 V of one row, for gap and excess.
         temperature: [27] groups: w L, w L', w L'' at each of BETAS.
     """
@@ -48,7 +48,7 @@ class Moments:
         """The sums that native code formed over rows without weights."""
         counts = scores.tables.counts
         total = exact_units(scores.tables.sums, TERM_BITS)
-        split = len(MOMENTS)
+        split = len(_MOMENTS)
         return cls(
             rows=counts[:2].copy(),
             weight=ExactSum.of_counts(counts[[0, 0]]),
@@ -60,9 +60,9 @@ class Moments:
     @classmethod
     def of_terms(cls, terms: Float64, losses: Float64, weight: Float64 | None) -> "Moments":
         """The sums over rows whose terms are given, [n, 32] in the order of TERM_BITS."""
-        split = len(MOMENTS)
+        split = len(_MOMENTS)
         curves = terms[:, split:]
-        kept = np.isfinite(losses) & (np.abs(curves).max(axis=1, initial=0.0) < LARGEST_TERM)
+        kept = np.isfinite(losses) & (np.abs(curves).max(axis=1, initial=0.0) < _LARGEST_TERM)
         w = np.ones(len(terms)) if weight is None else weight
         square, error = two_product(w, w)
         columns = []
@@ -96,7 +96,7 @@ def rounded(x: Float64, bits: int) -> Float64:
         magic = 1.5 * 2.0 ** (52 - bits)  # of 52 bits the low ones lie behind the point
         near: Float64 = (x + magic) - magic
         return near
-    small = np.abs(x) < LARGEST_TERM
+    small = np.abs(x) < _LARGEST_TERM
     return np.where(small, np.ldexp(np.rint(np.ldexp(np.where(small, x, 0.0), bits)), -bits), x)
 
 

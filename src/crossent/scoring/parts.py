@@ -1,17 +1,19 @@
 """The parts of a tally: each is made from one block, and each adds up. A new statistic is a new field."""
 
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from crossent.core.pool import run_tasks
+from crossent.scoring.adding import halved, sum_of, sum_of_fields
 from crossent.scoring.confusion import ConfusionSums
 from crossent.scoring.keys import Keys
 from crossent.scoring.layout import Layout
 from crossent.scoring.moments import Moments
 from crossent.scoring.outcome import Outcome
 from crossent.scoring.segments import SegmentSums
+from crossent.scoring.spread import Spread
 from crossent.scoring.worst import Worst
 from crossent.stats import (
     LOSS_CELLS,
@@ -20,12 +22,8 @@ from crossent.stats import (
     Flags,
     Float64,
     Int64,
-    RatioSums,
     loss_cell,
-    two_product,
 )
-from crossent.stats.bootstrap import GroupSums
-from crossent.stats.clusters import ClusterSums
 from crossent.stats.identity import Identity
 from crossent.stats.probability_cells import ProbabilityCells
 
@@ -71,7 +69,7 @@ class Parts:
     """Everything a tally knows, as things that add up.
 
     Attributes:
-        losses: RatioSums of the finite losses, per true class.
+        losses: Spread of the finite losses, its rows per true class.
         truth: cells by true class: w, w^2, w correct.
         predicted: cells by predicted class: w, w^2.
         zeros: [1] rows with p = 0 at the target.
@@ -86,11 +84,9 @@ class Parts:
         worst: the worst rows.
         written: row sums and decimals.
         segments: sums of the finite losses by value, for each of the layout's columns.
-        clusters: sums of the finite losses by cluster, where the interval is over clusters.
-        groups: the same by hash group, where the interval is a bootstrap.
     """
 
-    losses: RatioSums
+    losses: Spread
     truth: Cells
     predicted: Cells
     zeros: Int64
@@ -105,8 +101,6 @@ class Parts:
     worst: Worst
     written: Written
     segments: tuple[SegmentSums, ...]
-    clusters: ClusterSums | None
-    groups: GroupSums | None
 
     @classmethod
     def of(cls, outcome: Outcome, layout: Layout, keys: Keys) -> "Parts":
@@ -116,34 +110,19 @@ class Parts:
         w, k, losses = outcome.weight, len(layout.classes), outcome.losses
         changed = losses != given
         has_loss = np.isfinite(losses)
-        finite = np.flatnonzero(has_loss)
-        whole = len(finite) == len(losses)
-        kept, kept_w = (losses, w) if whole else (losses[finite], None if w is None else w[finite])
-        kept_targets = outcome.targets if whole else outcome.targets[finite]
+        finite = _Finite.of(outcome, keys.identity, has_loss)
         small = outcome.p_target[outcome.p_target < max(TINY)]
-
-        def losses_of(rows: slice) -> RatioSums:
-            weight = None if kept_w is None else kept_w[rows]
-            return RatioSums.weighted(kept[rows], weight, groups=kept_targets[rows], group_count=k)
-
-        def histogram_of(rows: slice) -> Cells:
-            weight = None if kept_w is None else kept_w[rows]
-            return Cells.of(loss_cell(kept[rows]), LOSS_CELLS, kept[rows], weight=weight)
-
-        first, second = slice(len(kept) // 2), slice(len(kept) // 2, None)
-        losses_a, losses_b, histogram_a, histogram_b, (truth, predicted, confusion), clipped = run_tasks(
-            lambda: losses_of(first),
-            lambda: losses_of(second),
-            lambda: histogram_of(first),
-            lambda: histogram_of(second),
+        first, second, (truth, predicted, confusion), clipped = run_tasks(
+            *halved(lambda rows: finite.sums(rows, layout), len(finite.losses)),
             lambda: _by_class(outcome, k),
             lambda: _clipped(given, losses, w),
         )
+        spread, cells = sum_of(first, second)
         return cls(
-            losses=losses_a + losses_b,
+            losses=spread,
             truth=truth,
             predicted=predicted,
-            zeros=np.array([len(losses) - len(finite)]),
+            zeros=np.array([len(losses) - len(finite.losses)]),
             tiny=np.array([int((small < bound).sum()) for bound in TINY]),
             clipped=clipped,
             moved=np.array([int(changed.sum()), int((changed & np.isinf(given)).sum())]),
@@ -151,35 +130,42 @@ class Parts:
             rest=outcome.sums.rest,
             moments=outcome.sums.moments,  # of the losses as given: a clipped row is no distribution any more
             confusion=confusion,
-            histogram=histogram_a + histogram_b,
+            histogram=cells,
             worst=Worst.of(outcome, layout),
             written=Written(*outcome.sums.off, outcome.decimals, outcome.distributions),
             segments=tuple(
-                SegmentSums.of(name, by, losses, w, has_loss) for name, by in zip(layout.by, keys.by, strict=True)
+                SegmentSums.of(name, by, losses, w, has_loss, targets=outcome.targets, class_count=k)
+                for name, by in zip(layout.by, keys.by, strict=True)
             ),
-            **_spread(kept, kept_w, None if keys.identity is None else keys.identity[finite], layout),
         )
 
     def __add__(self, other: "Parts") -> "Parts":
-        return Parts(**{f.name: _added(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)})
+        return sum_of_fields(self, other)
 
 
-def _added(mine: Any, theirs: Any) -> Any:
-    """The sum of two parts of the same kind, member by member where there are several; None for none."""
-    if isinstance(mine, tuple):
-        return tuple(_added(*pair) for pair in zip(mine, theirs, strict=True))
-    return None if mine is None else mine + theirs
+class _Finite(NamedTuple):
+    """The rows with a finite loss; `identity` as in Keys."""
 
+    losses: Float64
+    weight: Float64 | None
+    targets: Int64
+    identity: Identity | None
 
-def _spread(losses: Float64, weight: Float64 | None, identity: Identity | None, layout: Layout) -> dict[str, Any]:
-    """The sums that an interval over clusters or hash groups needs."""
-    if identity is None:
-        return {"clusters": None, "groups": None}
-    w = np.ones(len(losses)) if weight is None else weight
-    a, error = two_product(w, losses)
-    if layout.ci == "bootstrap":
-        return {"clusters": None, "groups": GroupSums.of(identity, a, w, a_error=error)}
-    return {"clusters": ClusterSums.of(identity, a, w, a_error=error), "groups": None}
+    @classmethod
+    def of(cls, outcome: Outcome, identity: Identity | None, has_loss: Flags) -> "_Finite":
+        every = cls(outcome.losses, outcome.weight, outcome.targets, identity)
+        return every if has_loss.all() else every.taken(np.flatnonzero(has_loss))
+
+    def taken(self, rows: slice | Int64) -> "_Finite":
+        """Some of the rows."""
+        return _Finite(*(None if column is None else column[rows] for column in self))  # type: ignore[arg-type]
+
+    def sums(self, rows: slice, layout: Layout) -> tuple[Spread, Cells]:
+        """The spread of some of the rows, and their histogram."""
+        losses, weight, targets, identity = self.taken(rows)
+        k = len(layout.classes)
+        spread = Spread.of(losses, weight, layout, identity=identity, places=targets, place_count=k)
+        return spread, Cells.of(loss_cell(losses), LOSS_CELLS, losses, weight=weight)
 
 
 def _by_class(outcome: Outcome, class_count: int) -> tuple[Cells, Cells, ConfusionSums | None]:

@@ -8,22 +8,23 @@ rows.
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from crossent.core.accumulate import ExactSum
 from crossent.core.score_rows import MOST_ROWS, RowScores, score_rows
 from crossent.core.types import NDArray
+from crossent.scoring.adding import sum_of
 from crossent.scoring.moments import Moments, exact_units, rounded
 from crossent.stats import Float64, Int64
 from crossent.stats.probability_cells import ProbabilityCells
 
-__all__ = ["LARGEST_OFF", "MOST_SQUARES", "SILENT_OFF", "PassSums", "RowPass", "pass_rows"]
+__all__ = ["LARGEST_OFF", "SILENT_OFF", "PassSums", "RowPass", "pass_rows"]
 
 SILENT_OFF = 1e-5  # a row sum this far from 1 is rounding
 LARGEST_OFF = 1e-2  # and beyond this it is not a distribution
-MOST_SQUARES = 200  # classes up to which sums by true and predicted class are kept
+_MOST_SQUARES = 200  # classes up to which sums by true and predicted class are kept
 _SURPRISE_BITS = 39
 _MOST_SURPRISE = 2.0**200  # its product with any weight is finite
 _TERM_ELEMENTS = 1 << 22
@@ -54,8 +55,8 @@ class PassSums:
         return PassSums(
             off=(min(low, other_low), max(high, other_high), off + other_off),
             moments=self.moments + other.moments,
-            surprise=_plus(self.surprise, other.surprise),
-            zeros=_plus(self.zeros, other.zeros),
+            surprise=sum_of(self.surprise, other.surprise),
+            zeros=sum_of(self.zeros, other.zeros),
             reliability=self.reliability + other.reliability,
             rest=self.rest + other.rest,
         )
@@ -86,7 +87,7 @@ class _Rows:
     def squares(self) -> bool:
         """Whether sums by true and predicted class are kept."""
         classes: int = self.values.shape[1]
-        return classes <= MOST_SQUARES
+        return classes <= _MOST_SQUARES
 
     @property
     def term_rows(self) -> int:
@@ -177,14 +178,10 @@ def _summed(rows: _Rows, scores: RowScores) -> PassSums:
         sums = replace(
             sums,  # the cells have these rows already
             moments=sums.moments + more.moments,
-            surprise=_plus(sums.surprise, more.surprise),
-            zeros=_plus(sums.zeros, more.zeros),
+            surprise=sum_of(sums.surprise, more.surprise),
+            zeros=sum_of(sums.zeros, more.zeros),
         )
     return sums
-
-
-def _plus(mine: Any, theirs: Any) -> Any:
-    return None if mine is None or theirs is None else mine + theirs
 
 
 def _weighed(rows: _Rows, scores: RowScores, tracked: tuple[int, ...]) -> PassSums:

@@ -17,55 +17,20 @@ import struct
 import types
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
 from crossent.errors import CrossentError, DataError
-from crossent.scoring.beside import Beside
-from crossent.scoring.layout import Layout
-from crossent.scoring.outcome import class_outcome
-from crossent.scoring.parts import Parts
 from crossent.stats import ExactSum
 
-__all__ = ["SCHEMA", "dump", "load", "pack", "unpack"]
+__all__ = ["pack", "unpack"]
 
-SCHEMA = "crossent.tally/1"
 _SIZES = struct.Struct("<QQ")
 _LARGEST = 1 << 30
 _MOST = 1 << 53
 _NON_FINITE = {"inf": math.inf, "-inf": -math.inf}
-
-
-@dataclass(frozen=True)
-class _Saved:
-    """What is saved of a tally."""
-
-    layout: Layout
-    parts: Parts | None
-
-
-def dump(layout: Layout, parts: Parts | None) -> bytes:
-    """A tally as bytes: what `Tally.to_bytes` returns."""
-    return pack(_Saved(layout, parts), SCHEMA)
-
-
-def load(data: bytes) -> tuple[Layout, Parts | None]:
-    """The layout and parts of a tally from the bytes of `dump`.
-
-    Raises: DataError for anything else.
-    """
-    saved: _Saved = unpack(data, _Saved, SCHEMA)
-    if saved.parts is not None:
-        like = _one_row(saved.layout)
-        for f in fields(Parts):
-            mine, theirs = getattr(saved.parts, f.name), getattr(like, f.name)
-            if (mine is None) != (theirs is None):
-                raise _damaged(SCHEMA, f"{f.name} does not fit the options of the tally")
-            _match(mine, theirs, f.name)
-        _check_rows(saved.parts, saved.layout)
-    return saved.layout, saved.parts
 
 
 def pack(state: Any, schema: str) -> bytes:
@@ -164,8 +129,8 @@ def _node(value: Any, hint: Any, arrays: list[bytes]) -> Any:
     if get_origin(hint) is np.ndarray:
         arrays.append(np.ascontiguousarray(value, _dtype(hint)).tobytes())
         return list(np.shape(value))
-    if hint is float and not math.isfinite(value):
-        return str(float(value))
+    if hint is float:
+        return float(value) if math.isfinite(value) else str(float(value))
     return value
 
 
@@ -264,58 +229,3 @@ _PLAIN: dict[Any, Callable[[Any, str], Any]] = {
     str: lambda node, path: _of(node, str, path),
     bool: lambda node, path: _of(node, bool, path),
 }
-
-
-def _check_rows(parts: Parts, layout: Layout) -> None:
-    """Every part must speak of as many rows, and the worst be as many as the options say."""
-    if parts.worst.limit != layout.worst:
-        raise _damaged(SCHEMA, f"it keeps {parts.worst.limit} worst rows, and its options say {layout.worst}")
-    zeros = parts.zeros.sum()
-    counts = [parts.truth.counts, parts.predicted.counts, parts.losses.units, parts.histogram.counts]
-    rows = [int(c.sum() + extra) for c, extra in zip(counts, (0, 0, zeros, zeros), strict=True)]
-    if len(set(rows)) > 1:
-        raise _damaged(SCHEMA, f"its parts speak of {', '.join(map(str, rows))} rows")
-
-
-def _one_row(layout: Layout) -> Parts:
-    """The parts of a tally of these options that has seen one row, with a weight."""
-    k = len(layout.classes)
-    outcome = class_outcome(
-        np.zeros(1, np.int64),
-        np.eye(1, k),
-        kind="probs",
-        classes=layout.classes,
-        sample_weight=np.ones(1),
-        source="",
-        first_row=0,
-        tracked=layout.tracked,
-    )
-    beside = Beside.of(
-        layout, 1, None, None, {name: [""] for name in layout.by}, [""] if layout.cluster else None, "", 0
-    )
-    return Parts.of(outcome, layout, beside.keys_of(outcome))
-
-
-def _match(found: Any, like: Any, path: str) -> None:
-    """Whether arrays have the shapes of those of a tally that has seen one row.
-
-    A class with the attribute `grows` has shapes that depend on the rows, and answers for them in its own `check`.
-    """
-    if found is None or getattr(found, "grows", False):
-        return
-    if isinstance(found, ExactSum):
-        same = isinstance(like, ExactSum) and found.group_count == like.group_count
-    elif isinstance(found, np.ndarray):
-        same = isinstance(like, np.ndarray) and found.shape == like.shape
-    elif isinstance(found, tuple):
-        same = isinstance(like, tuple) and len(found) == len(like)
-        for i, pair in enumerate(zip(found, like, strict=False) if same else ()):
-            _match(*pair, f"{path}[{i}]")
-    elif is_dataclass(found):
-        same = type(found) is type(like)
-        for f in fields(found) if same else ():
-            _match(getattr(found, f.name), getattr(like, f.name), f"{path}.{f.name}")
-    else:
-        return
-    if not same:
-        raise _damaged(SCHEMA, f"the size of {path} does not fit the options of the tally")

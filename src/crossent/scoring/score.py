@@ -1,10 +1,11 @@
 """Score and the small results inside it: frozen, plain, with `to_dict()` and a repr to read."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from crossent.scoring.confusion import Confusion, Macro
+from crossent.scoring.plain import plain
 from crossent.scoring.segments import SegmentScore
 from crossent.stats import Estimate
 from crossent.stats.decomposition import Decomposition
@@ -53,8 +54,10 @@ class ClassScore:
         f1: harmonic mean of precision and recall; None if neither occurs.
         loss_share: its share of the whole loss; None if that is 0 or inf.
         rest: decomposition of this class against all others by its own binary loss (never summed over classes); None
-            for two classes, and for classes that are not among the 200 commonest.
+            for two classes, for classes that are not among the 200 commonest, and where p is 0 or 1 in double precision
+            at a finite loss (then notes say so).
         auc: area under the ROC curve of this class against all others; None likewise, or if one side has no rows.
+        auc_bound: the most by which it can be off, because rows of one cell count as ties.
     """
 
     label: str
@@ -67,6 +70,7 @@ class ClassScore:
     loss_share: float | None
     rest: Decomposition | None
     auc: float | None
+    auc_bound: float | None = None
 
 
 @dataclass(frozen=True)
@@ -152,9 +156,13 @@ class Score:
         macro: means of precision, recall and F1 over the classes.
         brier: mean of sum_j (p_j - y_j)^2, 0..2 (scikit-learn's for two classes is half of it).
         auc: area under the ROC curve; None for more than two classes (see per_class), or if one class has no rows.
+        auc_bound: the most by which it can be off, because rows of one cell of p count as ties: half the share of pairs
+            inside a cell. It matters where nearly all p lie close together.
         decomposition: of two classes by isotonic regression; of more by temperature, then over the rows with a finite
             loss, and None without one, or if clip= or a number beyond 2^26 nats keeps rows out of the temperature only.
-        top: decomposition of "the predicted class is true" by its own binary loss, for more than two classes.
+            Its loss is that of the probabilities as given: clip= does not move it.
+        top: decomposition of "the predicted class is true" by its own binary loss, for more than two classes; None if p
+            is 1 in double precision where that is wrong, and the loss is finite.
         temperature: the temperature that would fit best; None without a finite loss.
         entropy_gap: mean of loss - H(p): the score test of temperature 1. 0 is not yet calibration.
         spiegelhalter: Spiegelhalter's test for K classes.
@@ -195,6 +203,7 @@ class Score:
     macro: Macro
     brier: float
     auc: float | None
+    auc_bound: float | None
     decomposition: Decomposition | TemperatureDecomposition | None
     top: Decomposition | None
     temperature: Temperature | None
@@ -224,14 +233,12 @@ class Score:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries, lists and numbers under stable names; infinities stay floats."""
-        plain = {"schema": SCHEMA, **asdict(self)}
-        plain["log_loss_bits"] = asdict(self.log_loss_bits)
-        plain["baseline_bits"] = self.baseline_bits
-        plain |= {f"{name}_why": why for name, why in self._reasons().items() if getattr(self, name) is None}
-        plain["infinities"]["clipped"] = [
+        bits = {"log_loss_bits": self.log_loss_bits, "baseline_bits": self.baseline_bits}
+        made = plain(SCHEMA, self, bits, self._reasons())
+        made["infinities"]["clipped"] = [
             {"habit": habit, "eps": eps, "log_loss": loss} for habit, eps, loss in self.infinities.clipped
         ]
-        return plain
+        return made
 
     def _reasons(self) -> dict[str, str]:
         """Why a field is None, if it is."""
@@ -244,8 +251,10 @@ class Score:
             "bits_gained": "the log loss and the baseline are inf",
             "auc": "one of the classes has no rows" if two else "more than two classes: see per_class",
             "decomposition": left_out,
-            "top": "two classes: see decomposition",
+            "top": "two classes: see decomposition" if two else "p = 1 in double precision: not resolved",
             "temperature": "no row has a finite loss",
+            "calibration_error": "no bin of confidence holds two rows",
+            "smooth_calibration_error": "no row has a probability",
             "confusion": "more than 200 classes",
             "worst_share": "there is no finite loss to share out",
         }

@@ -6,13 +6,14 @@ workers gives the same Score bit for bit, and memory does not grow with the rows
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from crossent.core.types import ArrayLike
-from crossent.errors import EmptyBatchError, OptionError, WeightError
+from crossent.errors import EmptyBatchError, OptionError
+from crossent.scoring.adding import merged, require_same
 from crossent.scoring.beside import Beside
 from crossent.scoring.calibration_summary import Drawn
 from crossent.scoring.class_names import class_names, placed_targets
@@ -21,17 +22,16 @@ from crossent.scoring.layout import MOST_TRACKED, Binning, Interval, Kind, Layou
 from crossent.scoring.outcome import Outcome, binary_outcome, class_outcome
 from crossent.scoring.parts import Parts
 from crossent.scoring.row_numbers import RowNumbers
-from crossent.scoring.saved import dump, load
+from crossent.scoring.saved_tally import SavedTally
 from crossent.scoring.score import Score
 from crossent.scoring.summary import summarise
+from crossent.scoring.tally_state import TallyState
 from crossent.stats import Flags
 
 __all__ = ["Tally"]
 
-_MOST_ROWS = 2**40  # whole numbers in cells then stay below 2^63
 
-
-class Tally:
+class Tally(SavedTally):
     """Scores predictions that arrive in blocks.
 
     Args:
@@ -64,6 +64,10 @@ class Tally:
     (3, 0.498703, 2)
     """
 
+    _schema = "crossent.tally/1"
+    _state_type = TallyState
+    _state: TallyState
+
     def __init__(
         self,
         classes: Sequence[str] | int,
@@ -83,7 +87,7 @@ class Tally:
         classes = class_names(classes)
         if tracked is None:
             tracked = range(len(classes)) if 2 < len(classes) <= MOST_TRACKED else ()
-        self.layout = Layout(
+        layout = Layout(
             classes=classes,
             kind=kind,
             worst=worst,
@@ -97,13 +101,18 @@ class Tally:
             threshold=threshold,
             prior=prior_shares(prior, classes),
         )
-        self._parts: Parts | None = None
+        self._state = TallyState(layout, None)
         self._numbers = RowNumbers()
+
+    @property
+    def layout(self) -> Layout:
+        """The options."""
+        return self._state.layout
 
     @property
     def n(self) -> int:
         """Rows so far, without those of weight or count 0."""
-        return 0 if self._parts is None else int(self._parts.truth.counts.sum())
+        return 0 if self._state.parts is None else _rows(self._state.parts)
 
     def update(
         self,
@@ -184,14 +193,9 @@ class Tally:
         """
         if not isinstance(other, Tally):
             return NotImplemented
-        for field in fields(Layout):
-            mine, theirs = (getattr(tally.layout, field.name) for tally in (self, other))
-            if mine != theirs:
-                raise OptionError(
-                    f"these tallies do not add up: {field.name} is {mine!r} and {theirs!r}. Give both the same options."
-                )
+        require_same(vars(self.layout), vars(other.layout))
         both = copy(self)
-        both._parts = _sum(self._parts, other._parts)
+        both._state = TallyState(self.layout, merged(self._state.parts, other._state.parts, _rows))
         both._numbers = self._numbers + other._numbers
         return both
 
@@ -216,19 +220,9 @@ class Tally:
         Returns: a Score; the same rows, redraws and seed give the same bits.
         Raises: EmptyBatchError without any row; OptionError for another confidence.
         """
-        if self._parts is None or not self.n:
+        if self._state.parts is None or not self.n:
             raise EmptyBatchError("there is no row to score: the file is empty, or every weight is 0")
-        return summarise(self._parts, self.layout, drawn=Drawn(redraws, seed, confidence))
-
-    def to_bytes(self) -> bytes:
-        """The whole state as bytes, versioned ("crossent.tally/1"); equal rows give equal bytes, whatever the split.
-
-        >>> tally = Tally(["cat", "dog"])
-        >>> tally.update([0, 1], [[0.8, 0.2], [0.3, 0.7]])
-        >>> (Tally.from_bytes(tally.to_bytes()) + tally).n
-        4
-        """
-        return dump(self.layout, self._parts)
+        return summarise(self._state.parts, self.layout, drawn=Drawn(redraws, seed, confidence))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Tally":
@@ -236,8 +230,7 @@ class Tally:
 
         Raises: DataError for anything else, and for what a newer crossent saved.
         """
-        tally = cls.__new__(cls)
-        tally.layout, tally._parts = load(data)
+        tally = super().from_bytes(data)
         tally._numbers = RowNumbers({"": tally.n})
         return tally
 
@@ -254,15 +247,10 @@ class Tally:
         if not beside.some:
             beside.outcome(outcome_of, np.zeros(beside.size, np.bool_))  # shapes are checked without rows too
         else:
-            self._parts = _sum(self._parts, repeated(beside.count, parts))
+            more = repeated(beside.count, parts)
+            self._state = TallyState(self.layout, merged(self._state.parts, more, _rows))
         self._numbers.saw(beside.source, beside.first_row, beside.size)
 
 
-def _sum(mine: Parts | None, theirs: Parts | None) -> Parts | None:
-    """The sum of what is there."""
-    rows = sum(int(part.truth.counts.sum()) for part in (mine, theirs) if part is not None)
-    if rows > _MOST_ROWS:
-        raise WeightError(f"the tally would hold {rows:,} rows; counts of up to 2^40 rows in all are allowed")
-    if mine is None or theirs is None:
-        return theirs if mine is None else mine
-    return mine + theirs
+def _rows(parts: Parts) -> int:
+    return int(parts.truth.counts.sum())

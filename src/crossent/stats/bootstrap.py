@@ -1,7 +1,8 @@
 """GroupSums: the bootstrap of a ratio from one pass, by resampling 1024 groups of rows.
 
-A row's group is the top bits of its identity, so every split of the rows fills the same groups, and rows that share an
-identity (a cluster) stay together. A replicate draws as many groups as hold rows, with replacement. The interval is
+A row's group is the top bits of its identity, so every split of the rows fills the same groups. Rows that come in
+clusters are resampled by groups of whole clusters, and all else that an estimate says (n, gamma, marks) is then that of
+its clusters. A replicate draws as many groups as hold rows, with replacement. The interval is
 the studentised bootstrap (bootstrap-t), which like Hall's is right to the second order for skewed losses. Of 1000
 samples of 30 (100) log-normal losses it held the mean in 91 % (93 %), Hall's in 92 % (94 %), BCa in 88 % (93 %) and
 the percentile interval in 88 % (92 %).
@@ -15,11 +16,12 @@ import numpy as np
 
 from crossent.core.accumulate import Float64
 from crossent.core.options import seed_number, whole_number
+from crossent.stats.clusters import ClusterSums
 from crossent.stats.identity import Identity, top_bits
 from crossent.stats.intervals import Estimate
 from crossent.stats.ratio import RatioSums
 
-__all__ = ["GROUPS", "GroupSums"]
+__all__ = ["GROUPS", "GroupSums", "bootstrap_of_clusters"]
 
 _GROUP_BITS = 10
 GROUPS = 2**_GROUP_BITS
@@ -47,7 +49,7 @@ class GroupSums:
         """The sums over one block of rows.
 
         Args:
-            identity: [n] uint64 identity of every row, or of its cluster.
+            identity: [n] uint64 identity of every row.
             a: [n] finite numerators.
             b: [n] finite denominators >= 0.
             a_error: [n] part of a below its last bit, from `two_product`.
@@ -77,22 +79,58 @@ class GroupSums:
         Raises: OptionError for other values.
         Source: Hall, The bootstrap and Edgeworth expansion (1992), section 3.2.
         """
-        text = "a whole number >= 100 (for the quantiles), for example 2000,"
-        replicates, seed = whole_number("replicates", replicates, low=100, text=text), seed_number(seed)
-        rows = self.sums.total().estimate(confidence=confidence)
-        if rows.value is None or rows.se is None:
-            return rows
         filled = np.flatnonzero(self.sums.units)
         a, b = (self.sums.sums[k].floats()[filled] for k in (0, 1))
-        resampled = _resampled(a - rows.value * b, b, _draws(len(filled), replicates, seed))
-        levels = [0.5 + confidence / 2, 0.5 - confidence / 2]
-        t = np.quantile(resampled.t, levels, method="inverted_cdf")
-        if not np.isfinite(t).all():
-            why = "resampled groups of rows have no spread: too few events for the bootstrap"
-            return replace(rows, se=None, lower=None, upper=None, gamma=None, mark=None, why=why)
-        ends = rows.value - resampled.spread * t
-        lower, upper = (float(end) if floor is None else max(float(end), floor) for end in ends)
-        return replace(rows, se=resampled.se, lower=lower, upper=upper)
+        rows = self.sums.total().estimate(confidence=confidence)
+        return _bootstrapped(rows, a, b, floor=floor, replicates=replicates, seed=seed, unit="row")
+
+
+def bootstrap_of_clusters(
+    clusters: ClusterSums,
+    *,
+    confidence: float = 0.95,
+    floor: float | None = None,
+    replicates: int = 2000,
+    seed: int = 0,
+) -> Estimate:
+    """The ratio of clustered rows, as `GroupSums.estimate` with a cluster for a row.
+
+    Args:
+        clusters: the sums; a cluster's group is the top bits of its identity.
+        confidence, floor, replicates, seed: as for `GroupSums.estimate`.
+    Returns: an Estimate whose n counts clusters, marked where there are fewer than 30.
+    Raises: OptionError for other values.
+    Source: Hall, The bootstrap and Edgeworth expansion (1992), section 3.2.
+
+    >>> from crossent.stats.identity import key_identity
+    >>> losses = np.random.default_rng(0).exponential(size=4000)
+    >>> e = bootstrap_of_clusters(ClusterSums.of(key_identity(np.arange(4000) // 10), losses, np.ones(4000)), floor=0.0)
+    >>> round(e.value, 6), e.n
+    (1.019326, 400)
+    """
+    filled, place = np.unique(clusters.groups(_GROUP_BITS), return_inverse=True)
+    a, b = (sums.merged(place, len(filled)).floats() for sums in (clusters.a, clusters.b))
+    found = clusters.estimate(confidence=confidence)
+    return _bootstrapped(found, a, b, floor=floor, replicates=replicates, seed=seed, unit="cluster")
+
+
+def _bootstrapped(
+    found: Estimate, a: Float64, b: Float64, *, floor: float | None, replicates: int, seed: int, unit: str
+) -> Estimate:
+    """An estimate with the bootstrap's standard error and interval from the sums of the groups, [G] each."""
+    text = "a whole number >= 100 (for the quantiles), for example 2000,"
+    replicates, seed = whole_number("replicates", replicates, low=100, text=text), seed_number(seed)
+    if found.value is None or found.se is None:
+        return found
+    resampled = _resampled(a - found.value * b, b, _draws(len(a), replicates, seed))
+    levels = [0.5 + found.confidence / 2, 0.5 - found.confidence / 2]
+    t = np.quantile(resampled.t, levels, method="inverted_cdf")
+    if not np.isfinite(t).all():
+        why = f"resampled groups of {unit}s have no spread: too few events for the bootstrap"
+        return replace(found, se=None, lower=None, upper=None, gamma=None, mark=None, why=why)
+    ends = found.value - resampled.spread * t
+    lower, upper = (float(end) if floor is None else max(float(end), floor) for end in ends)
+    return replace(found, se=resampled.se, lower=lower, upper=upper)
 
 
 class _Resampled(NamedTuple):

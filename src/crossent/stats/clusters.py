@@ -20,7 +20,8 @@ from crossent.stats.ratio import RatioSums
 
 __all__ = ["FEW_CLUSTERS", "MOST_KEYS", "ClusterSums"]
 
-FEW_CLUSTERS = "fewer than 30 clusters: may be too short"
+_FEW = "fewer than 30 {unit}s: may be too short"
+FEW_CLUSTERS = _FEW.format(unit="cluster")
 MOST_KEYS = 100_000
 _BUCKET_BITS = 16
 
@@ -85,6 +86,10 @@ class ClusterSums:
         """Number of clusters, or of buckets that hold any when folded."""
         return len(self.keys)
 
+    def groups(self, bits: int) -> Int64:
+        """Which of 2^bits groups, bits <= 16, every cluster belongs to, [clusters]; folding changes no group."""
+        return top_bits(self.keys << np.uint64(64 - _BUCKET_BITS) if self.folded else self.keys, bits)
+
     def __add__(self, other: "ClusterSums") -> "ClusterSums":
         mine, theirs = self, other
         if mine.folded != theirs.folded:
@@ -93,7 +98,7 @@ class ClusterSums:
         left, right = (part._placed(np.searchsorted(keys, part.keys), keys) for part in (mine, theirs))
         return ClusterSums(keys, mine.folded, left.a + right.a, left.b + right.b)._bounded()
 
-    def estimate(self, *, confidence: float = 0.95, floor: float | None = None) -> Estimate:
+    def estimate(self, *, confidence: float = 0.95, floor: float | None = None, unit: str = "cluster") -> Estimate:
         """The ratio with cluster-robust standard error and Hall's interval; n and effective n count clusters.
 
             u_c = (A_c - R B_c) / sum B,  A_c and B_c the sums of a and b inside cluster c; then as `RatioSums.estimate`
@@ -101,16 +106,15 @@ class ClusterSums:
         Args:
             confidence: coverage of the interval.
             floor: the smallest possible value, where the interval is cut (0 for losses).
+            unit: what a cluster is called where an interval is missing or has a caveat.
         Returns: an Estimate, marked where there are fewer than 30 clusters.
         Raises: OptionError for a confidence outside (0, 1).
         Source: Liang & Zeger, Biometrika 73 (1986), 13-22; Hall, J. R. Statist. Soc. B 54 (1992), 221-228.
         """
         a, b = self.a.floats(), self.b.floats()
         below = (self.a + ExactSum.of(-a, groups=np.arange(len(a)), group_count=len(a))).floats()
-        found = RatioSums.of(a, b, a_error=below).estimate(confidence=confidence, floor=floor)
-        if found.why is not None:
-            found = replace(found, why=found.why.replace("row", "cluster"))
-        return found.marked(FEW_CLUSTERS) if self.clusters < 30 else found
+        found = RatioSums.of(a, b, a_error=below).estimate(confidence=confidence, floor=floor, unit=unit)
+        return found.marked(_FEW.format(unit=unit)) if self.clusters < 30 else found
 
     def _bounded(self) -> "ClusterSums":
         return self._fold() if len(self.keys) > MOST_KEYS else self

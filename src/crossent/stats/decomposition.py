@@ -7,12 +7,14 @@ negative, and redraws of the labels, which exist in cells only, say what it is u
 overfits more, so its mcb and the null of that are larger; their difference is the same. The exact loss of the rows,
 where it is known, differs from the loss of the means by what probabilities tell apart within a cell (at most 0.042 wide
 in logit(p): 1e-5 nat if they keep their promise, and noise of 0.005 / sqrt n; only below p = 2^-64 is it more). That is
-discrimination, which cells cannot see, so it is counted there, and the three parts add up to the exact loss.
+discrimination, which cells cannot see, so it is counted there, and the three parts add up to the exact loss. What the
+exact loss has beyond all that cells can lose (hits far below 2^-64) is a promise broken, and counts as miscalibration.
 
 A hit where p = 0, or a miss where p = 1, makes loss and mcb infinite; unc, dsc and the curve need finite numbers only
 and stay. PAV is never applied to rows that it was not fitted to.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +27,8 @@ from crossent.stats.redraws import OccupiedCells, null_of, occupied, redrawn_hit
 
 __all__ = ["CurvePoint", "Decomposition", "decompose"]
 
+_WIDTH = 0.045  # of a cell in logit(p), and 7 % for what the slope changes within it
+_ROUNDING = 1e-12  # nat
 _PIECES = 20  # along p and along the rows: where the curve is cut at least, so that its band shows its shape
 
 
@@ -115,13 +119,13 @@ def decompose(
     unc = float(_entropy(rows.hits.sum(keepdims=True) / rows.weight.sum())[0])
     of_means, best = float(promised[0]), float(recalibrated[0])
     exact = of_means if loss is None else loss
-    both = np.isfinite([of_means, exact]).all()
-    mcb = max((of_means if both else exact) - best, 0.0)
+    by_cells = math.isfinite(of_means) and exact - of_means <= _lost_in_cells(cells)
+    mcb = max((of_means if by_cells else exact) - best, 0.0)
     null = null_of(mcb, promised[1:] - recalibrated[1:])
     return Decomposition(
         loss=exact,
         mcb=mcb,
-        dsc=unc - best + (of_means - exact if both else 0.0),
+        dsc=unc - best + (of_means - exact if by_cells else 0.0),
         unc=unc,
         mcb_null=null.mean,
         mcb_null_upper=null.upper,
@@ -142,6 +146,17 @@ def _loss_of_means(rows: OccupiedCells, hits: Float64) -> Float64:
     loss[0] = np.inf if wrong.any() else loss[0]  # redraws keep these promises
     mean: Float64 = loss / rows.weight.sum()
     return mean
+
+
+def _lost_in_cells(cells: CellColumns) -> float:
+    """The most by which the mean loss of rows exceeds that of their cells' means: width times slope in logit(p).
+
+    The outermost cells have no lower or upper edge: nothing is allowed for them.
+    """
+    count, weight, hits, promised, _ = (column[2:-2] for column in cells)
+    p = promised / np.where(count > 0, weight, 1.0)
+    slope = np.sum(hits * np.maximum(1.0 - p, 0.0) + np.maximum(weight - hits, 0.0) * p)
+    return float(_WIDTH * slope / cells.weight.sum()) + _ROUNDING
 
 
 def _loss_of_curves(rows: OccupiedCells, curves: Float64) -> Float64:

@@ -94,20 +94,16 @@ class RatioSums:
         if np.any((self.beyond < 0) | (self.beyond > self.units) | (self.units > 1 << 53)):
             raise ValueError("sums of ratios have counts that cannot be")
 
-    def scaled(self, count: int) -> "RatioSums":
-        """The sums of every unit repeated `count` times, 1..2^53."""
-        return RatioSums(self.units * count, self.beyond * count, tuple(s.scaled(count) for s in self.sums))
-
     def total(self) -> "RatioSums":
         """The sums over all groups, as one group."""
         units, beyond = self.units.sum(keepdims=True), self.beyond.sum(keepdims=True)
         return RatioSums(units, beyond, tuple(s.total() for s in self.sums))
 
-    def estimate(self, *, confidence: float = 0.95, floor: float | None = None) -> Estimate:
+    def estimate(self, *, confidence: float = 0.95, floor: float | None = None, unit: str = "row") -> Estimate:
         """The ratio of the first group with standard error and Hall's interval."""
-        return self.estimates(confidence=confidence, floor=floor)[0]
+        return self.estimates(confidence=confidence, floor=floor, unit=unit)[0]
 
-    def estimates(self, *, confidence: float = 0.95, floor: float | None = None) -> list[Estimate]:
+    def estimates(self, *, confidence: float = 0.95, floor: float | None = None, unit: str = "row") -> list[Estimate]:
         """The ratio of every group.
 
             u = (a - R b) / sum b;  SE^2 = m / (m - 1) sum u^2;  gamma = sqrt(m) sum u^3 / (sum u^2)^1.5
@@ -115,18 +111,21 @@ class RatioSums:
         Args:
             confidence: coverage of the interval.
             floor: the smallest possible value, where the interval is cut (0 for losses).
+            unit: what a row is called where there is no interval.
         Returns: one Estimate a group.
         Raises: OptionError for a confidence outside (0, 1).
         Source: Hall, J. R. Statist. Soc. B 54 (1992), 221-228.
         """
         rows = zip(*(s.fractions() for s in self.sums), strict=True)
         return [
-            _estimate(int(m), int(big), row, confidence, floor)
+            _estimate(int(m), int(big), row, confidence, floor, unit)
             for m, big, row in zip(self.units, self.beyond, rows, strict=True)
         ]
 
 
-def _estimate(m: int, beyond: int, sums: tuple[Fraction, ...], confidence: float, floor: float | None) -> Estimate:
+def _estimate(
+    m: int, beyond: int, sums: tuple[Fraction, ...], confidence: float, floor: float | None, unit: str
+) -> Estimate:
     a, b, aa, ab, bb, aaa, aab, abb, bbb = sums
     effective_n = float(b * b / bb) if bb else 0.0
 
@@ -134,16 +133,16 @@ def _estimate(m: int, beyond: int, sums: tuple[Fraction, ...], confidence: float
         return Estimate(value, None, None, None, confidence, m, effective_n, why=why)
 
     if m == 0 or b == 0:
-        return bare(None, "no rows")
+        return bare(None, f"no {unit}s")
     ratio = a / b
     value = float(ratio)
     if m == 1:
-        return bare(value, "one row: its spread cannot be seen")
+        return bare(value, f"one {unit}: its spread cannot be seen")
     if beyond:
-        return bare(value, f"{beyond} rows are larger than 2^330: no standard error")
+        return bare(value, f"{beyond} {unit}s are larger than 2^330: no standard error")
     square = aa - 2 * ratio * ab + ratio * ratio * bb
     if square <= _NO_VARIANCE * aa:
-        return bare(value, "no variance among the rows: not estimable")
+        return bare(value, f"no variance among the {unit}s: not estimable")
     cube = aaa - 3 * ratio * aab + 3 * ratio * ratio * abb - ratio**3 * bbb
     # sum u^3 / (sum u^2)^1.5 has no unit, so sum b drops out; the square root is taken of an exact fraction
     gamma = math.sqrt(float(m * cube * cube / square**3)) * (1 if cube > 0 else -1)

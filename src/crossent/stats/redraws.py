@@ -17,7 +17,7 @@ from crossent.core.accumulate import Float64
 from crossent.core.options import seed_number, whole_number
 from crossent.stats.probability_cells import CELLS, CellColumns
 
-__all__ = ["Null", "OccupiedCells", "null_of", "occupied", "redraw_number", "redrawn_hits"]
+__all__ = ["OccupiedCells", "null_of", "occupied", "redraw_number", "redrawn_hits"]
 
 # Probabilities in between are never taken for 0 or 1: sums of very small ones may be rounded to 0, means near 1 to 1.
 _SMALLEST, _LARGEST = 2.0**-119, 1.0 - 2.0**-53

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from crossent.stats.quantiles import normal_tails
+from crossent.wording import counted
 
 __all__ = ["NOT_RELIABLE", "CalibrationTest", "entropy_gap_test", "spiegelhalter_test"]
 
@@ -20,6 +21,7 @@ class CalibrationTest:
         p_value: two-sided, from the normal distribution.
         mark: a caveat ("not reliable: ..."), or None.
         why: why there is no z.
+        left_out: rows that are not in the sum, because their loss is infinite or beyond 2^26 nats.
     """
 
     value: float | None
@@ -27,9 +29,12 @@ class CalibrationTest:
     p_value: float | None
     mark: str | None = None
     why: str | None = None
+    left_out: int = 0
 
 
-def entropy_gap_test(*, gap: float, variance: float, weight: float, largest: float) -> CalibrationTest:
+def entropy_gap_test(
+    *, gap: float, variance: float, weight: float, largest: float, left_out: int = 0
+) -> CalibrationTest:
     """The score test of temperature 1: the loss l less the entropy H of its prediction, dL / dbeta at beta = 1.
 
         value = sum w (l - H) / sum w  [nat];  z = sum w (l - H) / sqrt(sum w^2 V),  V = sum_k p_k log^2 p_k - H^2
@@ -41,6 +46,8 @@ def entropy_gap_test(*, gap: float, variance: float, weight: float, largest: flo
         variance: sum of w^2 V, >= 0.
         weight: sum of w; 0 if there is no row.
         largest: the largest w^2 V of one row.
+        left_out: rows with an infinite or huge loss, which are not in the sums. They are the most over-confident ones,
+            so any of them is a caveat.
     Returns: a CalibrationTest.
     Source: Rao, Proc. Camb. Phil. Soc. 44 (1948), 50-57 (score test).
 
@@ -48,7 +55,7 @@ def entropy_gap_test(*, gap: float, variance: float, weight: float, largest: flo
     >>> found.value, found.z, round(found.p_value, 4)
     (0.03, 2.0, 0.0455)
     """
-    return _standardised(gap, variance, weight, largest)
+    return _standardised(gap, variance, weight, largest, left_out)
 
 
 def spiegelhalter_test(*, excess: float, variance: float, weight: float, largest: float) -> CalibrationTest:
@@ -72,13 +79,21 @@ def spiegelhalter_test(*, excess: float, variance: float, weight: float, largest
     return _standardised(excess, variance, weight, largest)
 
 
-def _standardised(total: float, variance: float, weight: float, largest: float) -> CalibrationTest:
+def _standardised(total: float, variance: float, weight: float, largest: float, left_out: int = 0) -> CalibrationTest:
     if weight == 0:
-        return CalibrationTest(None, None, None, why="no rows")
+        why = "every row has an infinite or huge loss" if left_out else "no rows"
+        return CalibrationTest(None, None, None, why=why, left_out=left_out)
     value = float(total / weight)
     if variance == 0:
         return CalibrationTest(
-            value, None, None, why="no variance: every prediction is certain, or the same for all classes it allows"
+            value,
+            None,
+            None,
+            why="no variance: every prediction is certain, or the same for all classes it allows",
+            left_out=left_out,
         )
     z = float(total / math.sqrt(variance))
-    return CalibrationTest(value, z, normal_tails(z), mark=NOT_RELIABLE if largest > 0.1 * variance else None)
+    marks = [NOT_RELIABLE] if largest > 0.1 * variance else []
+    if left_out:
+        marks.append(f"not reliable: {counted(left_out)} with an infinite or huge loss left out")
+    return CalibrationTest(value, z, normal_tails(z), mark="; ".join(marks) or None, left_out=left_out)
