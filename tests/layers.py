@@ -138,8 +138,8 @@ def _trouble(path: str, room: str, use: Import) -> str:
         return ""
     if rest.partition(".")[0] == "_native":
         return "" if room in ("core", "settings") else "imports the native module; only core and settings do"
-    if rest.startswith("report") and use.function == "_repr_html_":
-        return ""  # the one named exception of the design
+    if rest.startswith("report") and use.function in ("_repr_html_", "__str__"):
+        return ""  # the one named exception of the design: a result shows itself
     allowed = PUBLIC if room == "__init__" else ROOMS[room]
     if any(rest == name or rest.startswith(f"{name}.") for name in allowed):
         return ""

@@ -158,6 +158,7 @@ def test_the_layer_check_bites(path: str, source: str, text: str) -> None:
             "scoring/score.py",
             "class Score:\n    def _repr_html_(self):\n        from crossent.report import page",
         ),
+        ("scoring/score.py", "class Score:\n    def __str__(self):\n        from crossent.report import to_text"),
         ("rows/block.py", "from crossent.core.types import NDArray\nimport duckdb"),
         ("core/engine.py", "from . import check\nfrom crossent._native import tables"),
         ("cli/score.py", "import click\nfrom crossent.scoring import Tally\nfrom crossent import __version__"),

@@ -228,6 +228,23 @@ def test_the_function_stays_the_function_when_rooms_are_imported():
     assert ce.score.__module__ == "crossent.scoring.arrays"
 
 
+def test_classes_with_cells_are_the_commonest_by_count_and_weight():
+    k = 210
+    y = np.concatenate([np.repeat(np.arange(10), 3), np.arange(10, k)])  # 0..9 have most lines, but no weight, or 1 row
+    p = np.full((len(y), k), 1 / k)
+    count = np.concatenate([np.ones(30), np.full(200, 10)])
+    weight = np.concatenate([np.zeros(30), np.ones(200)])
+    table = pa.table({"y": y.astype(str), "c": count, "w": weight, **{f"p_{j}": p[:, j] for j in range(k)}})
+    for options in ({"count": count}, {"sample_weight": weight}):
+        named = {name: "c" if name == "count" else "w" for name in options}
+        others = ["w"] if "count" in options else ["c"]
+        for found in (
+            ce.score(y, probs=p, **options),
+            ce.score("y", table=table.drop_columns(others), probs="p_*", **named),
+        ):
+            assert [c.label for c in found.per_class if c.rest is not None] == [str(j) for j in range(10, k)]
+
+
 def test_a_bad_row_is_told_by_the_callers_own_number() -> None:
     n = 70_000
     y, p = np.zeros(n, np.int64), np.full((n, 2), 0.5)

@@ -6,6 +6,8 @@ import json
 import numpy as np
 import pytest
 
+import crossent as ce
+from crossent.report import to_text
 from crossent.report.score import score_tables
 from crossent.scoring import Tally
 
@@ -26,7 +28,7 @@ def test_to_dict_is_plain_and_has_a_schema(score):
 
 def test_repr_reads(score):
     assert repr(score).startswith("Score(log loss 0.3")
-    assert "3 rows, 2 classes)" in repr(score)
+    assert "3 rows, 2 classes; ! too few events" in repr(score)
 
 
 def test_is_frozen(score):
@@ -67,3 +69,24 @@ def test_predictions_without_a_temperature_say_the_right_reason(k, row):
     if row[0] == 1:
         assert plain["worst_share_why"] == "every finite loss is 0"
     assert "no row has a finite loss" not in str([table.remarks for table in score_tables(found)])
+
+
+def test_a_repr_tells_infinite_rows_and_the_mark() -> None:
+    score = ce.score([0, 1, 1], probs=[[0.0, 1.0], [0.5, 0.5], [0.4, 0.6]])
+    assert repr(score).endswith("3 rows, 2 classes; 1 row with p = 0 at the true class)")
+    assert repr(ce.score([0, 1, 1], probs=[0.4, 0.6, 0.7])).endswith("; ! too few events: may be too short)")
+    y = np.arange(100) % 2
+    p = np.where(y == 1, 0.7, 0.4) + np.arange(100) / 1000
+    assert repr(ce.score(y, probs=p)).endswith("100 rows, 2 classes)")
+    compared = ce.compare([0, 1, 1], probs=[[0.0, 0.6, 0.7], [0.1, 0.0, 0.9]])
+    assert "; B alone infinite in 1 row; ! too few events" in repr(compared)
+    told = repr(ce.score_language([[-1.0, -np.inf], [-2.0, -1.0]]))
+    assert told.endswith("; 1 token with p = 0)")
+
+
+def test_a_printed_result_is_its_report() -> None:
+    y = np.arange(60) % 2
+    p = np.where(y == 1, 0.7, 0.4) + np.arange(60) / 1000
+    for result in (ce.score(y, probs=p), ce.compare(y, probs=[p, p / 2]), ce.score_language([[-1.0], [-2.0]])):
+        assert str(result) == to_text(result)
+        assert "\n" in str(result)

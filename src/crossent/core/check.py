@@ -3,7 +3,7 @@
 Values are checked by the kernels in their own pass; weights, one number a row or class, in core/weights.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -57,6 +57,8 @@ def float_array(value: Any, name: str) -> NDArray:
         if array.dtype.itemsize == 8 and np.abs(numbers).max(initial=0.0) > 2.0**53:
             raise DtypeError(f"{name} holds integers beyond 2^53, which float64 rounds. Pass floats.")
         return numbers
+    if isinstance(value, Iterator):
+        raise ShapeError(f"{name} is a {type(value).__name__}, which has no length: pass list({name}).")
     raise DtypeError(
         f"{name} has dtype {array.dtype}; float16, bfloat16, float32, float64 or integers "
         "are allowed. Convert it, for instance with .astype(float)."

@@ -12,16 +12,18 @@ promise. `sync` leaves the metric alone, so that no row counts twice at the next
 
 import sys
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from typing import Any, cast
-
-import numpy as np
 
 from crossent.core.check import prediction
 from crossent.core.interchange import as_array
 from crossent.core.types import ArrayLike, NDArray
-from crossent.errors import EmptyBatchError, OptionError, ShapeError
+from crossent.errors import DataError, EmptyBatchError, OptionError, ShapeError, UnsupportedError
 from crossent.scoring import Score, Tally
+from crossent.scoring.class_names import class_names
 from crossent.scoring.layout import Kind
+from crossent.scoring.shape_words import shape_advice
+from crossent.wording import did_you_mean, listed, quoted
 
 __all__ = ["TallyMetric"]
 
@@ -33,7 +35,7 @@ class TallyMetric:
         classes: class names in column order, or their number K (then named "0".."K-1"); with two, the second is the
             positive one.
         options: those of `Tally` but `kind`: worst, bins, binning, clip, ...
-    Raises: LabelError, OptionError as `Tally`.
+    Raises: LabelError, OptionError as `Tally`; UnsupportedError for an option that there is not.
 
     >>> metric = TallyMetric(2)
     >>> for targets, logits in [([0, 1], [[2.0, 0.0], [0.0, 1.0]]), ([1], [[0.5, 0.0]])]:
@@ -47,9 +49,8 @@ class TallyMetric:
     """
 
     def __init__(self, classes: Sequence[str] | int, **options: Any) -> None:
-        self._classes = (
-            tuple(map(str, range(int(classes)))) if isinstance(classes, int | np.integer) else tuple(classes)
-        )
+        self._classes = class_names(classes)
+        _check_options(options)
         self._options = options
         self._fresh("probs")  # wrong options are an error here, not in the first step of training
         self._tally: Tally | None = None
@@ -75,7 +76,7 @@ class TallyMetric:
         """Add one block: NumPy arrays, or tensors in the CPU's memory.
 
         Args:
-            targets: [...] class indices in 0..K-1; ends of batches may hold no rows.
+            targets: [...] class indices in 0..K-1, or names; ends of batches may hold no rows.
             probs: [..., K] probabilities; [...] of the positive class alone if there are two.
             logits: [..., K] scores, or [...] of the positive class.
             log_probs: [..., K] logarithms of probabilities, or [...]. Exactly one of the three, always the same.
@@ -95,7 +96,8 @@ class TallyMetric:
         if not alone and values.shape[:-1] != labels.shape:
             raise ShapeError(
                 f"targets have shape {labels.shape} and {kind} {values.shape}; "
-                f"targets [...] and {kind} [..., {len(self._classes)}] are needed"
+                f"targets [...] and {kind} [..., {len(self._classes)}] are needed."
+                f"{shape_advice(labels.shape, values.shape)}"
             )
         beside = {"sample_weight": sample_weight, "count": count, "cluster": cluster}
         rows: dict[str, Any] = {name: _flat(value, name) for name, value in beside.items() if value is not None}
@@ -155,7 +157,7 @@ class TallyMetric:
 
         Args:
             state: from a metric with the same classes and options.
-        Raises: OptionError for other classes or options, DataError for bytes that are no tally; the metric stays as
+        Raises: OptionError for other classes or options, DataError for anything that is no state; the metric stays as
             it was.
         """
         loaded = self._empty()._loaded(state)
@@ -166,11 +168,23 @@ class TallyMetric:
 
         Raises: OptionError if their classes, options or kinds of predictions differ.
         """
+        if not isinstance(other, TallyMetric):
+            return NotImplemented
         both = self._empty()
         tallies = [m._tally for m in (self, other) if m._tally is not None]
         both._tally = sum(tallies[1:], start=tallies[0]) if tallies else None
         both._rows = self._rows + other._rows
         return both
+
+    def __radd__(self, other: int) -> "TallyMetric":
+        """For sum(): 0 adds nothing."""
+        return self + self._empty() if type(other) is int and other == 0 else NotImplemented
+
+    def __repr__(self) -> str:
+        if self._tally is not None:
+            return repr(self._tally).replace("Tally", "TallyMetric", 1)
+        options = "".join(f", {name}={value!r}" for name, value in self._options.items())
+        return f"TallyMetric(0 rows, classes {listed(self._classes)}{options})"
 
     @property
     def _source(self) -> str:
@@ -186,11 +200,32 @@ class TallyMetric:
 
     def _loaded(self, state: Mapping[str, Any]) -> "TallyMetric":
         """This empty metric with a state; adding it to a tally of ours is what finds other options."""
-        if state["tally"] is not None:
-            tally = Tally.from_bytes(state["tally"])
+        if not isinstance(state, Mapping) or not {"tally", "rows"} <= state.keys():
+            found = f"the keys {listed(map(str, state))}" if isinstance(state, Mapping) else type(state).__name__
+            raise DataError(f"this is no state of a TallyMetric: it has {found}. Pass what state_dict() returned.")
+        saved, rows = state["tally"], state["rows"]
+        if isinstance(rows, bool) or not isinstance(rows, int) or rows < 0:
+            raise DataError(f"rows of the state is {rows!r:.60}; a whole number >= 0 is needed, as state_dict() gives.")
+        if saved is not None:
+            tally = Tally.from_bytes(saved)
             self._tally = self._fresh(tally.layout.kind) + tally
-        self._rows = int(state["rows"])
+        self._rows = rows
         return self
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    """Raises UnsupportedError for an option that Tally has not, or that update tells."""
+    known = [name for name in signature(Tally).parameters if name not in ("classes", "kind")]
+    for name in options:
+        if name == "kind":
+            raise UnsupportedError(
+                "TallyMetric takes no kind=; name the predictions at update: probs=, logits= or log_probs=."
+            )
+        if name not in known:
+            raise UnsupportedError(
+                f"TallyMetric has no option {quoted(name)}.{did_you_mean(name, known)} "
+                f"Its options are {listed(known, 20)}."
+            )
 
 
 def _distributed() -> Any | None:

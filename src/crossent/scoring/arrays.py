@@ -117,10 +117,11 @@ def _array_score(
 ) -> Tally:
     """The tally of all rows."""
     kind, values = prediction(**predicted)
-    labels = labels_of(targets, values.shape, classes=classes, positive=positive)
+    labels = labels_of(targets, values.shape, classes=classes, positive=positive, frames=[(kind, predicted[kind])])
     tally = Tally(
         labels.classes, kind=cast(Kind, kind), by=tuple(keyed_columns(beside["by"])),
-        cluster=beside["cluster"] is not None, tracked=labels.tracked, **options,
+        cluster=beside["cluster"] is not None, tracked=labels.tracked(beside["sample_weight"], beside["count"]),
+        **options,
     )  # fmt: skip
     update: Callable[..., None] = tally.update_binary if labels.single else tally.update
     for rows, more in array_blocks(beside, rows=len(labels.targets), classes=len(labels.classes)):

@@ -79,6 +79,12 @@ class Beside:
         left = self.count if self.count is not None else self.weight
         return self.size > 0 if left is None else bool(left.any())
 
+    @property
+    def counted(self) -> Flags | None:
+        """[n] whether a row counts; None for all."""
+        left = self.count if self.count is not None else self.weight
+        return None if left is None else left != 0
+
     def outcome(self, outcome_of: Callable[..., Outcome], rows: Flags | None) -> Outcome:
         """The outcome of some rows, [n] flags, or of all."""
         return outcome_of(sample_weight=self.weight, source=self.source, first_row=self.first_row, rows=rows)

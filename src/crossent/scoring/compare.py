@@ -13,6 +13,7 @@ from typing import Any
 from crossent.scoring.plain import plain
 from crossent.stats import Estimate
 from crossent.stats.sequence import Look
+from crossent.wording import counted
 
 __all__ = ["SCHEMA", "Compare", "SegmentDifference", "at_last_look", "deciding_ends"]
 
@@ -161,9 +162,22 @@ class Compare:
         told = f"Compare({b} - {a}: {_told(gap, 'nat')} = {_told(gap.scaled(1.0 / _NATS_PER_BIT), 'bit')}"
         told += f"{' at any look' if self.sequence and gap.lower is not None else ''}: {self.verdict}"
         if self.better.value is None:
-            return f"{told} of {self.n} rows)"
+            return f"{told} of {self.n} rows{self._caveats()})"
         left_out = f", {self.infinite[2]:,} left out" if self.infinite[2] else ""
-        return f"{told}; better in {100 * self.better.value:.1f} % of {self.better.n} rows{left_out})"
+        return f"{told}; better in {100 * self.better.value:.1f} % of {self.better.n} rows{left_out}{self._caveats()})"
+
+    def _caveats(self) -> str:
+        """Rows in which one loss alone is infinite, and the caveat of the interval, as far as there are any."""
+        found = [
+            f"{name} alone infinite in {counted(k)}" for name, k in zip(self.names, self.infinite, strict=False) if k
+        ]
+        mark = self.difference.mark or self.finite.mark
+        return "".join(f"; {each}" for each in [*found, *([f"! {mark}"] if mark else [])])
+
+    def __str__(self) -> str:
+        from crossent.report import to_text
+
+        return to_text(self)
 
     def _repr_html_(self) -> str:
         from crossent.report import to_fragment

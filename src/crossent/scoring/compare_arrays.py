@@ -122,7 +122,8 @@ def _array_tally(
             f"{kind} of {names[0]} have shape {a.shape} and of {names[1]} {b.shape}; both must be predictions of the "
             "same rows, in the same order, and of the same classes."
         )
-    labels = labels_of(targets, a.shape, classes=classes, positive=positive, verb="compare")
+    frames = [(f"{kind} of {name}", member) for name, member in zip(names, members, strict=True)]
+    labels = labels_of(targets, a.shape, classes=classes, positive=positive, frames=frames, verb="compare")
     tally = CompareTally(
         labels.classes,
         kind=kind,

@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from itertools import compress
 from typing import NamedTuple
 
 from crossent.core.options import coverage, nonnegative, seed_number
@@ -9,6 +10,7 @@ from crossent.scoring.compare import Compare, SegmentDifference, deciding_ends
 from crossent.scoring.compare_sums import A_ONLY, B_ONLY, BETTER, BOTH, TIED, CompareSums, SegmentRows
 from crossent.scoring.layout import Layout
 from crossent.scoring.loss_summary import few_rows, with_infinities
+from crossent.scoring.parts import LIKE_PROBABILITIES
 from crossent.scoring.segment_summary import few_segments
 from crossent.scoring.spread import Spread
 from crossent.stats import TOO_FEW_EVENTS, Estimate, RatioSums, t_quantile, wilson_estimate
@@ -90,7 +92,10 @@ def compared(
         margin=margin,
         verdict=_verdict(deciding_ends(finite, infinite, looks), margin),
         segments=tuple(s for rows in sums.segments for s in _segments(rows, names, confidence)),
-        notes=_notes(infinite, names, layout, finite.mark, same=counts[TIED] == sum(counts)),
+        notes=(
+            *_notes(infinite, names, layout, finite.mark, same=counts[TIED] == sum(counts)),
+            *(f"the logits of {name} {LIKE_PROBABILITIES}" for name in compress(names, sums.distributions)),
+        ),
         sequence=looks,
     )
 

@@ -4,7 +4,7 @@ The difference d = loss_B - loss_A is kept as its rounded value and its error, s
 differ by 1e-12 nat everywhere are told apart.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +31,7 @@ class Pair(NamedTuple):
         a, b: [n] losses in nats, inf where p = 0 at the target.
         weight: [n] weights > 0, or None for all ones.
         keys: segments, and clusters or identities, of the rows.
+        distributions: whether A's and B's predictions came as logits and look like probabilities.
     """
 
     targets: Int64
@@ -38,6 +39,7 @@ class Pair(NamedTuple):
     b: Float64
     weight: Float64 | None
     keys: Keys
+    distributions: tuple[bool, bool] = (False, False)
 
     def befell(self) -> Int64:
         """What befalls every row, [n] in 0..5."""
@@ -106,6 +108,7 @@ class CompareSums:
         a, b, difference: spreads over the rows in which both losses are finite.
         a_alone, b_alone: spreads of the finite loss where the other one is infinite.
         segments: one entry a column.
+        distributions: whether all of A's and of B's predictions came as logits and look like probabilities.
     """
 
     truth: Int64
@@ -116,6 +119,7 @@ class CompareSums:
     a_alone: Spread
     b_alone: Spread
     segments: tuple[SegmentRows, ...]
+    distributions: tuple[bool, bool]
 
     @classmethod
     def of(cls, pair: Pair, layout: Layout) -> "CompareSums":
@@ -143,6 +147,7 @@ class CompareSums:
                 SegmentRows.of(column, by, kind, everywhere, w, pair.targets, len(layout.classes))
                 for column, by in zip(layout.by, pair.keys.by, strict=True)
             ),
+            distributions=pair.distributions,
         )
 
     def check(self) -> None:
@@ -161,4 +166,5 @@ class CompareSums:
             raise ValueError("the classes or segments of a comparison do not hold all rows")
 
     def __add__(self, other: "CompareSums") -> "CompareSums":
-        return sum_of_fields(self, other)
+        (a, b), (other_a, other_b) = self.distributions, other.distributions
+        return replace(sum_of_fields(self, other), distributions=(a and other_a, b and other_b))

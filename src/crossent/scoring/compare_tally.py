@@ -16,12 +16,14 @@ from crossent.core.types import ArrayLike
 from crossent.errors import CrossentError, EmptyBatchError, OptionError
 from crossent.scoring.adding import merged, require_same
 from crossent.scoring.beside import Beside
+from crossent.scoring.class_names import class_names, placed_targets
 from crossent.scoring.compare import Compare
 from crossent.scoring.compare_summary import compared, difference
 from crossent.scoring.compare_sums import CompareSums, Pair
 from crossent.scoring.counts import repeated
-from crossent.scoring.layout import Interval, Kind, Layout
+from crossent.scoring.layout import Interval, Kind, Layout, told
 from crossent.scoring.outcome import Outcome, binary_outcome, class_outcome
+from crossent.scoring.row_numbers import RowNumbers
 from crossent.scoring.saved_tally import SavedTally
 from crossent.scoring.segments import held_classes
 from crossent.stats import Flags
@@ -63,7 +65,8 @@ class CompareTally(SavedTally):
     """Compares two sets of predictions that arrive in blocks.
 
     Args:
-        classes: class names in column order; with two, the second is the positive one.
+        classes: class names in column order, or their number K (then named "0".."K-1"); with two, the second is the
+            positive one.
         kind: what predictions are: "probs", "logits" or "log_probs".
         names: of A, the one that is there, and B, the one that would replace it.
         by: names of the columns whose values are segments.
@@ -86,7 +89,7 @@ class CompareTally(SavedTally):
 
     def __init__(
         self,
-        classes: Sequence[str],
+        classes: Sequence[str] | int,
         *,
         kind: Kind = "probs",
         names: tuple[str, str] = ("A", "B"),
@@ -98,9 +101,15 @@ class CompareTally(SavedTally):
         if a == b:
             raise OptionError(f"both sets of predictions are called {quoted(a)}; give two names")
         layout = Layout(
-            tuple(classes), kind, worst=0, by=(by,) if isinstance(by, str) else tuple(by), cluster=bool(cluster), ci=ci
+            class_names(classes),
+            kind,
+            worst=0,
+            by=(by,) if isinstance(by, str) else tuple(by),
+            cluster=bool(cluster),
+            ci=ci,
         )
         self._state = _State(layout, (a, b), None)
+        self._numbers = RowNumbers()
 
     @property
     def layout(self) -> Layout:
@@ -129,25 +138,27 @@ class CompareTally(SavedTally):
         by: Mapping[str, ArrayLike] | None = None,
         cluster: ArrayLike | None = None,
         source: str = "",
-        first_row: int = 0,
+        first_row: int | None = None,
     ) -> None:
         """Add one block of rows.
 
         Args:
-            targets: [n] class indices in 0..K-1.
+            targets: [n] class indices in 0..K-1, or names.
             a, b: [n, K] numbers of the tally's kind, rows in the same order.
             sample_weight: [n] weights from 1e-60 to 1e60, or 0; only ratios matter, and weight 0 is not a row.
             count: [n] whole numbers: a row of count c is c equal rows, and none for 0.
             by: column name -> [n] values, for each column of the tally.
             cluster: [n] keys of any type, if the tally has clusters.
             source: file or table the rows come from; with `first_row` it makes a row's identity.
-            first_row: number of the first row there.
+            first_row: number of the first row there; None goes on after the rows of that source so far.
         Raises: LabelError, ShapeError, NonFiniteError, ProbabilityError, WeightError for other rows; OptionError for
             columns or clusters that were not announced, or are missing; DataError for too many segments, or a missing
             key; UnsupportedError for counts where ci="bootstrap" resamples rows. The tally stays as it was.
         """
-        outcome_of = partial(class_outcome, targets, kind=self.layout.kind, classes=self.layout.classes)
-        beside = Beside.of(self.layout, np.size(targets), sample_weight, count, by, cluster, source, first_row)
+        start = self._numbers.start(source, first_row)
+        beside = Beside.of(self.layout, np.size(targets), sample_weight, count, by, cluster, source, start)
+        placed = placed_targets(targets, self.layout.classes, beside.counted)
+        outcome_of = partial(class_outcome, placed, kind=self.layout.kind, classes=self.layout.classes)
         self._add(outcome_of, (a, b), beside)
 
     def update_binary(
@@ -161,12 +172,12 @@ class CompareTally(SavedTally):
         by: Mapping[str, ArrayLike] | None = None,
         cluster: ArrayLike | None = None,
         source: str = "",
-        first_row: int = 0,
+        first_row: int | None = None,
     ) -> None:
         """Add one block where single columns speak of the positive (second) class.
 
         Args:
-            targets: [n] 0 or 1.
+            targets: [n] 0 or 1, or names.
             a, b: [n] probabilities, logits or log-probabilities of class 1, used exactly as given.
             sample_weight, count, by, cluster, source, first_row: as in `update`.
         Raises: as `update`; OptionError unless there are two classes.
@@ -174,8 +185,10 @@ class CompareTally(SavedTally):
         if len(self.layout.classes) != 2:
             found = len(self.layout.classes)
             raise OptionError(f"update_binary is for two classes; this tally has {found}: use update")
-        outcome_of = partial(binary_outcome, targets, kind=self.layout.kind, classes=self.layout.classes)
-        beside = Beside.of(self.layout, np.size(targets), sample_weight, count, by, cluster, source, first_row)
+        start = self._numbers.start(source, first_row)
+        beside = Beside.of(self.layout, np.size(targets), sample_weight, count, by, cluster, source, start)
+        placed = placed_targets(targets, self.layout.classes, beside.counted)
+        outcome_of = partial(binary_outcome, placed, kind=self.layout.kind, classes=self.layout.classes)
         self._add(outcome_of, (a, b), beside)
 
     def __add__(self, other: "CompareTally") -> "CompareTally":
@@ -183,8 +196,19 @@ class CompareTally(SavedTally):
 
         Raises: OptionError if their options differ; WeightError for more than 2^40 rows.
         """
+        if not isinstance(other, CompareTally):
+            return NotImplemented
         self._require_same(other)
-        return self._with(other._state.sums)
+        both = self._with(other._state.sums)
+        both._numbers = self._numbers + other._numbers
+        return both
+
+    def __radd__(self, other: int) -> "CompareTally":
+        """For sum(): 0 adds nothing."""
+        return self._with(None) if type(other) is int and other == 0 else NotImplemented
+
+    def __repr__(self) -> str:
+        return told("CompareTally", self.layout, self.n, f"names={self.names}", without=("worst",))
 
     def result(
         self,
@@ -223,6 +247,16 @@ class CompareTally(SavedTally):
             else sequence([*earlier, self], expect_n=expect_n, confidence=confidence, seed=seed),
         )
 
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "CompareTally":
+        """The tally whose `to_bytes` gave these bytes, which may come from a stranger.
+
+        Raises: DataError for anything else, and for what a newer crossent saved.
+        """
+        tally = super().from_bytes(data)
+        tally._numbers = RowNumbers({"": tally.n})
+        return tally
+
     def _add(
         self, outcome_of: Callable[..., Outcome], predictions: tuple[ArrayLike, ArrayLike], beside: Beside
     ) -> None:
@@ -236,13 +270,15 @@ class CompareTally(SavedTally):
 
         def sums(rows: Flags | None) -> CompareSums:
             a, b = (named(name, p, rows) for name, p in zip(self.names, predictions, strict=True))
-            return CompareSums.of(Pair(a.targets, a.losses, b.losses, a.weight, beside.keys_of(a)), self.layout)
+            alike = (a.distributions, b.distributions)
+            return CompareSums.of(Pair(a.targets, a.losses, b.losses, a.weight, beside.keys_of(a), alike), self.layout)
 
         if not beside.some:
             for name, p in zip(self.names, predictions, strict=True):
                 named(name, p, np.zeros(beside.size, np.bool_))  # shapes are checked without rows too
         else:
             self._state = self._with(repeated(beside.count, sums))._state
+        self._numbers.saw(beside.source, beside.first_row, beside.size)
 
     def _sums(self) -> CompareSums:
         sums = self._state.sums
@@ -257,6 +293,7 @@ class CompareTally(SavedTally):
     def _with(self, sums: CompareSums | None) -> "CompareTally":
         """A tally of these rows and more."""
         both = copy(self)
+        both._numbers = self._numbers + RowNumbers()
         both._state = replace(self._state, sums=merged(self._state.sums, sums, _rows))
         return both
 

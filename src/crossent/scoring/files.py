@@ -14,7 +14,8 @@ from crossent.rows.binding import Binding, bind
 from crossent.rows.columns import require_column
 from crossent.rows.sources import Source
 from crossent.scoring.columns import Columns, predictions
-from crossent.scoring.layout import MOST_TRACKED, Binning, Interval, Prior, commonest
+from crossent.scoring.counts import whole_counts
+from crossent.scoring.layout import MOST_TRACKED, Binning, Interval, Prior, commonest, rows_of_classes
 from crossent.scoring.refusal import no_probabilities
 from crossent.scoring.score import Score
 from crossent.scoring.tally import Tally
@@ -127,7 +128,8 @@ def score_file(
     """
     tally = Tally(
         binding.classes, kind=binding.kind, worst=worst, bins=bins, binning=binning, clip=clip, by=by,
-        cluster=cluster is not None, ci=ci, threshold=threshold, prior=prior, tracked=_tracked(source, binding),
+        cluster=cluster is not None, ci=ci, threshold=threshold, prior=prior,
+        tracked=_tracked(source, binding, weight, count),
     )  # fmt: skip
     beside = Columns(weight, count, cluster, tuple(by))
     for block in source.blocks((binding.target, *binding.columns, *beside.names)):
@@ -145,12 +147,16 @@ def score_file(
     return tally.result(confidence=confidence, redraws=redraws, seed=seed)
 
 
-def _tracked(source: Source, binding: Binding) -> Sequence[int] | None:
+def _tracked(source: Source, binding: Binding, weight: str | None, count: str | None) -> Sequence[int] | None:
     """The commonest classes where there are too many to follow them all."""
-    k = len(binding.classes)
+    k, beside = len(binding.classes), Columns(weight, count)
     if k <= MOST_TRACKED:
         return None
-    counts = np.zeros(k, np.int64)
-    for block in source.blocks([binding.target]):
-        counts += np.bincount(block.codes(binding.target, binding.classes), minlength=k)
-    return commonest(counts)
+    rows = np.zeros(k, np.int64)
+    for block in source.blocks((binding.target, *beside.names)):
+        given, codes = beside.of(block), block.codes(binding.target, binding.classes)
+        copies = np.ones(len(codes), np.int64)
+        if count is not None:
+            copies = whole_counts(given["count"], rows=len(codes), source=block.source, first_row=block.first_row)
+        rows += rows_of_classes(codes, copies, given["sample_weight"], k)
+    return commonest(rows)

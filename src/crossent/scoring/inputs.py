@@ -1,7 +1,8 @@
 """Inputs: from what a caller passes (arrays, names of classes, columns of a table) to what a tally takes.
 
-With K columns of predictions, targets are indices, names among `classes`, or booleans for two classes. With one
-prediction a row, the two classes are found by the rules of crossent.rows.binding, as for a single column of a file.
+With K columns of predictions, targets are indices, names among `classes`, or booleans for two classes; integers are
+names where the text of any of them is one, as in tables. With one prediction a row, the two classes are found by the
+rules of crossent.rows.binding, as for a single column of a file.
 """
 
 import re
@@ -12,12 +13,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from crossent.core.check import unmasked
-from crossent.core.labels import class_position, class_targets
+from crossent.core.labels import class_position, class_targets, value_text
 from crossent.core.text import canonical_text, distinct_texts
 from crossent.core.types import ArrayLike, NDArray
 from crossent.errors import CrossentError, LabelError, OptionError, ShapeError, UnsupportedError
 from crossent.rows import bind
-from crossent.scoring.layout import MOST_TRACKED, commonest
+from crossent.scoring.counts import whole_counts
+from crossent.scoring.frame_columns import by_name, frame_classes
+from crossent.scoring.layout import MOST_TRACKED, commonest, rows_of_classes
+from crossent.scoring.shape_words import refuse_generator, shape_advice
 from crossent.wording import listed, quoted
 
 __all__ = [
@@ -48,14 +52,18 @@ class Labels(NamedTuple):
     classes: tuple[str, ...]
     single: bool
 
-    @property
-    def tracked(self) -> tuple[int, ...] | None:
-        """The commonest classes where there are too many to follow them all."""
-        k = len(self.classes)
+    def tracked(self, weight: Any = None, count: Any = None) -> tuple[int, ...] | None:
+        """The commonest classes where there are too many to follow them all.
+
+        Args:
+            weight: [n] weights or None; rows of weight 0 are no rows.
+            count: [n] counts or None.
+        """
+        k, n = len(self.classes), len(self.targets)
         if k <= MOST_TRACKED:
             return None
-        inside = self.targets[(self.targets >= 0) & (self.targets < k)].astype(np.int64)
-        return commonest(np.bincount(inside, minlength=k))
+        copies = np.ones(n, np.int64) if count is None else whole_counts(count, rows=n, source="", first_row=0)
+        return commonest(rows_of_classes(self.targets, copies, weight, k))
 
 
 def labels_of(
@@ -64,6 +72,7 @@ def labels_of(
     *,
     classes: Sequence[Hashable] | None,
     positive: Hashable | None,
+    frames: Sequence[tuple[str, Any]] = (),
     verb: str = "score",
 ) -> Labels:
     """The targets of predictions of this shape.
@@ -73,6 +82,7 @@ def labels_of(
         shape: (n, K), or (n,) for predictions of the positive one of two classes.
         classes: names of the columns in their order; (negative, positive) for (n,). None: indices, or what is found.
         positive: the class that predictions of shape (n,) are for.
+        frames: predictions as they were given, with their names for messages: columns of data frames name classes.
         verb: name of the function that was called, for messages.
     Raises: LabelError, ShapeError, DtypeError, UnsupportedError.
 
@@ -81,11 +91,12 @@ def labels_of(
     >>> labels_of([True, False], (2,), classes=None, positive=None).classes
     ('false', 'true')
     """
+    refuse_generator(targets, "targets")
     y = np.asarray(targets, object) if _is_mixed(targets) else unmasked(targets, "targets")
     if len(shape) not in (1, 2) or shape[1:] == (1,) or y.shape != shape[:1]:
         raise ShapeError(
             f"targets have shape {y.shape} and the prediction {shape}; {verb} takes targets [n] and a prediction "
-            "[n, K], or [n] for the positive one of two classes"
+            f"[n, K], or [n] for the positive one of two classes.{shape_advice(y.shape, shape)}"
         )
     if len(shape) == 1:
         return _two_classes(y, classes, positive)
@@ -93,7 +104,8 @@ def labels_of(
         raise UnsupportedError(
             "positive= is for predictions of shape [n]; with a column per class, classes= names them."
         )
-    return _columns(y, shape, classes, verb)
+    found = frame_classes(y, frames, classes)
+    return _columns(y, shape, classes, verb) if found is None else Labels(_looked_up(y, found), found, single=False)
 
 
 def _is_mixed(targets: Any) -> bool:
@@ -103,6 +115,8 @@ def _is_mixed(targets: Any) -> bool:
 
 def _columns(y: NDArray, shape: tuple[int, ...], classes: Sequence[Hashable] | None, verb: str) -> Labels:
     k = shape[1]
+    if y.dtype.kind in "iu" and classes is not None and _numbered(y, classes) and by_name(y, names := _names(classes)):
+        return Labels(_looked_up(y, names), names, single=False)
     if y.dtype.kind == "b" and k == 2:
         y = y.astype(np.int64)
         classes = (False, True) if classes is None else classes
@@ -119,8 +133,24 @@ def _names(classes: Sequence[Hashable]) -> tuple[str, ...]:
     return tuple(str(canonical_text(name)) for name in class_position(classes))
 
 
+def _looked_up(y: NDArray, names: tuple[str, ...]) -> NDArray:
+    """Targets found among names by their text, as in tables."""
+    texts, place = distinct_texts(y, what="targets")
+    position = {name: k for k, name in enumerate(names)}
+    columns = np.array([position.get(str(text), -1) for text in texts], np.int64)
+    labels: NDArray = columns[place] if len(texts) else np.zeros(0, np.int64)
+    if (labels < 0).any():
+        row = int(np.argmax(labels < 0))
+        found = value_text(y[row])
+        raise LabelError(
+            f"targets[{row}] is {found}, which is not among the classes {listed(names)}. Other targets are, so all are "
+            "looked up by name. Correct the label, or name all classes."
+        )
+    return labels
+
+
 def _numbered(y: NDArray, classes: Sequence[Hashable] | None) -> bool:
-    """Whether targets are column numbers though there are names: numbers are no names where all names are text."""
+    """Whether targets are column numbers though there are names: none of them is the text of a name (`by_name`)."""
     return classes is not None and y.dtype.kind in "biu" and all(isinstance(name, str) for name in classes)
 
 
@@ -142,7 +172,7 @@ def _two_classes(y: NDArray, classes: Sequence[Hashable] | None, positive: Hasha
         if wanted is not None and wanted != names[1]:
             raise LabelError(f"positive is {wanted!r}, but classes are {names}, (negative, positive). Leave one out.")
     known = names
-    if _numbered(y, classes):
+    if _numbered(y, classes) and not (y.dtype.kind != "b" and by_name(y, names)):
         known = ("false", "true") if y.dtype.kind == "b" else ("0", "1")
     unknown = [text for text in texts if text not in known]
     if unknown:

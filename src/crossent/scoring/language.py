@@ -94,7 +94,8 @@ class LanguageTally(SavedTally):
             targets: [..., length] tokens for the logits.
             ignore_index: such targets do not count.
             bytes: bytes of the text behind the tokens of this block: numbers, or texts (then the length of their
-                UTF-8), a token or a row.
+                UTF-8), a token or a row. Where the mask leaves out some tokens of a row, those of a row must be the
+                bytes of the tokens that count.
             words: number of words, a token or a row.
             mask: True or 1 for tokens that count, a token or a row.
         Raises: ProbabilityError for numbers above 0; NonFiniteError for NaN; ShapeError, DtypeError, OptionError,
@@ -112,6 +113,8 @@ class LanguageTally(SavedTally):
 
         Raises: OptionError if their options differ; UnsupportedError if one has bytes or words and the other has not.
         """
+        if not isinstance(other, LanguageTally):
+            return NotImplemented
         mine, theirs = ({"worst": each.worst, "log_base": each.log_base} for each in (self, other))
         require_same(mine, theirs)
         both = LanguageTally(worst=self.worst, log_base=self.log_base)
@@ -119,6 +122,12 @@ class LanguageTally(SavedTally):
             for sums in tally._runs:
                 both._add(sums)
         return both
+
+    def __radd__(self, other: int) -> "LanguageTally":
+        """For sum(): 0 adds nothing."""
+        if type(other) is not int or other != 0:
+            return NotImplemented
+        return self + LanguageTally(worst=self.worst, log_base=self.log_base)
 
     def result(self, *, confidence: float = 0.95) -> LanguageScore:
         """The score of all tokens so far.
@@ -198,7 +207,9 @@ def score_language(
         documents: what each token [..., length] or each row [...] belongs to: names or numbers. None makes every row,
             or array of a list, a document.
         bytes: bytes of the text behind the tokens, a token or a row: numbers, or texts (the length of their UTF-8).
-            Count a token's own bytes, not those of its decoded text, which is longer where a character is cut.
+            Count a token's own bytes, not those of its decoded text, which is longer where a character is cut. Where
+            the mask leaves out some tokens of a row (a prompt), those of a row must be the bytes of the tokens that
+            count; bytes a token are left out with their tokens.
         words: number of words, a token or a row.
         mask: True or 1 for tokens that count, False or 0 for others (padding, a prompt), a token or a row.
         log_base: base of the logarithms in log_probs; None is natural, some tools print 2 or 10.

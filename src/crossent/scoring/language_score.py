@@ -120,7 +120,14 @@ class LanguageScore:
         found = [f"perplexity {_told(self.perplexity)}"]
         if self.bits_per_byte is not None:
             found.append(f"{_told(self.bits_per_byte)} bits per byte")
-        return f"LanguageScore({', '.join([*found, self.size])})"
+        tokens, mark = self.infinities.tokens, self.loss.mark
+        infinite = f"; {counted(tokens, 'token')} with p = 0" if tokens else ""
+        return f"LanguageScore({', '.join([*found, self.size])}{infinite}{f'; ! {mark}' if mark else ''})"
+
+    def __str__(self) -> str:
+        from crossent.report import to_text
+
+        return to_text(self)
 
     def _repr_html_(self) -> str:
         from crossent.report import to_fragment

@@ -23,13 +23,15 @@ class SavedSums:
     words: ClusterSums | None
     infinite: ClusterSums
     names: tuple[str, ...] | None
+    uneven: tuple[str, ...]
 
     @classmethod
     def of(cls, sums: LanguageSums) -> "SavedSums":
         """The same sums."""
         names = None if sums.names is None else tuple(sums.names[each] for each in sorted(sums.names))
         counts = sums.sums
-        return cls(sums.tokens, counts["tokens"], counts.get("bytes"), counts.get("words"), sums.infinite, names)
+        sizes, uneven = (counts.get("bytes"), counts.get("words")), tuple(sorted(sums.uneven))
+        return cls(sums.tokens, counts["tokens"], *sizes, sums.infinite, names, uneven)
 
     def sums(self) -> LanguageSums:
         """The same sums."""
@@ -38,13 +40,16 @@ class SavedSums:
         if self.names is not None:
             names = dict(zip(key_identity(self.names).tolist(), self.names, strict=True))
         counts = {name: sums for name, sums in given.items() if sums is not None}
-        return LanguageSums(self.tokens, counts, self.infinite, names)
+        return LanguageSums(self.tokens, counts, self.infinite, names, frozenset(self.uneven))
 
     def check(self) -> None:
         """Raises ValueError unless all sums are of the same tokens and of the documents that are named."""
         tokens = sum(part.b.total().fractions()[0] for part in (self.finite, self.infinite))
         if tokens != self.tokens or not self.tokens:
             raise ValueError(f"its sums are of {float(tokens):g} tokens, and {self.tokens} are told")
+        given = {name for name in ("bytes", "words") if getattr(self, name) is not None}
+        if self.uneven != tuple(sorted(given.intersection(self.uneven))):
+            raise ValueError(f"it tells of {', '.join(self.uneven)!s:.60}, which it does not count")
         if self.names is None:
             return
         identities = key_identity(self.names) if self.names else np.zeros(0, np.uint64)

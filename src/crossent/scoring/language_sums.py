@@ -28,12 +28,14 @@ class LanguageSums:
         sums: finite -log p per document against "tokens", and against "bytes" and "words" if given.
         infinite: tokens with p = 0 per document (as b; a is 0).
         names: name of every document by its identity; None for more than MOST_KEYS.
+        uneven: those of "bytes" and "words" that came one a row although a row begins with tokens that do not count.
     """
 
     tokens: int
     sums: dict[str, ClusterSums]
     infinite: ClusterSums
     names: dict[int, str] | None
+    uneven: frozenset[str]
 
     @classmethod
     def of(cls, block: TokenBlock) -> "LanguageSums":
@@ -49,7 +51,7 @@ class LanguageSums:
             )
         impossible = block.documents[~finite]
         infinite = ClusterSums.of(impossible, np.zeros(len(impossible)), np.ones(len(impossible)))
-        return cls(len(finite), sums, infinite, _few(block.names))
+        return cls(len(finite), sums, infinite, _few(block.names), block.uneven)
 
     @property
     def size(self) -> int:
@@ -73,7 +75,8 @@ class LanguageSums:
         if self.names is not None and other.names is not None:
             names = _few({**self.names, **other.names})
         sums = {name: mine + other.sums[name] for name, mine in self.sums.items()}
-        return LanguageSums(self.tokens + other.tokens, sums, self.infinite + other.infinite, names)
+        infinite, uneven = self.infinite + other.infinite, self.uneven | other.uneven
+        return LanguageSums(self.tokens + other.tokens, sums, infinite, names, uneven)
 
     def count(self, name: str) -> int | None:
         """The sum of bytes or words, None if they were not given."""
@@ -97,9 +100,13 @@ def summarise_language(parts: LanguageSums, worst: int, confidence: float) -> La
             f"{having(infinite, 'token')} p = 0, so the loss is inf: find out why (a vocabulary that was cut, "
             "logits masked to -inf, float16), or leave them out by mask= and say so"
         )
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = tuple(
+        f"{what} came one number (or text) a row, and tokens before others of the row are left out: the loss per "
+        f"{what[:-1]} is right if these are the {what} of the tokens that count; {what} a token make sure of it"
+        for what in sorted(parts.uneven)
+    )
     if parts.names is None:
-        notes = (f"more than {MOST_KEYS:,} documents: intervals are over 65,536 groups of whole documents",)
+        notes += (f"more than {MOST_KEYS:,} documents: intervals are over 65,536 groups of whole documents",)
     return LanguageScore(
         documents=None if parts.names is None else len(parts.names),
         tokens=parts.tokens,

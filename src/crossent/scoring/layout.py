@@ -2,18 +2,29 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from crossent.core.options import whole_number, within
 from crossent.core.text import canonical_text
+from crossent.core.types import ArrayLike, NDArray
 from crossent.errors import LabelError, OptionError, ShapeError
 from crossent.stats import Int64
-from crossent.wording import did_you_mean, listed, quoted
+from crossent.wording import counted, did_you_mean, listed, quoted
 
-__all__ = ["MOST_TRACKED", "Binning", "Interval", "Kind", "Layout", "Prior", "commonest", "prior_shares"]
+__all__ = [
+    "MOST_TRACKED",
+    "Binning",
+    "Interval",
+    "Kind",
+    "Layout",
+    "Prior",
+    "commonest",
+    "prior_shares",
+    "rows_of_classes",
+]
 
 Kind: TypeAlias = Literal["probs", "logits", "log_probs"]
 Binning: TypeAlias = Literal["width", "mass"]
@@ -154,3 +165,34 @@ def commonest(counts: Int64) -> tuple[int, ...]:
     """
     order = np.argsort(-counts, kind="stable")[:MOST_TRACKED]
     return tuple(sorted(order.tolist()))
+
+
+def rows_of_classes(targets: NDArray, copies: Int64, weight: ArrayLike | None, classes: int) -> Int64:
+    """How many rows each class has: a row of count c is c rows, one of weight 0 is none; targets outside are left out.
+
+    >>> rows_of_classes(np.array([0, 2, 2]), np.array([1, 5, 1]), [1.0, 0.0, 2.0], 3).tolist()
+    [1, 0, 1]
+    """
+    inside = (targets >= 0) & (targets < classes)
+    if weight is not None and np.shape(weight) == targets.shape:  # other shapes are refused by the tally
+        inside &= np.asarray(weight) != 0
+    rows = np.zeros(classes, np.int64)
+    np.add.at(rows, targets[inside].astype(np.int64), copies[inside])
+    return rows
+
+
+def told(name: str, layout: Layout, n: int, *more: str, without: tuple[str, ...] = ()) -> str:
+    """The repr of a tally: rows, classes, options that are not the usual ones.
+
+    >>> told("Tally", Layout(("cat", "dog"), clip=1e-5), 3)
+    "Tally(3 rows, classes 'cat', 'dog', kind='probs', clip=1e-05)"
+    """
+    usual = {f.name: f.default for f in fields(Layout) if f.default is not MISSING}
+    hidden = {"classes", "kind", "tracked", *without}
+    options = [
+        f"{f.name}={value!r}"
+        for f in fields(Layout)
+        if f.name not in hidden and (value := getattr(layout, f.name)) != usual[f.name]
+    ]
+    parts = [counted(n), f"classes {listed(layout.classes)}", *more, f"kind={layout.kind!r}", *options]
+    return f"{name}({', '.join(parts)})"

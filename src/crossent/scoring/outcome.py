@@ -6,7 +6,7 @@ labels and distributions, and name the row; the message is made here.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ from crossent.core.types import ArrayLike, NDArray
 from crossent.errors import CrossentError, LabelError, NonFiniteError, ProbabilityError, ShapeError, WeightError
 from crossent.losses import binary_cross_entropy, cross_entropy
 from crossent.scoring.layout import Kind
-from crossent.scoring.row_pass import LARGEST_OFF, PassSums, RowPass, pass_rows
+from crossent.scoring.row_pass import LARGEST_OFF, SILENT_OFF, PassSums, RowPass, pass_rows
+from crossent.scoring.shape_words import refuse_generator, shape_advice
 from crossent.stats import Flags, Float64, Int64
 
 __all__ = ["Outcome", "binary_outcome", "class_outcome", "with_rows"]
@@ -25,6 +26,7 @@ __all__ = ["Outcome", "binary_outcome", "class_outcome", "with_rows"]
 # so that no result depends on the unit of the weights. Beyond LARGEST_LOSS w l itself would overflow.
 LIGHTEST, HEAVIEST = 1e-60, 1e60
 LARGEST_LOSS = 1e230
+_LOOKED_AT = 1000
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Outcome:
         source: name of the file or table.
         decimals: fewest decimals that write all probabilities, or None for more than 6.
         sums: what the pass over the probabilities summed.
+        distributions: whether these came as logits and look like probabilities, see `_distributions`.
     """
 
     targets: Int64
@@ -54,6 +57,7 @@ class Outcome:
     source: str
     decimals: int | None
     sums: PassSums
+    distributions: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,8 @@ def class_outcome(
     if kind != "probs" or block.targets.dtype.kind not in "iu":
         losses = _losses(block, cross_entropy, named)
     found = _passed(block, z, kind, losses, classes, tracked, named)
-    return _outcome(block, found, kind, _decimals(z) if kind == "probs" else None)
+    outcome = _outcome(block, found, kind, _decimals(z) if kind == "probs" else None)
+    return replace(outcome, distributions=kind == "logits" and _distributions(z))
 
 
 def binary_outcome(
@@ -176,6 +181,8 @@ def _block(
     columns: int | None,
 ) -> _Block:
     """The arrays in one shape, without the rows of weight 0 and those that are not chosen."""
+    refuse_generator(targets, "targets")
+    refuse_generator(prediction, kind)
     t, z = np.asarray(targets), np.asarray(prediction)
     narrow = kind == "probs" and z.dtype == np.float32  # the losses of float32 logits would be rounded
     z = np.ascontiguousarray(z, dtype=np.float32 if narrow else np.float64)
@@ -183,7 +190,8 @@ def _block(
     if t.ndim != 1 or z.shape != wanted:
         shape = "[n]" if columns is None else f"[n, {columns}]"
         raise ShapeError(
-            f"targets have shape {t.shape} and predictions {z.shape}; a tally takes targets [n] and predictions {shape}"
+            f"targets have shape {t.shape} and predictions {z.shape}; a tally takes targets [n] and predictions "
+            f"{shape}.{shape_advice(t.shape, z.shape)}"
         )
     kept = np.ones(len(t), np.bool_) if chosen is None else chosen
     w = None if sample_weight is None else _weights(sample_weight, t, kept, source, first_row)
@@ -296,6 +304,14 @@ def _check_sums(block: _Block, sums: Float64, classes: tuple[str, ...]) -> None:
             f"({int(wrong.sum())} of {len(sums)} rows in this block are off 1). "
             "They must sum to 1 within 0.01. If these are scores before softmax, pass them as logits."
         )
+
+
+def _distributions(z: NDArray) -> bool:
+    """Whether the first rows lie in 0..1 and sum to 1, as no logits do by chance."""
+    first = z[:_LOOKED_AT]
+    if not len(first) or z.shape[1] < 2 or not ((first >= 0) & (first <= 1)).all():
+        return False
+    return bool((np.abs(first.sum(axis=1) - 1.0) <= SILENT_OFF).all())
 
 
 def _decimals(p: NDArray) -> int | None:

@@ -27,8 +27,9 @@ from crossent.stats import (
 from crossent.stats.identity import Identity
 from crossent.stats.probability_cells import ProbabilityCells
 
-__all__ = ["CLIPS", "TINY", "Parts", "Written"]
+__all__ = ["CLIPS", "LIKE_PROBABILITIES", "TINY", "Parts", "Written"]
 
+LIKE_PROBABILITIES = "lie in 0..1 and sum to 1 in every row: if they are probabilities, pass them as probs"
 TINY = (1e-15, 1e-12, 1e-7)  # how many rows lie below these probabilities
 CLIPS = (("scikit-learn, float64", float(np.finfo(np.float64).eps)), ("Keras", 1e-7))
 
@@ -42,17 +43,25 @@ class Written:
         high: largest row sum.
         off: rows whose sum is off 1 by more than 1e-5.
         decimals: fewest decimals that write all of them, None for more than 6.
+        distributions: whether all came as logits and look like probabilities.
     """
 
     low: float = 1.0
     high: float = 1.0
     off: int = 0
     decimals: int | None = 0
+    distributions: bool = True
 
     def __add__(self, other: "Written") -> "Written":
         pair = (self.decimals, other.decimals)
         decimals = None if None in pair else max(d for d in pair if d is not None)
-        return Written(min(self.low, other.low), max(self.high, other.high), self.off + other.off, decimals)
+        return Written(
+            min(self.low, other.low),
+            max(self.high, other.high),
+            self.off + other.off,
+            decimals,
+            self.distributions and other.distributions,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +132,7 @@ class Parts:
             confusion=confusion,
             histogram=cells,
             worst=Worst.of(outcome, layout),
-            written=Written(*outcome.sums.off, outcome.decimals),
+            written=Written(*outcome.sums.off, outcome.decimals, outcome.distributions),
             segments=tuple(
                 SegmentSums.of(name, by, losses, w, has_loss, targets=outcome.targets, class_count=k)
                 for name, by in zip(layout.by, keys.by, strict=True)

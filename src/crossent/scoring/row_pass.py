@@ -20,7 +20,7 @@ from crossent.scoring.moments import Moments, exact_units, rounded
 from crossent.stats import Float64, Int64
 from crossent.stats.probability_cells import ProbabilityCells
 
-__all__ = ["LARGEST_OFF", "PassSums", "RowPass", "pass_rows"]
+__all__ = ["LARGEST_OFF", "SILENT_OFF", "PassSums", "RowPass", "pass_rows"]
 
 SILENT_OFF = 1e-5  # a row sum this far from 1 is rounding
 LARGEST_OFF = 1e-2  # and beyond this it is not a distribution

@@ -50,7 +50,11 @@ def unpack(data: bytes, cls: Any, schema: str) -> Any:
 
     Raises: DataError for anything else.
     """
-    tree, body = _unzipped(bytes(memoryview(data)), schema)
+    try:
+        given = bytes(memoryview(data))
+    except TypeError:
+        raise _damaged(schema, f"it is {type(data).__name__} and not bytes") from None
+    tree, body = _unzipped(given, schema)
     try:
         reader = _Reader(body)
         state = reader.value(json.loads(tree), cls, "")

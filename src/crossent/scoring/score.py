@@ -13,6 +13,7 @@ from crossent.stats.ece import CalibrationError
 from crossent.stats.score_tests import CalibrationTest
 from crossent.stats.smooth_ece import SmoothCalibrationError
 from crossent.stats.temperature import Temperature, TemperatureDecomposition
+from crossent.wording import counted
 
 __all__ = ["SCHEMA", "ClassScore", "Infinities", "LossBin", "ReliabilityBin", "Score", "WorstRow"]
 
@@ -183,7 +184,8 @@ class Score:
     >>> tally = Tally(["cat", "dog"])
     >>> tally.update([0, 1, 1], [[0.8, 0.2], [0.3, 0.7], [0.4, 0.6]])
     >>> tally.result()
-    Score(log loss 0.3635 nat [0.02971, 0.7516], accuracy 1, skill 0.4288, 3 rows, 2 classes)
+    Score(log loss 0.3635 nat [0.02971, 0.7516], accuracy 1, skill 0.4288, 3 rows, 2 classes; ! too few events: may be \
+too short)
     """
 
     kind: str
@@ -268,8 +270,19 @@ class Score:
         skill = "" if self.skill is None else f", skill {self.skill:.4g}"
         return (
             f"Score(log loss {loss.value:.4g} nat{interval}, accuracy {self.accuracy.value:.4g}{skill}, "
-            f"{self.n} rows, {len(self.classes)} classes)"
+            f"{self.n} rows, {len(self.classes)} classes{self._caveats()})"
         )
+
+    def _caveats(self) -> str:
+        """Rows with an infinite loss, and the caveat of the interval, as far as there are any."""
+        rows, mark = self.infinities.rows, self.log_loss.mark
+        infinite = f"; {counted(rows)} with p = 0 at the true class" if rows else ""
+        return infinite + (f"; ! {mark}" if mark else "")
+
+    def __str__(self) -> str:
+        from crossent.report import to_text
+
+        return to_text(self)
 
     def _repr_html_(self) -> str:
         from crossent.report import to_fragment

@@ -6,7 +6,7 @@ from crossent.scoring.calibration_summary import Drawn, calibration, resolved
 from crossent.scoring.class_summary import class_scores, confusion, macro
 from crossent.scoring.layout import Layout
 from crossent.scoring.loss_summary import baseline, few_rows, histogram, infinities, with_infinities, worst_share, worth
-from crossent.scoring.parts import Parts
+from crossent.scoring.parts import LIKE_PROBABILITIES, Parts
 from crossent.scoring.score import Score
 from crossent.scoring.segment_summary import segment_scores
 from crossent.stats import TOO_FEW_EVENTS, Estimate, wilson_estimate
@@ -72,6 +72,8 @@ def _notes(parts: Parts, n: int, layout: Layout) -> tuple[str, ...]:
             f"probabilities of {written.off} of {n} rows are off 1 by more than 1e-5 and used as given "
             f"(sums {written.low:.6g}..{written.high:.6g}{decimals})"
         )
+    if written.distributions:
+        found.append(f"the logits {LIKE_PROBABILITIES}")
     if clip is not None:
         moved, zeros = (int(count) for count in parts.moved)
         unclipped = f", {zeros} of them from 0: without it the loss is inf" if zeros else ""

@@ -16,10 +16,12 @@ from crossent.errors import EmptyBatchError, OptionError
 from crossent.scoring.adding import merged, require_same
 from crossent.scoring.beside import Beside
 from crossent.scoring.calibration_summary import Drawn
+from crossent.scoring.class_names import class_names, placed_targets
 from crossent.scoring.counts import repeated
-from crossent.scoring.layout import MOST_TRACKED, Binning, Interval, Kind, Layout, Prior, prior_shares
+from crossent.scoring.layout import MOST_TRACKED, Binning, Interval, Kind, Layout, Prior, prior_shares, told
 from crossent.scoring.outcome import Outcome, binary_outcome, class_outcome
 from crossent.scoring.parts import Parts
+from crossent.scoring.row_numbers import RowNumbers
 from crossent.scoring.saved_tally import SavedTally
 from crossent.scoring.score import Score
 from crossent.scoring.summary import summarise
@@ -33,7 +35,8 @@ class Tally(SavedTally):
     """Scores predictions that arrive in blocks.
 
     Args:
-        classes: class names in column order; with two, the second is the positive one.
+        classes: class names in column order, or their number K (then named "0".."K-1"); with two, the second is the
+            positive one.
         kind: what predictions are: "probs", "logits" or "log_probs".
         worst: number of worst rows to keep.
         bins: number of bins of the reliability diagram, 1..100.
@@ -67,7 +70,7 @@ class Tally(SavedTally):
 
     def __init__(
         self,
-        classes: Sequence[str],
+        classes: Sequence[str] | int,
         *,
         kind: Kind = "probs",
         worst: int = 10,
@@ -81,10 +84,11 @@ class Tally(SavedTally):
         prior: Prior | None = None,
         tracked: Sequence[int] | None = None,
     ) -> None:
+        classes = class_names(classes)
         if tracked is None:
             tracked = range(len(classes)) if 2 < len(classes) <= MOST_TRACKED else ()
         layout = Layout(
-            classes=tuple(classes),
+            classes=classes,
             kind=kind,
             worst=worst,
             bins=bins,
@@ -95,9 +99,10 @@ class Tally(SavedTally):
             cluster=bool(cluster),
             ci=ci,
             threshold=threshold,
-            prior=prior_shares(prior, tuple(classes)),
+            prior=prior_shares(prior, classes),
         )
         self._state = TallyState(layout, None)
+        self._numbers = RowNumbers()
 
     @property
     def layout(self) -> Layout:
@@ -119,12 +124,12 @@ class Tally(SavedTally):
         by: Mapping[str, ArrayLike] | None = None,
         cluster: ArrayLike | None = None,
         source: str = "",
-        first_row: int = 0,
+        first_row: int | None = None,
     ) -> None:
         """Add one block of rows.
 
         Args:
-            targets: [n] class indices in 0..K-1.
+            targets: [n] class indices in 0..K-1, or names.
             prediction: [n, K] numbers of the tally's kind.
             sample_weight: [n] importance weights from 1e-60 to 1e60, or 0; only ratios matter, and weight 0 is not a
                 row.
@@ -132,21 +137,23 @@ class Tally(SavedTally):
             by: column -> [n] values of any type, for each of the tally's columns; compared as text (1.0 is "1").
             cluster: [n] keys of any type, if the tally has clusters.
             source: file or table the rows come from; with `first_row` it makes a row's identity.
-            first_row: number of the first row there.
+            first_row: number of the first row there; None goes on after the rows of that source so far.
         Raises: LabelError, ShapeError, NonFiniteError, ProbabilityError, WeightError for other rows; OptionError for
             columns or clusters that were not announced, or are missing; DataError for too many segments, or a missing
             key; UnsupportedError for counts where ci="bootstrap" resamples rows. The tally stays as it was.
         """
+        start = self._numbers.start(source, first_row)
+        beside = Beside.of(self.layout, np.size(targets), sample_weight, count, by, cluster, source, start)
         self._add(
             partial(
                 class_outcome,
-                targets,
+                placed_targets(targets, self.layout.classes, beside.counted),
                 prediction,
                 kind=self.layout.kind,
                 classes=self.layout.classes,
                 tracked=self.layout.tracked,
             ),
-            Beside.of(self.layout, np.size(targets), sample_weight, count, by, cluster, source, first_row),
+            beside,
         )
 
     def update_binary(
@@ -159,12 +166,12 @@ class Tally(SavedTally):
         by: Mapping[str, ArrayLike] | None = None,
         cluster: ArrayLike | None = None,
         source: str = "",
-        first_row: int = 0,
+        first_row: int | None = None,
     ) -> None:
         """Add one block where a single column speaks of the positive (second) class.
 
         Args:
-            targets: [n] 0 or 1.
+            targets: [n] 0 or 1, or names.
             prediction: [n] probabilities, logits or log-probabilities of class 1, used exactly as given.
             sample_weight, count, by, cluster, source, first_row: as in `update`.
         Raises: as `update`; OptionError unless there are two classes.
@@ -172,9 +179,11 @@ class Tally(SavedTally):
         if len(self.layout.classes) != 2:
             found = len(self.layout.classes)
             raise OptionError(f"update_binary is for two classes; this tally has {found}: use update")
+        start = self._numbers.start(source, first_row)
+        beside = Beside.of(self.layout, np.size(targets), sample_weight, count, by, cluster, source, start)
+        placed = placed_targets(targets, self.layout.classes, beside.counted)
         self._add(
-            partial(binary_outcome, targets, prediction, kind=self.layout.kind, classes=self.layout.classes),
-            Beside.of(self.layout, np.size(targets), sample_weight, count, by, cluster, source, first_row),
+            partial(binary_outcome, placed, prediction, kind=self.layout.kind, classes=self.layout.classes), beside
         )
 
     def __add__(self, other: "Tally") -> "Tally":
@@ -182,10 +191,24 @@ class Tally(SavedTally):
 
         Raises: OptionError if their options differ; WeightError for more than 2^40 rows.
         """
+        if not isinstance(other, Tally):
+            return NotImplemented
         require_same(vars(self.layout), vars(other.layout))
         both = copy(self)
         both._state = TallyState(self.layout, merged(self._state.parts, other._state.parts, _rows))
+        both._numbers = self._numbers + other._numbers
         return both
+
+    def __radd__(self, other: int) -> "Tally":
+        """For sum(): 0 adds nothing."""
+        if type(other) is not int or other != 0:
+            return NotImplemented
+        both = copy(self)
+        both._numbers = self._numbers + RowNumbers()
+        return both
+
+    def __repr__(self) -> str:
+        return told("Tally", self.layout, self.n)
 
     def result(self, *, confidence: float = 0.95, redraws: int = 200, seed: int = 0) -> Score:
         """The Score of all rows so far.
@@ -200,6 +223,16 @@ class Tally(SavedTally):
         if self._state.parts is None or not self.n:
             raise EmptyBatchError("there is no row to score: the file is empty, or every weight is 0")
         return summarise(self._state.parts, self.layout, drawn=Drawn(redraws, seed, confidence))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Tally":
+        """The tally whose `to_bytes` gave these bytes, which may come from a stranger.
+
+        Raises: DataError for anything else, and for what a newer crossent saved.
+        """
+        tally = super().from_bytes(data)
+        tally._numbers = RowNumbers({"": tally.n})
+        return tally
 
     def _add(self, outcome_of: Callable[..., Outcome], beside: Beside) -> None:
         """The block's parts added to the others, or an error before anything is changed."""
@@ -216,6 +249,7 @@ class Tally(SavedTally):
         else:
             more = repeated(beside.count, parts)
             self._state = TallyState(self.layout, merged(self._state.parts, more, _rows))
+        self._numbers.saw(beside.source, beside.first_row, beside.size)
 
 
 def _rows(parts: Parts) -> int:

@@ -34,6 +34,7 @@ from crossent.stats.identity import Identity, key_identity
 __all__ = ["TokenBlock", "token_block"]
 
 _ROUNDING = 1e-3  # nats above 0 that count as rounding
+_LARGEST = 1e290  # nats of a token; the sum of 2^53 of them is finite
 _WIDE, _SEVERAL = 8, 3  # axes this wide, rows this many: if all of them sum to 1, it is no chance
 
 
@@ -43,10 +44,12 @@ class CountColumn(NamedTuple):
     Attributes:
         documents: [m] identities, uint64.
         counts: [m] whole numbers > 0.
+        per_row: whether they came one a row, not one a token.
     """
 
     documents: Identity
     counts: Float64
+    per_row: bool
 
 
 @dataclass(frozen=True)
@@ -58,12 +61,14 @@ class TokenBlock:
         documents: [n] uint64 identity of every token's document.
         counts: "bytes" and "words", those that were given.
         names: name of every document by its identity.
+        uneven: those of "bytes" and "words" that came one a row although a row begins with tokens that do not count.
     """
 
     losses: Float64
     documents: Identity
     counts: dict[str, CountColumn]
     names: dict[int, str]
+    uneven: frozenset[str]
 
 
 class _Rows(NamedTuple):
@@ -77,13 +82,13 @@ class _Rows(NamedTuple):
         """The rows of a value, and its numbers in one line, [n] float64."""
         value = _listed(value, name)
         if _is_ragged(value):
-            parts = [float_array(part, f"{name}[{i}]") for i, part in enumerate(value)]
+            parts = [float_array(_without_none(part), f"{name}[{i}]") for i, part in enumerate(value)]
             for i, part in enumerate(parts):
                 if part.ndim != 1:
                     raise ShapeError(f"{name}[{i}] has shape {part.shape}; in a list every document is [tokens].")
             flat = np.concatenate([part.astype(np.float64) for part in parts])
             return cls(np.array([len(part) for part in parts], np.int64), None), flat
-        array = float_array(value, name)
+        array = float_array(_without_none(value), name)
         if array.ndim == 0:
             raise ShapeError(
                 f"{name} is a single number; [tokens], [documents, length] or a list of [tokens] is needed."
@@ -155,16 +160,19 @@ def token_block(
     if logits is not None:
         if log_base is not None:
             raise UnsupportedError("log_base speaks of log_probs, and logits were given; leave it out.")
+        targets = targets if mask is None else _without_masked(targets, mask, ignore_index)
         name, log_probs, kept = "-cross_entropy(targets, logits)", *_of_logits(logits, targets, ignore_index)
     rows, line = _Rows.of(log_probs, name)
     counted = np.ones(len(line), np.bool_) if kept is None else kept
     if mask is not None:
         counted = counted & rows.spread(*_flags(*rows.beside(mask, "mask")))
     losses = _losses(rows, line, counted, name, nats)
-    _refuse_distributions(rows, line * nats, counted, name)
+    with np.errstate(over="ignore"):  # of tokens that do not count
+        _refuse_distributions(rows, line * nats, counted, name)
     owner = _owners(rows, rows.numbers() if documents is None else documents, counted)
     found = {what: _count_column(rows, value, what, owner) for what, value in counts.items() if value is not None}
-    return TokenBlock(losses, owner.tokens, found, owner.names)
+    uneven = {what for what, column in found.items() if column.per_row and _skips(rows, counted)}
+    return TokenBlock(losses, owner.tokens, found, owner.names, frozenset(uneven))
 
 
 def _listed(value: Any, name: str) -> Any:
@@ -181,6 +189,24 @@ def _is_ragged(value: Any) -> bool:
         return False
     shape = getattr(value[0], "shape", None)
     return isinstance(value[0], Sequence) if shape is None else len(shape) > 0
+
+
+def _without_none(value: Any) -> Any:
+    """A list with NaN for None, as tools write tokens without a log-probability; anything else as it is."""
+    if not isinstance(value, list | tuple) or not any(each is None for each in value):
+        return value
+    return [math.nan if each is None else each for each in value]
+
+
+def _without_masked(targets: Any, mask: Any, ignore_index: int) -> Any:
+    """Targets with ignore_index where the mask leaves out the token, whose logits may then be anything."""
+    targets = _listed(targets, "targets")
+    rows, _ = _Rows.of(targets, "targets")
+    kept = rows.spread(*_flags(*rows.beside(mask, "mask")))
+    if rows.shape is not None:
+        return np.where(kept.reshape(rows.shape), as_array(targets, "targets"), np.int64(ignore_index))
+    parts = np.split(kept, np.cumsum(rows.lengths)[:-1])
+    return [np.where(k, as_array(t, "targets"), np.int64(ignore_index)) for k, t in zip(parts, targets, strict=True)]
 
 
 def _of_logits(logits: Any, targets: Any, ignore_index: int) -> tuple[Any, Flags]:
@@ -211,9 +237,21 @@ def _losses(rows: _Rows, line: Float64, counted: Flags, name: str, nats: float) 
     places, log_p = np.flatnonzero(counted), line[counted]
     unknown = np.isnan(log_p)
     if unknown.any():
+        starts = np.concatenate([[0], np.cumsum(rows.lengths)])
+        first = bool(np.isin(places[unknown], starts).all())
         raise NonFiniteError(
-            f"{rows.place(name, int(places[np.argmax(unknown)]))} is nan ({int(unknown.sum())} tokens are). "
-            "Numbers <= 0 and -inf are allowed; leave out tokens without a log-probability by mask=."
+            f"{rows.place(name, int(places[np.argmax(unknown)]))} is nan or None ({int(unknown.sum())} tokens are). "
+            + ("The first token of a text has no log-probability: leave it out, or use mask=." if first else
+               "Numbers <= 0 and -inf are allowed; leave out tokens without a log-probability by mask=.")
+        )  # fmt: skip
+    with np.errstate(over="ignore"):
+        huge = ~np.isinf(log_p) & (log_p * nats < -_LARGEST)
+    if huge.any():
+        i = int(places[np.argmax(huge)])
+        raise NonFiniteError(
+            f"{rows.place(name, i)} is {line[i]:g} ({int(huge.sum())} tokens are as small), and sums of such numbers "
+            "overflow. Log-probabilities down to -1e290, or -inf for p = 0, are allowed; leave out by mask= tokens "
+            "without one."
         )
     log_p = log_p * nats
     above = log_p > _ROUNDING
@@ -279,6 +317,14 @@ def _owners(rows: _Rows, documents: Any, counted: Flags) -> _Owners:
     return _Owners(identity[np.cumsum(used)[row[counted]] - 1], identity, counted, used, names)
 
 
+def _skips(rows: _Rows, counted: Flags) -> bool:
+    """Whether in some row a token that counts follows one that does not: a prompt. What ends a row is padding."""
+    places, ends = np.flatnonzero(counted), np.cumsum(rows.lengths)
+    starts = np.concatenate([[0], ends])[np.searchsorted(ends, places, side="right")]
+    before = np.concatenate([[0], np.cumsum(counted)])
+    return bool((before[places] - before[starts] < places - starts).any())
+
+
 def _count_column(rows: _Rows, value: Any, name: str, owner: _Owners) -> CountColumn:
     line, per_token = rows.beside(_byte_counts(value) if name == "bytes" else value, name)
     if not per_token and owner.rows is None:
@@ -289,7 +335,7 @@ def _count_column(rows: _Rows, value: Any, name: str, owner: _Owners) -> CountCo
     if wrong.any():
         raise OptionError(f"{name} holds {numbers[wrong][0]:g}; counts are whole numbers from 0 to 2^53.")
     kept = numbers > 0
-    return CountColumn(documents[kept], numbers[kept])
+    return CountColumn(documents[kept], numbers[kept], not per_token)
 
 
 def _byte_counts(value: Any) -> Any:
