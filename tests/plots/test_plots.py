@@ -69,8 +69,10 @@ def test_reliability_shows_the_calibration_curve_in_its_band(k):
 def test_the_legend_leaves_the_curve_free():
     score = made_score(2)
     low = replace(score.decomposition, curve=(CurvePoint(0.9, 0.1, 0.8, 1.0, 9),))
-    places = [plots.reliability(made_score(2, **more)).get_legend()._loc for more in ({}, {"decomposition": low})]
-    assert places == [4, 2]  # lower right, upper left
+    wide = replace(score.decomposition, curve=(CurvePoint(0.7, 0.7, 0.1, 1.0, 9),))  # a band that low
+    changed = ({}, {"decomposition": low}, {"decomposition": wide})
+    places = [plots.reliability(made_score(2, **more)).get_legend()._loc for more in changed]
+    assert places == [4, 2, 2]  # lower right, upper left
 
 
 @pytest.mark.parametrize("common", [False, True])

@@ -44,6 +44,24 @@ def test_nothing_is_said_without_evidence(k):
     assert calibration_verdict(score) == ""
 
 
+@pytest.mark.parametrize(
+    ("gap", "p", "told"),
+    [
+        (CalibrationTest(0.02, 2.1, 0.036), 0.3, "Some sign of over-confidence (p = 0.036): no proof, as up to one in"),
+        (CalibrationTest(-0.02, -2.1, 0.036), 0.02, "Some sign of under-confidence (p = 0.036): no proof, as up to"),
+        (QUIET, 0.02, "Some sign of miscalibration (p = 0.02): no proof, as up to one in ten calibrated models gives"),
+        (CalibrationTest(0.02, 2.1, 0.036), 0.005, "Not calibrated: miscalibration"),
+        (CalibrationTest(0.02, 2.1, 0.036, mark="not reliable"), 0.3, ""),
+        (CalibrationTest(0.02, 1.9, 0.051), 0.051, ""),
+    ],
+)
+def test_between_evidence_and_nothing_there_is_a_sign(gap, p, told):
+    score = score_of(2, entropy_gap=gap)
+    score = replace(score, decomposition=replace(score.decomposition, p_value=p))
+    assert calibration_verdict(score)[: len(told) or None] == told
+    assert calibration_verdict(replace(score, clustered=True)) == ""
+
+
 @pytest.mark.parametrize("method", ["clusters", "bootstrap"])
 def test_of_rows_in_clusters_no_test_is_claimed(method):
     score = score_of(3, method=method, clustered=True)
@@ -116,6 +134,9 @@ def test_infinite_losses_decide_before_the_mean():
     assert "over 499 rows finite in both" in verdict(compare_of(infinite=(1, 0, 0)))
     assert "A (old) is infinite in 1 row in which B is finite" in verdict(compare_of(infinite=(1, 2, 0)))
     none = estimate(None)
+    alone = verdict(compare_of(infinite=(9, 0, 0), finite=none))
+    assert alone.startswith("A (old) has an infinite loss in 9 rows")
+    assert alone.endswith("both have a finite loss.")
     assert verdict(compare_of(infinite=(0, 0, 9), finite=none, difference=none)).endswith("both have a finite loss.")
 
 

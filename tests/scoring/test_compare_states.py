@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import t
 
-from crossent.errors import EmptyBatchError, OptionError
+from crossent.errors import EmptyBatchError, OptionError, WeightError
 from crossent.scoring.compare_tally import CompareTally, sequence
 from pairs import CLASSES, batch, losses, tally_of, zeroed
 
@@ -140,3 +140,15 @@ def test_looks_that_do_not_follow_each_other_are_refused():
     with pytest.raises(OptionError):
         sequence(tallies[:1], expect_n=10)
     assert sequence([], expect_n=200) == ()
+
+
+def test_more_than_2_to_the_40_rows_are_refused():
+    y, a, b, _ = batch(n=3)
+    tally = tally_of(y, a, b, count=[2**32, 0, 0])
+    for _ in range(8):
+        tally = tally + tally
+    with pytest.raises(WeightError, match=r"1,099,511,627,779 rows.*2\^40"):
+        tally.update(y, a, b)
+    with pytest.raises(WeightError, match=r"2\^40"):
+        tally + tally
+    assert tally.n == 2**40

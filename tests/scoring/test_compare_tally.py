@@ -378,18 +378,6 @@ def test_few_rows_of_a_class_or_segment_are_marked():
     assert {s.value: s.difference.mark is not None for s in segments} == {"true": True, "false": False}
 
 
-def test_more_than_2_to_the_40_rows_are_refused():
-    y, a, b, _ = batch(n=3)
-    tally = tally_of(y, a, b, count=[2**32, 0, 0])
-    for _ in range(8):
-        tally = tally + tally
-    with pytest.raises(WeightError, match=r"1,099,511,627,779 rows.*2\^40"):
-        tally.update(y, a, b)
-    with pytest.raises(WeightError, match=r"2\^40"):
-        tally + tally
-    assert tally.n == 2**40
-
-
 @pytest.mark.parametrize("more", [{"sample_weight": [0, 0]}, {"count": [0, 0]}])
 def test_blocks_without_a_counting_row_are_checked(more):
     tally = CompareTally(["n", "y"])

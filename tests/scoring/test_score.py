@@ -8,6 +8,7 @@ import pytest
 
 import crossent as ce
 from crossent.report import to_text
+from crossent.report.score import score_tables
 from crossent.scoring import Tally
 
 
@@ -47,6 +48,27 @@ def test_what_has_no_value_says_why(score):
     assert plain["decomposition_why"] == "no row has a finite loss"
     assert "confusion_why" not in plain
     json.dumps(plain)
+
+
+@pytest.mark.parametrize(
+    ("k", "row"), [(3, [1 / 3, 1 / 3, 1 / 3]), (3, [1.0, 0.0, 0.0]), (2, [0.5, 0.5]), (2, [1.0, 0.0]), (1, [1.0])]
+)
+def test_predictions_without_a_temperature_say_the_right_reason(k, row):
+    tally = Tally(list("abc")[:k])
+    tally.update(np.zeros(30, int), np.tile(row, (30, 1)))
+    found = tally.result(redraws=5)
+    plain = found.to_dict()
+    assert (found.temperature.value, found.temperature.gain, found.temperature.se) == (1.0, 0.0, None)
+    assert "every prediction is certain" in found.temperature.why
+    assert "no row has a finite loss" not in plain.values()
+    if k == 1:
+        assert plain["auc_why"] == "there is only one class"
+    if k != 2:
+        assert found.decomposition.miscalibration == pytest.approx(0.0, abs=1e-11)
+        assert found.decomposition.loss == pytest.approx(-np.log(row[0]), rel=1e-12)
+    if row[0] == 1:
+        assert plain["worst_share_why"] == "every finite loss is 0"
+    assert "no row has a finite loss" not in str([table.remarks for table in score_tables(found)])
 
 
 def test_a_repr_tells_infinite_rows_and_the_mark() -> None:

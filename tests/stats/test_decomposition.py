@@ -251,3 +251,15 @@ def test_hits_far_below_the_lowest_cell_are_miscalibration_and_no_lack_of_discri
     exact = float(-np.where(hit, np.log(near), np.log1p(-near)).mean())
     d = decompose(columns_of(near, hit), loss=exact, redraws=10)
     assert d.mcb == decompose(columns_of(near, hit), redraws=10).mcb
+
+
+@pytest.mark.parametrize("seed", [4, 6, 11, 12, 17])
+def test_the_unit_of_the_weights_does_not_change_the_curve(seed):
+    rng = np.random.default_rng(seed)
+    k = np.sort(rng.integers(0, 4, 80))  # of 3 rows in each cell so many are hits: neighbours have equal shares
+    p = np.repeat(1 / (1 + np.exp(-np.linspace(-4, 4, 80))), 3)
+    hit = (np.arange(3) < k[:, None]).reshape(-1)
+    weight = np.repeat(rng.integers(1, 10, 80), 3) / 1.0
+    one, tenth = (decompose(columns_of(p, hit, w), redraws=5) for w in (weight, weight / 10))
+    assert [c.n for c in tenth.curve] == [c.n for c in one.curve]
+    assert [c.recalibrated for c in tenth.curve] == pytest.approx([c.recalibrated for c in one.curve], rel=1e-9)

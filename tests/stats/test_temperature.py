@@ -131,11 +131,14 @@ def test_near_perfect_rows_of_which_some_are_wrong():
 
 
 @pytest.mark.parametrize("k", [2, 3, 7, 100])
-def test_a_loss_that_no_temperature_changes_has_none(k):
+def test_a_loss_that_no_temperature_changes_keeps_temperature_1(k):
     y = np.arange(50) % k
     uniform = sums_of(np.full((50, k), -math.log(k)), y, np.ones(50))
-    assert fit_temperature(uniform, weight=50.0, square=50.0, rows=50, left_out=0) is None
-    assert fit_temperature(np.zeros(27), weight=50.0, square=50.0, rows=50, left_out=0) is None
+    for sums, loss in ((uniform, math.log(k)), (np.zeros(27), 0.0)):
+        found = fit_temperature(sums, weight=50.0, square=50.0, rows=50, left_out=0)
+        assert (found.value, found.se, found.gain, found.beyond) == (1.0, None, 0.0, None)
+        assert found.loss == pytest.approx(loss, rel=1e-12)
+        assert "every prediction is certain" in found.why
     assert fit_temperature(np.zeros(27), weight=0.0, square=0.0, rows=0, left_out=4) is None
 
 

@@ -7,6 +7,7 @@ from itertools import groupby
 import numpy as np
 
 from crossent.plots.style import ACCENT, FONT_SIZE, INK, MUTED, PAPER, PLAIN, Axes, own_axes, written
+from crossent.plots.wanted import check_drawn
 from crossent.scoring import Score
 from crossent.wording import shortened
 
@@ -31,8 +32,9 @@ def confusion(score: Score, *, ax: Axes | None = None) -> Axes:
         score: a Score.
         ax: axes to draw on; None makes a figure.
     Returns: the axes.
-    Raises: MissingExtraError without matplotlib.
+    Raises: UnsupportedError for another object; MissingExtraError without matplotlib.
     """
+    check_drawn(score, "confusion", Score)
     ax = own_axes(ax, height=4.2)
     ax.tick_params(colors=MUTED, labelsize=FONT_SIZE - 1, length=0)
     for side in ax.spines.values():

@@ -6,6 +6,7 @@ from dataclasses import replace
 from crossent.plots.forest import Row, draw_forest, forest_height
 from crossent.plots.segments import as_row, say_left_out, segment_rows
 from crossent.plots.style import FONT_SIZE, WARM, Axes, own_axes, written
+from crossent.plots.wanted import check_drawn
 from crossent.scoring.compare import Compare, at_last_look
 from crossent.stats import Estimate
 from crossent.wording import counted
@@ -26,8 +27,9 @@ def difference(compare: Compare, *, ax: Axes | None = None) -> Axes:
         compare: a Compare.
         ax: axes to draw on; None makes a figure.
     Returns: the axes.
-    Raises: MissingExtraError without matplotlib.
+    Raises: UnsupportedError for another object; MissingExtraError without matplotlib.
     """
+    check_drawn(compare, "difference", Compare)
     segments, left_out = segment_rows(compare)
     rows = [*_losses(compare), *_differences(compare), *segments]
     ax = own_axes(ax, height=forest_height(len(rows)))

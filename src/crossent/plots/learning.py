@@ -9,6 +9,7 @@ from crossent.errors import OptionError
 from crossent.learn.curves import SolverComparison, SolverCurve
 from crossent.learn.types import Floats
 from crossent.plots.style import FONT_SIZE, Axes, bare, legend, own_axes, plain_log_ticks, series
+from crossent.plots.wanted import check_drawn
 from crossent.wording import did_you_mean, listed
 
 __all__ = ["learning_curves", "learning_page"]
@@ -35,8 +36,9 @@ def learning_curves(
         what: "loss", "gap" (the certificate) or "heldout".
         ax: axes to draw on; None makes a figure.
     Returns: the axes.
-    Raises: OptionError; MissingExtraError without matplotlib.
+    Raises: OptionError; UnsupportedError for another object; MissingExtraError without matplotlib.
     """
+    check_drawn(comparison, "learning_curves", SolverComparison)
     _check("against", against, _AGAINST)
     _check("what", what, _WHAT)
     ax = own_axes(ax)
@@ -52,8 +54,9 @@ def learning_page(comparison: SolverComparison) -> Any:
     Args:
         comparison: a SolverComparison.
     Returns: a matplotlib figure.
-    Raises: MissingExtraError without matplotlib.
+    Raises: UnsupportedError for another object; MissingExtraError without matplotlib.
     """
+    check_drawn(comparison, "learning_page", SolverComparison)
     known = [what for what in _WHAT if any(np.isfinite(getattr(c, what)).any() for c in comparison.curves)]
     figure = own_axes(None).figure
     figure.clear()

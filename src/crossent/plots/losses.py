@@ -1,6 +1,7 @@
 """The loss histogram: how many rows have a loss of which size, and which of them make up the total."""
 
 from crossent.plots.style import FONT_SIZE, INK, MUTED, SOFT, WARM, Axes, bare, own_axes, plain_log_ticks
+from crossent.plots.wanted import check_drawn
 from crossent.scoring import LossBin, Score
 from crossent.wording import counted
 
@@ -21,8 +22,9 @@ def loss_histogram(score: Score, *, ax: Axes | None = None) -> Axes:
         score: a Score.
         ax: axes to draw on; None makes a figure.
     Returns: the axes.
-    Raises: MissingExtraError without matplotlib.
+    Raises: UnsupportedError for another object; MissingExtraError without matplotlib.
     """
+    check_drawn(score, "loss_histogram", Score)
     ax = own_axes(ax)
     bare(ax, x="loss of a row [nat]", y="share")
     ax.set_xscale("log")

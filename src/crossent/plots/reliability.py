@@ -16,6 +16,7 @@ from crossent.plots.style import (
     own_axes,
     short_count,
 )
+from crossent.plots.wanted import check_drawn
 from crossent.scoring import Score
 from crossent.stats.decomposition import Decomposition
 from crossent.wording import clean
@@ -56,9 +57,10 @@ def reliability(score: Score, *, ax: Axes | None = None) -> Axes:
         score: a Score.
         ax: axes to draw on; None makes a figure.
     Returns: the axes.
-    Raises: MissingExtraError without matplotlib.
+    Raises: UnsupportedError for another object; MissingExtraError without matplotlib.
     Source: Dimitriadis, Gneiting and Jordan, PNAS 118 (2021), e2016191118.
     """
+    check_drawn(score, "reliability", Score)
     ax = own_axes(ax)
     two_classes = len(score.classes) == 2
     bare(ax, x="confidence in the predicted class", y="share that came true")
@@ -112,10 +114,10 @@ def _set_axes(view: _View, ax: Axes) -> None:
 
 
 def _is_free_below(score: Score, curve: Decomposition | None, view: _View) -> bool:
-    """Whether no bin and no point of the curve lies where the legend would stand, at the right below the diagonal."""
-    places = [(b.confidence, b.observed.value or 0.0) for b in score.reliability]
-    if curve is not None:
-        places += [(p.promised, p.recalibrated) for p in curve.curve]
+    """Whether no bin, curve or band reaches to where the legend would stand, at the right below the diagonal."""
+    reached = [(b.confidence, b.observed.value, b.observed.lower) for b in score.reliability]
+    reached += [] if curve is None else [(p.promised, p.recalibrated, p.lower) for p in curve.curve]
+    places = [(x, min(y or 0.0 for y in below)) for x, *below in reached]
     return not any(x - view.left > 0.42 * view.width and y - view.bottom < 0.36 * view.height for x, y in places)
 
 

@@ -5,6 +5,7 @@ from itertools import groupby
 
 from crossent.plots.forest import MOST_ROWS, Row, draw_forest, forest_height
 from crossent.plots.style import FONT_SIZE, MUTED, Axes, own_axes, short_count
+from crossent.plots.wanted import check_drawn
 from crossent.scoring.compare import Compare, SegmentDifference
 from crossent.scoring.score import ClassScore, Score
 from crossent.scoring.segments import SegmentScore
@@ -24,8 +25,9 @@ def segments(result: Score | Compare, *, ax: Axes | None = None) -> Axes:
         result: a Score (log losses), or a Compare (differences; the line at 0 says equally good).
         ax: axes to draw on; None makes a figure.
     Returns: the axes.
-    Raises: MissingExtraError without matplotlib.
+    Raises: UnsupportedError for another object; MissingExtraError without matplotlib.
     """
+    check_drawn(result, "segments", Score, Compare)
     rows, left_out = segment_rows(result)
     ax = own_axes(ax, height=forest_height(len(rows)))
     if isinstance(result, Compare):

@@ -11,6 +11,7 @@ from crossent.learn.curves import SolverComparison
 from crossent.learn.prepare import Problem, prepare
 from crossent.learn.types import AnyLoss, Floats
 from crossent.plots.style import FONT_SIZE, MUTED, RULE, SOFT, Axes, legend, own_axes, series
+from crossent.plots.wanted import check_drawn
 
 __all__ = ["loss_surface", "surface_values"]
 
@@ -42,9 +43,10 @@ def loss_surface(
         grid: points along each axis, >= 3.
         ax: axes to draw on; None makes a figure.
     Returns: the axes.
-    Raises: ShapeError, LabelError, OptionError, and what `compare_solvers` says of its rows; MissingExtraError without
-        matplotlib.
+    Raises: UnsupportedError for other paths; ShapeError, LabelError, OptionError, and what `compare_solvers` says of
+        its rows; MissingExtraError without matplotlib.
     """
+    check_drawn(paths, "loss_surface", SolverComparison)
     problem = prepare(X, y, sample_weight, loss=loss, class_weight=class_weight)
     points = _checked_paths(paths, problem)
     if isinstance(grid, bool) or not isinstance(grid, int) or grid < 3:

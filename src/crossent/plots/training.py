@@ -1,8 +1,9 @@
 """The training curve: the objective per iteration."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from crossent.errors import UnsupportedError
 from crossent.plots.style import ACCENT, FONT_SIZE, INK, Axes, bare, own_axes, plain_log_ticks
 
 __all__ = ["trace_points", "training"]
@@ -17,8 +18,13 @@ def training(trace: Sequence[Any], *, ax: Axes | None = None) -> Axes:
         trace: losses, or mappings with "loss" and, if not counted from 0, "iteration".
         ax: axes to draw on; None makes a figure.
     Returns: the axes.
-    Raises: MissingExtraError without matplotlib.
+    Raises: UnsupportedError for another object; MissingExtraError without matplotlib.
     """
+    if isinstance(trace, str) or not isinstance(trace, Iterable):
+        raise UnsupportedError(
+            f"plots.training draws a trace; it was given {type(trace).__name__}. Pass losses, or mappings with "
+            '"loss", one an iteration.'
+        )
     ax = own_axes(ax)
     bare(ax, x="iteration", y="objective [nat]")
     points = trace_points(trace)

@@ -4,6 +4,7 @@ import math
 from typing import NamedTuple
 
 from crossent.plots.style import ACCENT, FONT_SIZE, INK, MUTED, PAPER, SOFT, WARM, Axes, bare, own_axes, written
+from crossent.plots.wanted import check_drawn
 from crossent.scoring import Score
 from crossent.stats.decomposition import Decomposition
 from crossent.stats.temperature import TemperatureDecomposition
@@ -35,8 +36,9 @@ def waterfall(score: Score, *, ax: Axes | None = None) -> Axes:
         score: a Score.
         ax: axes to draw on; None makes a figure.
     Returns: the axes.
-    Raises: MissingExtraError without matplotlib.
+    Raises: UnsupportedError for another object; MissingExtraError without matplotlib.
     """
+    check_drawn(score, "waterfall", Score)
     ax = own_axes(ax)
     bare(ax, x="nat per row", y="")
     ax.grid(visible=False)

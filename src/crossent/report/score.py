@@ -170,7 +170,9 @@ def _calibration_remarks(score: Score) -> list[str]:
     remarks += [f"! {name}: {test.mark}." for name, test in tests.items() if test.mark]
     remarks += [f"{name}: no test, {test.why}." for name, test in tests.items() if test.why]
     best = score.temperature
-    if best is not None:
+    if best is not None and best.why and not best.beyond:
+        remarks.append(f"Temperature: {best.why}.")
+    elif best is not None:
         se = "" if best.se is None else f" (standard error {number(best.se, digits=2)})"
         without = f"; {counted(best.left_out)} left out" if best.left_out else ""
         at = best.beyond or number(best.value)

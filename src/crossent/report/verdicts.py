@@ -20,7 +20,9 @@ from crossent.wording import clean, counted, having
 
 __all__ = ["calibration_verdict", "compare_verdict", "score_verdict"]
 
-_SMALL = 0.01  # p-values below it are told; two tests are looked at
+_SMALL = 0.01  # a p-value below it is evidence; two tests are looked at
+_SIGN = 0.05  # below it a sign, which of two tests up to one in ten calibrated models gives
+_CHANCE = "as up to one in ten calibrated models gives such a sign"
 
 
 def score_verdict(score: Score) -> str:
@@ -67,20 +69,36 @@ def calibration_verdict(score: Score) -> str:
     """
     if score.clustered:
         return ""
-    gap, best = score.entropy_gap, score.temperature
-    if gap.p_value is not None and gap.p_value < _SMALL and gap.mark is None and gap.value is not None:
-        way = "Over-confident" if gap.value > 0 else "Under-confident"
-        if best is None:
-            return f"{way} (entropy gap {number(gap.value, digits=2)} nat, {told_p(gap.p_value)})."
-        at = f"T {best.beyond}" if best.beyond else f"T = {number(best.value, digits=3)}"
-        gain = number(best.gain, digits=2)
-        return f"{way}: temperature {at} would save {gain} nat on these rows ({told_p(gap.p_value)})."
+    gap = score.entropy_gap
+    p_gap = 1.0 if gap.p_value is None or gap.mark is not None or gap.value is None else gap.p_value
+    if p_gap < _SMALL:
+        return _confidence(score)
     corp = score.decomposition if isinstance(score.decomposition, Decomposition) else score.top
-    if corp is None or not corp.p_value < _SMALL or not math.isfinite(corp.mcb):
-        return ""
-    what = "Not calibrated" if corp is score.decomposition else "Confidence in the predicted class is not calibrated"
-    beyond = number(corp.mcb_debiased, digits=2)
-    return f"{what}: miscalibration {beyond} nat beyond what chance gives ({told_p(corp.p_value)})."
+    if corp is not None and not math.isfinite(corp.mcb):
+        corp = None
+    if corp is not None and corp.p_value < _SMALL:
+        what = (
+            "Not calibrated" if corp is score.decomposition else "Confidence in the predicted class is not calibrated"
+        )
+        beyond = number(corp.mcb_debiased, digits=2)
+        return f"{what}: miscalibration {beyond} nat beyond what chance gives ({told_p(corp.p_value)})."
+    if p_gap < _SIGN:
+        way = "over-confidence" if (gap.value or 0.0) > 0 else "under-confidence"
+        return f"Some sign of {way} ({told_p(p_gap)}): no proof, {_CHANCE}."
+    if corp is not None and corp.p_value < _SIGN:
+        return f"Some sign of miscalibration ({told_p(corp.p_value)}): no proof, {_CHANCE}."
+    return ""
+
+
+def _confidence(score: Score) -> str:
+    """What a certain entropy gap says."""
+    gap, best = score.entropy_gap, score.temperature
+    way = "Over-confident" if (gap.value or 0.0) > 0 else "Under-confident"
+    told = told_p(gap.p_value or 0.0)
+    if best is None:
+        return f"{way} (entropy gap {number(gap.value, digits=2)} nat, {told})."
+    at = f"T {best.beyond}" if best.beyond else f"T = {number(best.value, digits=3)}"
+    return f"{way}: temperature {at} would save {number(best.gain, digits=2)} nat on these rows ({told})."
 
 
 def compare_verdict(compare: Compare) -> str:
@@ -90,9 +108,10 @@ def compare_verdict(compare: Compare) -> str:
     only_a, only_b, _ = compare.infinite
     if only_b:
         return " ".join((_infinite_difference(a, b, only_a, only_b), _finite_difference(compare)))
-    if compare.finite.value is None:
-        return f"{a} and {b} cannot be compared: there is no row in which both have a finite loss."
     ruled_out = f"{a} has an infinite loss in {counted(only_a)} in which B is finite." if only_a else ""
+    if compare.finite.value is None:
+        none = f"{a} and {b} cannot be compared: there is no row in which both have a finite loss."
+        return " ".join(part for part in (ruled_out, none) if part)
     judged = f"{_judged(compare, a, b)}: {_told(compare)}."
     return " ".join(part for part in (ruled_out, judged, _yet(compare), _power(compare)) if part)
 

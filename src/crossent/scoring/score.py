@@ -164,7 +164,7 @@ class Score:
             Its loss is that of the probabilities as given: clip= does not move it.
         top: decomposition of "the predicted class is true" by its own binary loss, for more than two classes; None if p
             is 1 in double precision where that is wrong, and the loss is finite.
-        temperature: the temperature that would fit best; None without a finite loss.
+        temperature: the temperature that would fit best (1 if the loss depends on none); None without a finite loss.
         entropy_gap: mean of loss - H(p): the score test of temperature 1. 0 is not yet calibration.
         spiegelhalter: Spiegelhalter's test for K classes.
         calibration_error: binned, of the event that the reliability speaks of.
@@ -246,19 +246,22 @@ too short)
         """Why a field is None, if it is."""
         two, no_loss = len(self.classes) == 2, self.infinities.finite.value is None
         left_out = "no row has a finite loss" if no_loss else "rows with a loss are left out of the temperature"
+        no_area = "one of the classes has no rows" if two else "more than two classes: see per_class"
+        no_area = "there is only one class" if len(self.classes) == 1 else no_area
         return {
             "skill": "all rows have one class: the baseline is 0"
             if self.baseline == 0
             else "the prior of a class is 0",
             "bits_gained": "the log loss and the baseline are inf",
-            "auc": "one of the classes has no rows" if two else "more than two classes: see per_class",
+            "auc": no_area,
+            "auc_bound": no_area,
             "decomposition": left_out,
             "top": "two classes: see decomposition" if two else "p = 1 in double precision: not resolved",
-            "temperature": "no row has a finite loss",
+            "temperature": "no row has a finite loss" if no_loss else "every row has a number beyond 2^26 nats",
             "calibration_error": "no bin of confidence holds two rows",
             "smooth_calibration_error": "no row has a probability",
             "confusion": "more than 200 classes",
-            "worst_share": "there is no finite loss to share out",
+            "worst_share": "no row has a finite loss" if no_loss else "every finite loss is 0",
         }
 
     def __repr__(self) -> str:

@@ -29,6 +29,7 @@ __all__ = ["CurvePoint", "Decomposition", "decompose"]
 
 _WIDTH = 0.045  # of a cell in logit(p), and 7 % for what the slope changes within it
 _ROUNDING = 1e-12  # nat
+_SAME = 1e-12  # relative: steps of the curve below it are rounding of the weights
 _PIECES = 20  # along p and along the rows: where the curve is cut at least, so that its band shows its shape
 
 
@@ -185,8 +186,9 @@ def _curve(rows: OccupiedCells, curves: Float64, confidence: float) -> tuple[Cur
     """The observed curve, in pieces that are neither long in p nor in rows, with quantiles of the redrawn curves."""
     w = rows.weight
     share = (np.cumsum(w) - w / 2) / w.sum()
-    piece = np.floor((share + rows.p) * _PIECES)
-    starts = np.flatnonzero(np.concatenate([[True], (np.diff(curves[0]) != 0) | (np.diff(piece) != 0)]))
+    piece = np.floor(np.round((share + rows.p) * _PIECES, 9))  # rounding of the weights must not move a cut
+    steps = np.diff(curves[0]) > _SAME * curves[0][1:]
+    starts = np.flatnonzero(np.concatenate([[True], steps | (np.diff(piece) != 0)]))
     weight = np.add.reduceat(w, starts)
     bands = np.add.reduceat(curves[1:] * w, starts, axis=1) / weight
     lower, upper = np.quantile(np.minimum(bands, 1.0), [0.5 - confidence / 2, 0.5 + confidence / 2], axis=0)

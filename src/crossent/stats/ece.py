@@ -19,7 +19,8 @@ class CalibrationError:
 
     Attributes:
         bins: number of bins that were formed.
-        debiased_square: sum n_b / n [(y_b - p_b)^2 - y_b (1 - y_b) / (n_b - 1)]; may be negative.
+        debiased_square: sum n_b / n [(y_b - p_b)^2 - y_b (1 - y_b) / (n_b - 1)], over bins of two rows or more and with
+            n their rows; may be negative.
         naive: sum n_b / n |y_b - p_b|, which is positive under calibration too.
         naive_null: mean of naive over labels redrawn from the probabilities.
         naive_null_upper: 95 % quantile of the same.
@@ -40,7 +41,7 @@ def calibration_error(
     """The expected calibration error of one event over bins of about as many rows each, made of whole cells.
 
     With weights n_b is (sum w)^2 / sum w^2 of the bin, n_b / n its share of the weight. Bins of fewer than two rows
-    have no variance to take off and are left out of the debiased square.
+    have no variance to take off and are left out of the debiased square, which is of the rows of the others alone.
 
     Args:
         cells: [CELLS] columns of the event.

@@ -21,6 +21,9 @@ __all__ = ["BETAS", "Temperature", "TemperatureDecomposition", "decompose_by_tem
 # kernel needs two exponentials a class for all nine.
 BETAS = (0.125, 0.25, 0.5, math.sqrt(0.5), 1.0, math.sqrt(2.0), 2.0, 4.0, 8.0)
 _CALIBRATED = BETAS.index(1.0)
+_NO_SLOPE = (
+    "the loss does not depend on the temperature: every prediction is certain, or the same for all classes it allows"
+)
 _FLAT = 2.0**-44  # a mean slope below this at every beta is the rounding of the rows' numbers
 
 
@@ -36,6 +39,7 @@ class Temperature:
         beyond: "above 8" or "below 1/8" where the best T lies outside the range, else None.
         rows: rows used.
         left_out: rows with an infinite loss, or one beyond 2^26 nats.
+        why: why there is no standard error.
     """
 
     value: float
@@ -45,6 +49,7 @@ class Temperature:
     beyond: str | None
     rows: int
     left_out: int
+    why: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,8 +81,8 @@ def fit_temperature(sums: Float64, *, weight: float, square: float, rows: int, l
         square: sum of w^2.
         rows: rows in the sums.
         left_out: rows left out of them, which is only passed on.
-    Returns: a Temperature (accuracy: above); at an end of the range with `beyond`. None if there are no rows, or if
-        the loss does not depend on the temperature: every prediction is certain or uniform.
+    Returns: a Temperature (accuracy: above); at an end of the range with `beyond`. T = 1 if the loss does not depend on
+        the temperature, because every prediction is certain or uniform. None if there are no rows.
     Source: Guo, Pleiss, Sun & Weinberger, On calibration of modern neural networks, ICML (2017).
 
     >>> z = np.log([0.8, 0.2])  # two classes, right in 3 of 4 rows: the best beta has p^beta = 3/4
@@ -92,13 +97,15 @@ def fit_temperature(sums: Float64, *, weight: float, square: float, rows: int, l
     if rows == 0 or weight == 0:
         return None
     losses, slopes, curvatures = (np.asarray(sums, np.float64) / weight).reshape(len(BETAS), 3).T
-    if np.abs(slopes).max() <= _FLAT:
-        return None
 
-    def found(beta: float, se: float | None, loss: float, beyond: str | None) -> Temperature:
+    def found(beta: float, se: float | None, loss: float, beyond: str | None, why: str | None = None) -> Temperature:
         gain = max(0.0, float(losses[_CALIBRATED]) - loss)
-        return Temperature(1.0 / beta, se, loss, gain, beyond, rows, left_out)
+        if se is None and why is None:
+            why = "the best temperature lies outside the range" if beyond else "the loss does not bend at T"
+        return Temperature(1.0 / beta, se, loss, gain, beyond, rows, left_out, why)
 
+    if np.abs(slopes).max() <= _FLAT:
+        return found(1.0, None, float(losses[_CALIBRATED]), None, _NO_SLOPE)
     if slopes[0] > 0:
         return found(BETAS[0], None, float(losses[0]), "above 8")
     if slopes[-1] <= 0:
