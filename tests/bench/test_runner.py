@@ -19,6 +19,8 @@ from crossent.bench.runner import run
 from crossent.bench.worker import REGIMES, Worker, WorkerFailure
 from programs import need_program
 
+pytestmark = pytest.mark.slow  # a process for every peer; tests/cli/test_bench.py runs one in the core tests
+
 ROOT = Path(__file__).parents[2]
 
 

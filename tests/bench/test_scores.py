@@ -16,10 +16,8 @@ MACHINE = {"processor": "a processor", "cores": 2, "system": "a system", "python
            "quick": False, "date": "today", "versions": {"crossent": "1"}}  # fmt: skip
 
 
-_SLOW = [pytest.param(title, marks=pytest.mark.slow) for title in ("logits (1000000", "(200000, 100)")]
-
-
-@pytest.mark.parametrize("title", ["(1000000, 10), float32", "(4000000, 2)", *_SLOW])
+@pytest.mark.slow
+@pytest.mark.parametrize("title", ["(1000000, 10), float32", "(4000000, 2)", "logits (1000000", "(200000, 100)"])
 def test_tallies_say_what_the_loss_alone_and_scikit_learn_say(title, heard):
     plan = Plan(suites=("score",), libraries=("sklearn",), pattern=title, rounds=2, threads=1, quick=True)
     results = run(plan, heard)
