@@ -4,8 +4,9 @@ Sums are whole numbers, so each thread has its own and they are added in any ord
 """
 
 import threading
-from copy import deepcopy
+from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -128,7 +129,7 @@ def score_rows(
         "terms": np.empty((n, len(TERM_BITS))) if terms else None,
         "logs": np.empty((n, classes)) if terms else None,
     }
-    empty = Tables.empty(classes, int(slots.max(initial=0)) + 1, surprise=surprise and not terms)
+    empty = partial(Tables.empty, classes, int(slots.max(initial=0)) + 1, surprise=surprise and not terms)
     workers = _Workers(values, labels, {**given, **rows, **extra}, empty)
     workers.run()
     found = np.concatenate([worker.found[None] for worker in workers.done])
@@ -150,8 +151,8 @@ def score_rows(
 class _Worker:
     """What one thread adds to."""
 
-    def __init__(self, empty: Tables, rows: int) -> None:
-        self.tables = deepcopy(empty)
+    def __init__(self, tables: Tables, rows: int) -> None:
+        self.tables = tables
         self.found = np.array([0.0, 0.0, np.inf, -np.inf])
         self.large = np.empty(rows, np.int64)
 
@@ -159,7 +160,9 @@ class _Worker:
 class _Workers:
     """Threads that draw chunks of rows."""
 
-    def __init__(self, values: NDArray, labels: NDArray, arguments: dict[str, Any], empty: Tables) -> None:
+    def __init__(
+        self, values: NDArray, labels: NDArray, arguments: dict[str, Any], empty: Callable[[], Tables]
+    ) -> None:
         native = _native.score_rows_f32 if values.dtype == np.float32 else _native.score_rows_f64
         self.native: Any = native
         self.values, self.labels, self.arguments, self.empty = values, labels, arguments, empty
@@ -184,7 +187,7 @@ class _Workers:
             self.chunks = iter(())
 
     def _work(self) -> None:
-        worker = _Worker(self.empty, len(self.labels))
+        worker = _Worker(self.empty(), len(self.labels))
         while (first := self._draw()) is not None:
             bad = self._score(worker, first)
             with self.lock:

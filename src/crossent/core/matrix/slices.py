@@ -4,14 +4,14 @@ So a sum has the same bits for any number of threads. A slice is walked in block
 first product (logits) to the last (gradient).
 """
 
-import threading
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
 
-from crossent.core.pool import run_shares
+from crossent.core.pool import run_tasks
 from crossent.core.types import NDArray
 
 __all__ = ["aligned_doubles", "blocks_of", "run_slices", "slices_for", "step_rows"]
@@ -57,24 +57,8 @@ def run_slices(call: Callable[[int, int], _Result], slices: list[tuple[int, int]
     A call answers overflow with infinity, in silence: the caller's np.errstate would not reach the threads.
     """
 
-    def quiet(number: int) -> _Result:
+    def quiet(first: int, end: int) -> _Result:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            return call(*slices[number])
+            return call(first, end)
 
-    if len(slices) == 1:
-        return [quiet(0)]
-    results: dict[int, _Result] = {}
-    numbers = iter(range(len(slices)))
-    lock = threading.Lock()
-    stopped = threading.Event()
-
-    def draw() -> int | None:
-        with lock:
-            return None if stopped.is_set() else next(numbers, None)
-
-    def work() -> None:
-        while (number := draw()) is not None:
-            results[number] = quiet(number)
-
-    run_shares(work, stopped.set, len(slices))
-    return [results[number] for number in range(len(slices))]
+    return run_tasks(*(partial(quiet, first, end) for first, end in slices))
