@@ -3,8 +3,9 @@
 import numpy as np
 
 from crossent.stats.probability_cells import CELLS, CellColumns, ProbabilityCells, find_cells
+from crossent.stats.redraws import redrawn_hits
 
-__all__ = ["columns_of", "drawn_rows", "few_values", "rounded_columns_of"]
+__all__ = ["columns_of", "drawn_rows", "few_values", "redrawn_cells", "rounded_columns_of"]
 
 
 def columns_of(p, hit, weight=None) -> CellColumns:
@@ -17,6 +18,14 @@ def rounded_columns_of(p, hit, weight) -> CellColumns:
     cell = find_cells(p)
     sums = (np.ones(len(p)), weight, weight * hit, weight * p, weight**2)
     return CellColumns(*(np.bincount(cell, x, CELLS) for x in sums))
+
+
+def redrawn_cells(cells, redraws, seed):
+    """The cells once for each redraw of their labels, as if these were the observed ones."""
+    for hits in redrawn_hits(cells, redraws, seed):
+        kept = np.zeros_like(cells.hits)
+        kept[cells.count > 0] = hits
+        yield cells._replace(hits=kept)
 
 
 def drawn_rows(n, seed, *, spread=2.0, sharper=1.0):

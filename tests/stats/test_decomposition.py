@@ -11,7 +11,7 @@ from model_diagnostics.scoring import decompose as by_rows
 from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import log_loss
 
-from calibration_cases import columns_of, drawn_rows, few_values, rounded_columns_of
+from calibration_cases import columns_of, drawn_rows, few_values, redrawn_cells, rounded_columns_of
 from crossent.errors import OptionError
 from crossent.stats.decomposition import decompose
 from crossent.stats.probability_cells import ProbabilityCells
@@ -77,21 +77,15 @@ def test_the_parts_add_up_and_mcb_is_not_negative(n, seed, sharper, weighted, gi
     assert d.mcb_debiased == d.mcb - d.mcb_null
     assert 0 <= d.unc <= math.log(2) + 1e-15
     # every redraw by itself, as if its labels were the observed ones
-    for hits in redrawn_hits(cells, 3, seed):
-        kept = np.zeros_like(cells.hits)
-        kept[cells.count > 0] = hits
-        assert decompose(cells._replace(hits=kept), redraws=1).mcb >= 0
+    for redrawn in redrawn_cells(cells, 3, seed):
+        assert decompose(redrawn, redraws=1).mcb >= 0
 
 
 def test_null_is_the_statistic_of_redrawn_labels():
     p, hit = few_values(400, 3)
     cells = columns_of(p, hit)
     d = decompose(cells, redraws=40, seed=9)
-    values = []
-    for hits in redrawn_hits(cells, 40, 9):
-        kept = np.zeros_like(cells.hits)
-        kept[cells.count > 0] = hits
-        values.append(decompose(cells._replace(hits=kept), redraws=1).mcb)
+    values = [decompose(redrawn, redraws=1).mcb for redrawn in redrawn_cells(cells, 40, 9)]
     assert d.mcb_null == pytest.approx(np.mean(values), rel=1e-12)
     assert d.mcb_null_upper == pytest.approx(np.quantile(values, 0.95), rel=1e-12)
     assert d.p_value == (1 + np.sum(np.array(values) >= d.mcb)) / 41

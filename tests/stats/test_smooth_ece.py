@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from relplot.metrics import smECE
 
-from calibration_cases import columns_of, drawn_rows, few_values
+from calibration_cases import columns_of, drawn_rows, few_values, redrawn_cells
 from crossent.stats.redraws import redrawn_hits
 from crossent.stats.smooth_ece import smooth_calibration_error
 
@@ -97,11 +97,7 @@ def test_null_is_the_value_of_redrawn_labels():
     p, hit = drawn_rows(500, 7)
     cells = columns_of(p, hit)
     found = smooth_calibration_error(cells, redraws=20, seed=4)
-    values = []
-    for hits in redrawn_hits(cells, 20, 4):
-        kept = np.zeros_like(cells.hits)
-        kept[cells.count > 0] = hits
-        values.append(smooth_calibration_error(cells._replace(hits=kept), redraws=1).value)
+    values = [smooth_calibration_error(redrawn, redraws=1).value for redrawn in redrawn_cells(cells, 20, 4)]
     assert found.null == pytest.approx(np.mean(values), abs=2e-5)
     assert found.null_upper == pytest.approx(np.quantile(values, 0.95), abs=2e-5)
     assert smooth_calibration_error(cells, hits=redrawn_hits(cells, 20, 4)) == found
